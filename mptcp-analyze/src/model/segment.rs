@@ -1,0 +1,101 @@
+//! One TCP segment as it stands in a capture: the value that `capture` hands to `rebuild`.
+
+use std::net::SocketAddr;
+
+use mptcp_proto::seq::TcpSeq;
+
+use super::Timestamp;
+
+/// One TCP segment, borrowed from the packet that carried it (or from the reassembled fragments).
+#[derive(Debug, Clone, Copy)]
+pub struct Segment<'a> {
+    /// Number of the packet, from 1, as Wireshark counts. Of a fragmented packet: the last fragment.
+    pub frame: u64,
+    /// When it was captured.
+    pub at: Timestamp,
+    /// Index into the list of interfaces of all captures: the point where it was captured.
+    pub interface: u32,
+    /// Sender.
+    pub source: SocketAddr,
+    /// Receiver.
+    pub destination: SocketAddr,
+    /// What the IP header says beside the addresses.
+    pub ip: IpFacts,
+    /// Sequence number of the first byte (of the SYN, if there is one).
+    pub seq: TcpSeq,
+    /// Acknowledgment number; without meaning unless the ACK flag is set.
+    pub ack: TcpSeq,
+    /// Control bits.
+    pub flags: TcpFlags,
+    /// The window field, not scaled.
+    pub window: u16,
+    /// The checksum field.
+    pub checksum: u16,
+    /// The whole captured TCP header, options included.
+    pub header: &'a [u8],
+    /// The captured part of the option area.
+    pub options: &'a [u8],
+    /// Length of the option area according to the data offset, in bytes.
+    pub options_len: usize,
+    /// The captured part of the payload.
+    pub payload: &'a [u8],
+    /// Length of the payload on the wire, in bytes; more than `payload.len()` when it was cut.
+    pub payload_len: u32,
+}
+
+impl Segment<'_> {
+    /// Whether the snapshot length cut the header or the payload.
+    pub fn is_cut(&self) -> bool {
+        self.options.len() < self.options_len || self.payload.len() < self.payload_len as usize
+    }
+}
+
+/// What the IP header says beside the addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IpFacts {
+    /// Time to live, or hop limit.
+    pub ttl: u8,
+    /// IPv4 identification; `None` for IPv6.
+    pub id: Option<u16>,
+    /// DSCP and ECN bits: the type-of-service byte, or the traffic class.
+    pub tos: u8,
+    /// Whether the capture marks the packet as sent by the capturing host (cooked captures,
+    /// pcapng flags), received by it, or says nothing.
+    pub outbound: Option<bool>,
+}
+
+/// Control bits of a TCP header: CWR ECE URG ACK PSH RST SYN FIN, from the highest bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct TcpFlags(pub u8);
+
+impl TcpFlags {
+    /// FIN bit.
+    pub const FIN: u8 = 0x01;
+    /// SYN bit.
+    pub const SYN: u8 = 0x02;
+    /// RST bit.
+    pub const RST: u8 = 0x04;
+    /// PSH bit.
+    pub const PSH: u8 = 0x08;
+    /// ACK bit.
+    pub const ACK: u8 = 0x10;
+    /// URG bit.
+    pub const URG: u8 = 0x20;
+
+    /// Whether FIN is set.
+    pub fn fin(self) -> bool {
+        self.0 & Self::FIN != 0
+    }
+    /// Whether SYN is set.
+    pub fn syn(self) -> bool {
+        self.0 & Self::SYN != 0
+    }
+    /// Whether RST is set.
+    pub fn rst(self) -> bool {
+        self.0 & Self::RST != 0
+    }
+    /// Whether ACK is set.
+    pub fn ack(self) -> bool {
+        self.0 & Self::ACK != 0
+    }
+}

@@ -1,0 +1,7 @@
+//! Multipath TCP (RFC 8684 version 1, RFC 6824 version 0) as bytes, values and state.
+//!
+//! The crate opens nothing, spawns nothing, reads no clock and no random source.
+
+pub mod key;
+pub mod seq;
+pub mod version;

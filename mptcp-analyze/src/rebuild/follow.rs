@@ -1,0 +1,71 @@
+//! Which data streams are to be put together, and the bytes that come out.
+
+use std::collections::BTreeSet;
+
+use super::Rebuilder;
+use super::flow::StreamId;
+use crate::model::{Connection, Direction};
+
+/// Which connections are followed. Made from a finished model; the rebuilder that follows must be
+/// given the same input again.
+#[derive(Debug, Clone, Default)]
+pub struct FollowPlan {
+    streams: BTreeSet<u64>,
+    /// Streams that carry plain TCP after a fallback: bytes without mapping continue the stream.
+    plain: BTreeSet<u64>,
+}
+
+/// A piece of a data stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamChunk {
+    /// Relative DSN of the first byte.
+    pub dsn: i64,
+    /// The bytes, or the length of a hole that the capture leaves.
+    pub content: ChunkContent,
+}
+
+/// Bytes or a hole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChunkContent {
+    /// Bytes of the stream.
+    Bytes(Vec<u8>),
+    /// So many bytes are not in the capture.
+    Hole(u64),
+}
+
+impl FollowPlan {
+    /// Follows `connection` too.
+    pub fn add(&mut self, connection: &Connection) {
+        let streams = connection.subflows.iter().map(|subflow| subflow.tcp_stream);
+        if connection.fallback.is_some() {
+            self.plain.extend(streams.clone());
+        }
+        self.streams.extend(streams);
+    }
+
+    /// Whether the connection of `stream` is followed.
+    pub(super) fn wants(&self, stream: StreamId) -> bool {
+        self.streams.contains(&(stream as u64))
+    }
+
+    /// Whether bytes of `stream` without mapping continue the data stream.
+    pub(super) fn is_plain(&self, stream: StreamId) -> bool {
+        self.plain.contains(&(stream as u64))
+    }
+}
+
+impl Rebuilder {
+    /// Takes what has become available, in order, of one direction of the followed connection that
+    /// `tcp_stream` belongs to.
+    pub fn take_followed(&mut self, tcp_stream: u64, direction: Direction) -> Vec<StreamChunk> {
+        let connection = usize::try_from(tcp_stream)
+            .ok()
+            .and_then(|stream| self.streams.get(stream))
+            .and_then(|stream| stream.mptcp.as_ref())
+            .map(|mptcp| mptcp.connection);
+        match connection {
+            Some(connection) => self.connections[connection].data.of_mut(direction).take_stream(),
+            None => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Data of a segment: DATA_ACK, mapping, DATA_FIN, payload (RFC 8684 §3.3).
+
+use mptcp_proto::seq::Ssn;
+use mptcp_proto::wire::mptcp::{Capable, CapableData, DataAck, Dss, DssMapping, MptcpOption, WireDsn};
+
+use super::Rebuilder;
+use super::data::MappingInput;
+use super::options::SegmentOptions;
+use super::stream::{Bare, MAX_UNMAPPED_MARKS, Place};
+use crate::model::{
+    ByteClass, CheckResult, DataAckSeen, EventKind, MappingSeen, PacketNote, Segment,
+};
+
+/// Highest relative DSN that the first mapping of a direction may have to count as counted from the
+/// IDSN: a capture that misses the first quarter of a gibibyte is one without handshake.
+const MAX_FIRST_DSN: i64 = 1 << 28;
+
+impl Rebuilder {
+    /// Takes the numbers and the payload of a segment.
+    pub(super) fn transfer(
+        &mut self,
+        segment: &Segment<'_>,
+        place: Place,
+        options: &SegmentOptions,
+        mut note: Option<&mut PacketNote>,
+    ) {
+        self.take_syn(segment, place);
+        for option in options.iter() {
+            match option {
+                MptcpOption::Capable(Capable { data: Some(data), .. }) => {
+                    self.on_capable_data(segment, place, *data, note.as_deref_mut());
+                }
+                MptcpOption::Dss(dss) => self.on_dss(segment, place, dss, note.as_deref_mut()),
+                _ => {}
+            }
+        }
+        self.take_payload(segment, place, note);
+        self.watch_bare(segment, place, options);
+    }
+
+    fn take_syn(&mut self, segment: &Segment<'_>, place: Place) {
+        if !segment.flags.syn() {
+            return;
+        }
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        mptcp.ends[place.end].data.on_syn(segment.seq, segment.payload_len);
+        if !segment.flags.ack() {
+            return;
+        }
+        // TCP Fast Open: SYN data that the peer took shift the first mapped byte behind them
+        // (RFC 8684 Appendix B).
+        let peer = 1 - place.end;
+        let syn_payload = self.streams[place.stream].ends[peer].syn_payload_len;
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        if syn_payload > 0
+            && let Some(isn) = self.flows.ends(place.stream).isns[peer]
+            && segment.ack == isn.add(1).add(syn_payload)
+        {
+            mptcp.ends[peer].data.tfo_accepted(syn_payload);
+        }
+    }
+
+    /// Data on MP_CAPABLE: they begin at IDSN + 1 and SSN 1 (RFC 8684 §3.1).
+    fn on_capable_data(
+        &mut self,
+        segment: &Segment<'_>,
+        place: Place,
+        data: CapableData,
+        note: Option<&mut PacketNote>,
+    ) {
+        let input = MappingInput {
+            dsn_rel: 1,
+            dsn_is_short: false,
+            ssn: 1,
+            len: data.len,
+            data_fin: false,
+            checksum: data.checksum,
+            from_capable: true,
+            frame: place.frame,
+            at: place.at,
+            segment_seq: segment.seq,
+        };
+        self.map(place, input, note);
+    }
+
+    fn on_dss(
+        &mut self,
+        segment: &Segment<'_>,
+        place: Place,
+        dss: &Dss,
+        note: Option<&mut PacketNote>,
+    ) {
+        self.retry_grouping(place, dss);
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        let direction = mptcp.direction(place.end);
+        let sender = mptcp.side(place.end);
+        let end = &mut mptcp.ends[place.end];
+        end.sent_dss = true;
+        let builder = &mut self.connections[mptcp.connection];
+        let mut note = note;
+        if let Some(ack) = dss.data_ack {
+            let long = matches!(ack, DataAck::Long(_));
+            let tally = &mut end.options;
+            *(if long { &mut tally.data_ack8 } else { &mut tally.data_ack4 }) += 1;
+            let dsn = builder.data.of_mut(direction.reverse()).on_data_ack(ack, place.frame);
+            if let Some(note) = note.as_deref_mut() {
+                note.data_ack = Some(DataAckSeen { dsn, long });
+            }
+        }
+        let Some(mapping) = dss.mapping else { return };
+        let data = builder.data.of_mut(direction);
+        let dsn_rel = data.relative(mapping.dsn);
+        let long = matches!(mapping.dsn, WireDsn::Long(_));
+        let dsn_rel = if builder.check_idsn(direction, dsn_rel, long) {
+            dsn_rel
+        } else {
+            builder.note(place, sender, EventKind::FarMapping { dsn: dsn_rel });
+            let data = builder.data.of_mut(direction);
+            data.forget_idsn();
+            data.relative(mapping.dsn)
+        };
+        self.map(place, dss_input(segment, place, dss, mapping, dsn_rel), note);
+    }
+
+    /// Enters a mapping that an option carries.
+    fn map(&mut self, place: Place, input: MappingInput, note: Option<&mut PacketNote>) {
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        let direction = mptcp.direction(place.end);
+        let sender = mptcp.side(place.end);
+        let builder = &mut self.connections[mptcp.connection];
+        let end = &mut mptcp.ends[place.end];
+        end.sent_mapping = true;
+        let data = builder.data.of_mut(direction);
+        let outcome = end.data.on_mapping(data, place.stream_number(), &input);
+        if input.data_fin {
+            let dsn = input.dsn_rel.saturating_add(i64::from(input.len)).saturating_sub(1);
+            if data.on_data_fin(dsn, place.frame) {
+                builder.note(place, sender, EventKind::DataFin { dsn });
+            }
+        }
+        if input.len == 0 && builder.infinite_mapping.is_none() {
+            builder.infinite_mapping = Some((place.frame, sender));
+            builder.note(place, sender, EventKind::InfiniteMapping { dsn: input.dsn_rel });
+        }
+        if outcome.conflict {
+            let kind = EventKind::MappingConflict { dsn: input.dsn_rel, ssn: input.ssn };
+            builder.note(place, sender, kind);
+        }
+        let expected = builder.checksum;
+        if input.len != 0
+            && expected.is_some_and(|asked| asked != input.checksum.is_some())
+            && builder.checksum_missing.is_none()
+        {
+            builder.checksum_missing = Some((place.frame, sender));
+            let kind = EventKind::ChecksumPresence { present: input.checksum.is_some() };
+            builder.note(place, sender, kind);
+        }
+        if let Some(note) = note {
+            note.mapping = Some(MappingSeen {
+                dsn: input.dsn_rel,
+                ssn: input.ssn,
+                len: input.len,
+                checksum: input.checksum,
+                repeated: outcome.repeated,
+                data_fin: input.data_fin,
+            });
+        }
+    }
+
+    fn take_payload(&mut self, segment: &Segment<'_>, place: Place, note: Option<&mut PacketNote>) {
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        let direction = mptcp.direction(place.end);
+        let builder = &mut self.connections[mptcp.connection];
+        let end = &mut mptcp.ends[place.end];
+        self.pieces.clear();
+        // The SYN takes the first sequence number itself.
+        let seq = if segment.flags.syn() { segment.seq.add(1) } else { segment.seq };
+        if segment.payload_len > 0 {
+            end.data.on_payload(
+                builder.data.of_mut(direction),
+                place.stream_number(),
+                super::data::PayloadInput {
+                    seq,
+                    payload: segment.payload,
+                    payload_len: segment.payload_len,
+                    in_syn: segment.flags.syn(),
+                    frame: place.frame,
+                    at: place.at,
+                },
+                &mut self.pieces,
+            );
+        }
+        let ssn = end.data.ssn_of(seq);
+        if self.pieces.iter().any(|piece| piece.class == ByteClass::Unmapped)
+            && !segment.flags.syn()
+            && let Some(ssn) = ssn
+        {
+            if end.unmapped_marks.len() >= MAX_UNMAPPED_MARKS {
+                end.unmapped_marks.retain(|(_, ssn)| end.data.is_unmapped(*ssn));
+            }
+            if end.unmapped_marks.len() < MAX_UNMAPPED_MARKS {
+                end.unmapped_marks.push((place.frame, ssn));
+            }
+        }
+        if let Some(note) = note {
+            note.ssn = ssn;
+            note.pieces.clone_from(&self.pieces);
+        }
+    }
+
+    /// Keeps the first of the packets that an end sends without MPTCP option.
+    fn watch_bare(&mut self, segment: &Segment<'_>, place: Place, options: &SegmentOptions) {
+        if segment.flags.syn() || segment.flags.rst() || segment.options.len() < segment.options_len
+        {
+            return;
+        }
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        let end = &mut mptcp.ends[place.end];
+        if options.has_mptcp() {
+            end.bare_since = None;
+        } else {
+            let nops = options.longest_nop_run;
+            end.bare_since.get_or_insert(Bare { frame: place.frame, nops });
+        }
+    }
+}
+
+fn dss_input(
+    segment: &Segment<'_>,
+    place: Place,
+    dss: &Dss,
+    mapping: DssMapping,
+    dsn_rel: i64,
+) -> MappingInput {
+    let Ssn(ssn) = mapping.ssn;
+    MappingInput {
+        dsn_rel,
+        dsn_is_short: matches!(mapping.dsn, WireDsn::Short(_)),
+        ssn,
+        len: mapping.len,
+        data_fin: dss.data_fin,
+        checksum: mapping.checksum,
+        from_capable: false,
+        frame: place.frame,
+        at: place.at,
+        segment_seq: segment.seq,
+    }
+}
+
+impl super::connection::ConnectionBuilder {
+    /// Compares the first mapping of a direction with the IDSN of its sender. `false` when the DSN
+    /// cannot have been counted from it, so that relative numbers need another base.
+    fn check_idsn(&mut self, direction: crate::model::Direction, dsn: i64, long: bool) -> bool {
+        if !self.data.of(direction).base_is_idsn() {
+            return true;
+        }
+        let verdict = self.idsn_check.of_mut(direction);
+        if verdict.is_some() {
+            return true;
+        }
+        let holds = (0..=MAX_FIRST_DSN).contains(&dsn);
+        *verdict = Some(if holds { CheckResult::Ok } else { CheckResult::Bad });
+        // Four bytes are always expanded to the nearest value, so no other base would be better.
+        holds || !long
+    }
+}

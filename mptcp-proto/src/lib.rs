@@ -2,6 +2,10 @@
 //!
 //! The crate opens nothing, spawns nothing, reads no clock and no random source.
 
+#![forbid(unsafe_code)]
+
+pub mod hmac;
 pub mod key;
 pub mod seq;
 pub mod version;
+pub mod wire;

@@ -8,7 +8,10 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
     for address in &connection.addresses {
         let (who, id) = (name(address.owner), address.id.0);
         if address.hmac == CheckResult::Bad {
-            let text = format!("wrong HMAC in ADD_ADDR of {who} for {} (id {id})", address.address);
+            let text = format!(
+                "wrong HMAC in ADD_ADDR of {who} for {} (id {id})",
+                address.address
+            );
             findings.add("MPT050", address.advertised_frame, text);
         }
         if connection.version == Some(1) && address.echo_frame.is_none() {
@@ -23,12 +26,23 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
     }
     for event in &connection.address_events {
         match event {
-            AddressEvent::IdReused { frame, owner, id, before, after } => {
+            AddressEvent::IdReused {
+                frame,
+                owner,
+                id,
+                before,
+                after,
+            } => {
                 let (who, id) = (name(*owner), id.0);
                 let text = format!("{who} uses address id {id} for {before} and for {after}");
                 findings.add("MPT052", *frame, text);
             }
-            AddressEvent::UnmatchedEcho { frame, sender, id, address } => {
+            AddressEvent::UnmatchedEcho {
+                frame,
+                sender,
+                id,
+                address,
+            } => {
                 let (who, id) = (name(*sender), id.0);
                 let text = format!("{who} echoes {address} (id {id}), which was not announced");
                 findings.add("MPT053", *frame, text);

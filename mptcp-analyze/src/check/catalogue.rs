@@ -19,7 +19,9 @@ pub struct Explanation {
 
 /// The explanation of `id`, if there is such a finding; letter case does not matter.
 pub fn explain(id: &str) -> Option<&'static Explanation> {
-    EXPLANATIONS.iter().find(|explanation| explanation.id.eq_ignore_ascii_case(id))
+    EXPLANATIONS
+        .iter()
+        .find(|explanation| explanation.id.eq_ignore_ascii_case(id))
 }
 
 /// All findings, ascending by id.

@@ -12,12 +12,16 @@ use crate::model::{
 pub(super) fn check(connection: &Connection, findings: &mut Findings) {
     for event in &connection.events {
         match event.kind {
-            EventKind::FastClose { key: CheckResult::Bad } => findings.add(
+            EventKind::FastClose {
+                key: CheckResult::Bad,
+            } => findings.add(
                 "MPT062",
                 event.frame,
                 format!("MP_FASTCLOSE of {} with a wrong key", name(event.sender)),
             ),
-            EventKind::Reset { ttl_fits: false, .. } => findings.add(
+            EventKind::Reset {
+                ttl_fits: false, ..
+            } => findings.add(
                 "MPT061",
                 event.frame,
                 format!(
@@ -34,11 +38,24 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
         _ => None,
     });
     if let Some((frame, sender)) = aborted {
-        findings.add("MPT063", frame, format!("{} aborted the connection", name(sender)));
+        findings.add(
+            "MPT063",
+            frame,
+            format!("{} aborted the connection", name(sender)),
+        );
     }
     if connection.state == ConnectionState::Reset {
-        let frame = connection.subflows.iter().filter_map(|s| s.close.frame).max().unwrap_or(0);
-        findings.add("MPT064", frame, "the last subflow was reset without MP_FASTCLOSE");
+        let frame = connection
+            .subflows
+            .iter()
+            .filter_map(|s| s.close.frame)
+            .max()
+            .unwrap_or(0);
+        findings.add(
+            "MPT064",
+            frame,
+            "the last subflow was reset without MP_FASTCLOSE",
+        );
     }
     for subflow in &connection.subflows {
         check_reset(connection, subflow, findings);
@@ -60,10 +77,14 @@ fn check_reset(connection: &Connection, subflow: &Subflow, findings: &mut Findin
         CloseSide::Unknown => "somebody",
     };
     let why = match subflow.close.reset_reason {
-        Some(reason) => format!("reason {reason}: {}", ResetReason(reason).text()),
+        Some(reason) => format!("reason {reason}: {}", ResetReason(reason)),
         None => "no reason given".to_owned(),
     };
-    findings.add("MPT060", frame, format!("subflow {} reset by {by} ({why})", subflow.id));
+    findings.add(
+        "MPT060",
+        frame,
+        format!("subflow {} reset by {by} ({why})", subflow.id),
+    );
 }
 
 /// Whether both hosts had sent DATA_FIN before `frame`.
@@ -90,7 +111,9 @@ fn check_backup(connection: &Connection, subflow: &Subflow, findings: &mut Findi
             && other.last_frame >= subflow.last_frame
             && other.close.kind != CloseKind::Reset
     };
-    let Some(regular) = connection.subflows.iter().find(regular_alive) else { return };
+    let Some(regular) = connection.subflows.iter().find(regular_alive) else {
+        return;
+    };
     for direction in Direction::BOTH {
         let bytes = subflow.totals.of(direction).unique_bytes;
         if bytes > 0 {

@@ -68,7 +68,10 @@ fn check_direction(connection: &Connection, direction: Direction, findings: &mut
         findings.add("MPT046", 0, text);
     }
     if totals.missing_bytes > 0 && connection.state != ConnectionState::FallenBack {
-        let text = format!("{} data bytes of {who} are not in the capture", totals.missing_bytes);
+        let text = format!(
+            "{} data bytes of {who} are not in the capture",
+            totals.missing_bytes
+        );
         findings.add("MPT047", 0, text);
     }
 }
@@ -81,15 +84,20 @@ fn check_unmapped(connection: &Connection, subflow: &Subflow, findings: &mut Fin
         let unmapped = subflow.totals.of(direction).unmapped_bytes;
         if unmapped > 0 {
             let who = name(direction.sender());
-            let text =
-                format!("{unmapped} bytes of {who} on subflow {} have no mapping", subflow.id);
+            let text = format!(
+                "{unmapped} bytes of {who} on subflow {} have no mapping",
+                subflow.id
+            );
             // After an abort the hosts no longer care what they send, and without the start of the
             // stream the mapping may have been declared before the capture.
             let harmless = connection.state == ConnectionState::FastClosed
                 || connection.keys.client.is_none()
                 || subflow.close.kind == crate::model::CloseKind::Reset;
-            let severity =
-                if harmless { crate::model::Severity::Note } else { crate::model::Severity::Warn };
+            let severity = if harmless {
+                crate::model::Severity::Note
+            } else {
+                crate::model::Severity::Warn
+            };
             findings.add_as("MPT044", severity, subflow.first_frame, text);
         }
     }
@@ -100,7 +108,10 @@ fn check_tcp_checksums(subflow: &Subflow, findings: &mut Findings) {
         let checksums = &subflow.totals.of(direction).tcp_checksums;
         let who = name(direction.sender());
         for &frame in &checksums.bad_frames {
-            let text = format!("wrong TCP checksum in segments of {who}, subflow {}", subflow.id);
+            let text = format!(
+                "wrong TCP checksum in segments of {who}, subflow {}",
+                subflow.id
+            );
             findings.add("MPT074", frame, text);
         }
     }

@@ -13,16 +13,28 @@ use crate::model::{
 pub(super) fn check(connection: &Connection, findings: &mut Findings) {
     if connection.echoed_keys == CheckResult::Bad {
         let frame = connection.capable.ack.map_or(0, |(frame, ..)| frame);
-        findings.add("MPT020", frame, "the third ACK echoes a key that was not sent");
+        findings.add(
+            "MPT020",
+            frame,
+            "the third ACK echoes a key that was not sent",
+        );
     }
     for event in &connection.events {
         match event.kind {
             EventKind::KeyChanged { owner } if connection.echoed_keys != CheckResult::Bad => {
-                findings.add("MPT021", event.frame, format!("the key of {} changed", name(owner)));
+                findings.add(
+                    "MPT021",
+                    event.frame,
+                    format!("the key of {} changed", name(owner)),
+                );
             }
             EventKind::VersionChanged { from, to } => {
                 let fell_back = connection.state == ConnectionState::FallenBack;
-                let severity = if fell_back { Severity::Warn } else { Severity::Note };
+                let severity = if fell_back {
+                    Severity::Warn
+                } else {
+                    Severity::Note
+                };
                 let text = format!("the SYN asks for version {from}, the SYN/ACK says {to}");
                 findings.add_as("MPT013", severity, event.frame, text);
             }
@@ -40,9 +52,17 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
                 })
                 .map_or(0, |event| event.frame);
             let who = name(direction.sender());
-            findings.add("MPT022", frame, format!("the data of {who} do not begin at its IDSN"));
+            findings.add(
+                "MPT022",
+                frame,
+                format!("the data of {who} do not begin at its IDSN"),
+            );
         }
     }
+    check_grouping(connection, findings);
+}
+
+fn check_grouping(connection: &Connection, findings: &mut Findings) {
     if connection.grouping > Grouping::Token && connection.subflows.len() > 1 {
         let evidence = match connection.grouping {
             Grouping::Hmac => "the HMAC of its join",
@@ -50,7 +70,11 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
             Grouping::Dsn => "data sequence numbers that fit",
             _ => "a guess: the same hosts at the same time",
         };
-        findings.add("MPT072", 0, format!("a subflow was put into this connection by {evidence}"));
+        findings.add(
+            "MPT072",
+            0,
+            format!("a subflow was put into this connection by {evidence}"),
+        );
     }
 }
 
@@ -65,19 +89,33 @@ pub(super) fn check_reuse(analysis: &mut Analysis) {
         }
     }
     for (token, list) in owners.iter().filter(|(_, list)| list.len() > 1) {
-        let ids: Vec<u32> = list.iter().map(|&(index, _)| analysis.connections[index].id).collect();
-        let keys: Vec<_> =
-            list.iter().map(|&(i, side)| *analysis.connections[i].keys.of(side)).collect();
+        let ids: Vec<u32> = list
+            .iter()
+            .map(|&(index, _)| analysis.connections[index].id)
+            .collect();
+        let keys: Vec<_> = list
+            .iter()
+            .map(|&(i, side)| *analysis.connections[i].keys.of(side))
+            .collect();
         let same_key = keys.windows(2).all(|pair| pair[0] == pair[1]);
-        let what = if same_key { "key" } else { "token (of different keys)" };
+        let what = if same_key {
+            "key"
+        } else {
+            "token (of different keys)"
+        };
         let shown: Vec<String> = ids.iter().take(8).map(|id| format!("#{id}")).collect();
         for &(index, _) in list {
             let connection = &mut analysis.connections[index];
             let mut findings = Findings::default();
-            let text = format!("connections {} use the same {what} {token}", shown.join(", "));
+            let text = format!(
+                "connections {} use the same {what} {token}",
+                shown.join(", ")
+            );
             findings.add("MPT023", connection.first_frame, text);
             connection.findings.extend(findings.sorted());
-            connection.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+            connection
+                .findings
+                .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
             connection.findings.dedup();
         }
     }

@@ -24,7 +24,12 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
             _ => {}
         }
     }
-    let joins = || connection.subflows.iter().filter_map(|s| s.join.as_ref().map(|join| (s, join)));
+    let joins = || {
+        connection
+            .subflows
+            .iter()
+            .filter_map(|s| s.join.as_ref().map(|join| (s, join)))
+    };
     let unanswered = joins().filter(|(_, join)| is_unanswered(join)).count();
     if let Some(token) = connection.token_of_unknown {
         let text = format!("joins name token {token}, which no key in the capture explains");
@@ -45,7 +50,9 @@ fn is_unanswered(join: &JoinSeen) -> bool {
 }
 
 fn check_one(subflow: &Subflow, join: &JoinSeen, findings: &mut Findings) {
-    let Some(opener) = subflow.initiator else { return };
+    let Some(opener) = subflow.initiator else {
+        return;
+    };
     if subflow.close.kind == CloseKind::Reset && !subflow.established {
         let by_peer = match subflow.close.by {
             CloseSide::Client => opener == Side::Server,
@@ -54,14 +61,22 @@ fn check_one(subflow: &Subflow, join: &JoinSeen, findings: &mut Findings) {
         };
         if by_peer || subflow.close.reset_reason.is_some() {
             let why = match subflow.close.reset_reason {
-                Some(reason) => format!("reason {reason}: {}", ResetReason(reason).text()),
+                Some(reason) => format!("reason {reason}: {}", ResetReason(reason)),
                 None => "RST without MP_TCPRST".to_owned(),
             };
             let frame = subflow.close.frame.unwrap_or(subflow.last_frame);
-            findings.add("MPT032", frame, format!("join of subflow {} refused: {why}", subflow.id));
+            findings.add(
+                "MPT032",
+                frame,
+                format!("join of subflow {} refused: {why}", subflow.id),
+            );
         }
     } else if is_unanswered(join) {
         let text = format!("join of subflow {} stayed without answer", subflow.id);
-        findings.add("MPT033", join.syn_frame.unwrap_or(subflow.first_frame), text);
+        findings.add(
+            "MPT033",
+            join.syn_frame.unwrap_or(subflow.first_frame),
+            text,
+        );
     }
 }

@@ -67,13 +67,16 @@ impl Findings {
         text: impl Into<String>,
     ) {
         let text = text.into();
-        let finding = self.found.entry((id, text.clone())).or_insert_with(|| Finding {
-            id,
-            severity,
-            frames: Vec::new(),
-            count: 0,
-            text,
-        });
+        let finding = self
+            .found
+            .entry((id, text.clone()))
+            .or_insert_with(|| Finding {
+                id,
+                severity,
+                frames: Vec::new(),
+                count: 0,
+                text,
+            });
         finding.count += 1;
         if frame != 0 && finding.frames.len() < Finding::MAX_FRAMES {
             finding.frames.push(frame);
@@ -89,7 +92,10 @@ impl Findings {
         }
         findings.sort_by(|a, b| {
             let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.frames.first().copied());
-            key(a).cmp(&key(b)).then_with(|| a.id.cmp(b.id)).then_with(|| a.text.cmp(&b.text))
+            key(a)
+                .cmp(&key(b))
+                .then_with(|| a.id.cmp(b.id))
+                .then_with(|| a.text.cmp(&b.text))
         });
         findings
     }

@@ -12,8 +12,16 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
                 findings.add("MPT001", frame, format!("malformed {name}: {error}"));
             }
             EventKind::MalformedOptionArea { mptcp, error } => {
-                let what = if *mptcp { "an MPTCP option" } else { "a TCP option" };
-                findings.add("MPT002", frame, format!("{what} ends the option area: {error}"));
+                let what = if *mptcp {
+                    "an MPTCP option"
+                } else {
+                    "a TCP option"
+                };
+                findings.add(
+                    "MPT002",
+                    frame,
+                    format!("{what} ends the option area: {error}"),
+                );
             }
             EventKind::ReservedBits { subtype } => {
                 let name = subtype_name(Some(*subtype));

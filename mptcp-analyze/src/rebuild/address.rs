@@ -149,14 +149,20 @@ pub(super) fn check_add_addr(builder: &ConnectionBuilder, entry: &AddressEntry) 
         Side::Server => (server, client),
     };
     let expected = add_addr_hmac(sender, receiver, address.id, address.address, address.port);
-    if expected == hmac { CheckResult::Ok } else { CheckResult::Bad }
+    if expected == hmac {
+        CheckResult::Ok
+    } else {
+        CheckResult::Bad
+    }
 }
 
 impl Rebuilder {
     /// Takes an ADD_ADDR or an echo of one.
     pub(super) fn on_add_addr(&mut self, place: Place, add: &AddAddr) {
         let sender = self.side(place);
-        let Some(mptcp) = &self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &self.streams[place.stream].mptcp else {
+            return;
+        };
         let connection = mptcp.connection;
         let builder = &mut self.connections[connection];
         if add.echo {
@@ -170,14 +176,20 @@ impl Rebuilder {
             Some(entry) if !add.echo && entry.hmac == add.hmac => check_add_addr(builder, entry),
             _ => CheckResult::Unverifiable("it carries no HMAC"),
         };
-        let kind = EventKind::AddAddr { id: add.address_id, echo: add.echo, hmac };
+        let kind = EventKind::AddAddr {
+            id: add.address_id,
+            echo: add.echo,
+            hmac,
+        };
         builder.note(place, sender, kind);
     }
 
     /// Takes a REMOVE_ADDR. An id may also be one that only a join named.
     pub(super) fn on_remove_addr(&mut self, place: Place, remove: &RemoveAddr) {
         let sender = self.side(place);
-        let Some(mptcp) = &self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &self.streams[place.stream].mptcp else {
+            return;
+        };
         let connection = mptcp.connection;
         for id in remove.ids.iter() {
             let known = id == AddressId(0) || self.is_joined_id(connection, sender, id);
@@ -204,6 +216,10 @@ impl Rebuilder {
                 self.flows.ends(stream).addresses[mptcp.end_of(owner)].ip() == address
             })
         };
-        (0..).zip(order).filter(|(_, stream)| uses(stream)).map(|(id, _)| id).collect()
+        (0..)
+            .zip(order)
+            .filter(|(_, stream)| uses(stream))
+            .map(|(id, _)| id)
+            .collect()
     }
 }

@@ -17,11 +17,15 @@ impl Rebuilder {
         let stream = &mut self.streams[place.stream];
         let first_fin = stream.ends[place.end].fin_frame == Some(segment.frame);
         if segment.flags.rst() {
-            stream.ends[place.end].rst_frame.get_or_insert(segment.frame);
+            stream.ends[place.end]
+                .rst_frame
+                .get_or_insert(segment.frame);
         } else {
             stream.ends[place.end].ttl = Some(ttl);
         }
-        let Some(mptcp) = &mut stream.mptcp else { return };
+        let Some(mptcp) = &mut stream.mptcp else {
+            return;
+        };
         let builder = &mut self.connections[mptcp.connection];
         let mut reason = None;
         for option in options.iter() {
@@ -75,24 +79,51 @@ fn close_of(stream: &Stream, mptcp: &MptcpStream) -> Close {
     let reset_reason = mptcp.reset_reason;
     if let Some((frame, end)) = mptcp.fast_close {
         let by = named(mptcp.side(end));
-        return Close { kind: CloseKind::FastClose, by, reset_reason, frame: Some(frame) };
+        return Close {
+            kind: CloseKind::FastClose,
+            by,
+            reset_reason,
+            frame: Some(frame),
+        };
     }
     let first = |pick: fn(&super::stream::StreamEnd) -> Option<u64>| {
-        [0, 1].into_iter().filter_map(|end| Some((pick(&stream.ends[end])?, end))).min()
+        [0, 1]
+            .into_iter()
+            .filter_map(|end| Some((pick(&stream.ends[end])?, end)))
+            .min()
     };
     let fin = first(|end| end.fin_frame);
     let both_fins = stream.ends.iter().all(|end| end.fin_frame.is_some());
     match (first(|end| end.rst_frame), fin) {
         (Some((frame, end)), fin) if !both_fins || fin.is_some_and(|(f, _)| frame < f) => {
             let foreign = mptcp.foreign_reset == Some(frame);
-            let by = if foreign { CloseSide::Path } else { named(mptcp.side(end)) };
-            Close { kind: CloseKind::Reset, by, reset_reason, frame: Some(frame) }
+            let by = if foreign {
+                CloseSide::Path
+            } else {
+                named(mptcp.side(end))
+            };
+            Close {
+                kind: CloseKind::Reset,
+                by,
+                reset_reason,
+                frame: Some(frame),
+            }
         }
         (_, Some((frame, end))) => {
             let by = named(mptcp.side(end));
-            Close { kind: CloseKind::Fin, by, reset_reason, frame: Some(frame) }
+            Close {
+                kind: CloseKind::Fin,
+                by,
+                reset_reason,
+                frame: Some(frame),
+            }
         }
-        _ => Close { kind: CloseKind::None, by: CloseSide::Unknown, reset_reason, frame: None },
+        _ => Close {
+            kind: CloseKind::None,
+            by: CloseSide::Unknown,
+            reset_reason,
+            frame: None,
+        },
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::Rebuilder;
 use super::connection::ConnectionBuilder;
+use super::flow::StreamId;
 use super::observe::NOP_RUN_OF_A_BOX;
 use super::stream::{Bare, MptcpStream, Stream};
 use crate::model::{Blame, Confidence, Fallback, FallbackReason, Side};
@@ -49,8 +50,15 @@ impl Rebuilder {
                 reason: FallbackReason::MpFail,
                 frame,
                 by: Blame::Path,
-                confidence: if bad > 0 { Confidence::Proven } else { Confidence::Likely },
-                text: format!("{} found a wrong DSS checksum (MP_FAIL); {proof}", name(sender)),
+                confidence: if bad > 0 {
+                    Confidence::Proven
+                } else {
+                    Confidence::Likely
+                },
+                text: format!(
+                    "{} found a wrong DSS checksum (MP_FAIL); {proof}",
+                    name(sender)
+                ),
             });
         }
         infinite.map(|(frame, sender)| Fallback {
@@ -64,51 +72,63 @@ impl Rebuilder {
 
     fn is_sole_subflow(&self, builder: &ConnectionBuilder) -> bool {
         let established = builder.streams.iter().filter(|&&stream| {
-            self.streams[stream].mptcp.as_ref().is_some_and(|mptcp| mptcp.is_established())
+            self.streams[stream]
+                .mptcp
+                .as_ref()
+                .is_some_and(|mptcp| mptcp.is_established())
         });
         established.count() <= 1
     }
 
     /// Whether both ends of the initial subflow ended without options, or bytes without mapping.
     fn goes_bare(&self, builder: &ConnectionBuilder) -> bool {
-        let Some(initial) = builder.initial_stream else { return false };
+        let Some(initial) = builder.initial_stream else {
+            return false;
+        };
         self.streams[initial].mptcp.as_ref().is_some_and(|mptcp| {
-            mptcp.ends.iter().any(|end| end.bare_since.is_some() || first_unmapped(end).is_some())
+            mptcp
+                .ends
+                .iter()
+                .any(|end| end.bare_since.is_some() || first_unmapped(end).is_some())
         })
     }
 
     /// Data that lost their mappings, first ones or later ones.
     fn data_fallback(&self, builder: &ConnectionBuilder, vantage: Vantage) -> Option<Fallback> {
-        let initial = self.streams[builder.initial_stream?].mptcp.as_ref()?;
+        let initial = builder.initial_stream?;
         let over = builder.fast_close.map_or(u64::MAX, |(frame, _)| frame);
-        let mut lost: Vec<(u64, usize, &MptcpStream)> = Vec::new();
-        for &stream in &builder.streams {
-            let stream = &self.streams[stream];
+        let mut lost: Vec<(u64, usize, StreamId)> = Vec::new();
+        for &id in &builder.streams {
+            let stream = &self.streams[id];
             let Some(mptcp) = &stream.mptcp else { continue };
             let reset = stream.ends.iter().filter_map(|end| end.rst_frame).min();
             let limit = over.min(reset.unwrap_or(u64::MAX));
             for end in [0, 1] {
                 let frame = first_unmapped(&mptcp.ends[end]).filter(|&frame| frame < limit);
-                lost.extend(frame.map(|frame| (frame, end, &**mptcp)));
+                lost.extend(frame.map(|frame| (frame, end, id)));
             }
         }
-        let &(data_frame, data_end, mptcp) = lost.iter().min_by_key(|(frame, ..)| *frame)?;
+        let &(data_frame, data_end, stream) = lost.iter().min()?;
         // A joined subflow that loses its mappings is reset; the connection does not fall back
         // (RFC 8684 §3.7). Only the last subflow can take the connection with it.
-        if !std::ptr::eq(mptcp, &**initial) && !self.is_sole_survivor(builder, mptcp) {
+        if stream != initial && !self.is_sole_survivor(builder, stream) {
             return None;
         }
+        let mptcp = self.streams[stream].mptcp.as_ref()?;
         let (bare, end) = first_bare(mptcp, data_frame, data_end);
         Some(judge_lost_mapping(builder, mptcp, bare, end, vantage))
     }
 
-    /// Whether every other subflow had ended before `mptcp` lost its mappings.
-    fn is_sole_survivor(&self, builder: &ConnectionBuilder, mptcp: &MptcpStream) -> bool {
-        builder.streams.iter().all(|&stream| {
-            let stream = &self.streams[stream];
+    /// Whether every other subflow has ended.
+    fn is_sole_survivor(&self, builder: &ConnectionBuilder, survivor: StreamId) -> bool {
+        builder.streams.iter().all(|&id| {
+            let stream = &self.streams[id];
             stream.mptcp.as_ref().is_none_or(|other| {
-                std::ptr::eq(&raw const **other, mptcp)
-                    || stream.ends.iter().any(|e| e.rst_frame.is_some() || e.fin_frame.is_some())
+                id == survivor
+                    || stream
+                        .ends
+                        .iter()
+                        .any(|e| e.rst_frame.is_some() || e.fin_frame.is_some())
                     || !other.is_established()
             })
         })
@@ -126,7 +146,10 @@ fn handshake_fallback(
     if dss_seen || builder.capable.ack.is_some() || builder.capable.syns == 0 {
         return None;
     }
-    if let Some(frame) = builder.mirrored.filter(|_| builder.capable.syn_ack.is_none()) {
+    if let Some(frame) = builder
+        .mirrored
+        .filter(|_| builder.capable.syn_ack.is_none())
+    {
         return Some(Fallback {
             reason: FallbackReason::PeerIsTcp,
             frame,
@@ -240,28 +263,8 @@ fn judge_lost_mapping(
     vantage: Vantage,
 ) -> Fallback {
     let sender = mptcp.side(end);
-    let tallies = (
-        builder.data.to_server.checksum_tally().bad,
-        builder.data.to_client.checksum_tally().bad,
-    );
-    if let Some((frame, who)) = builder.checksum_missing.filter(|(frame, _)| *frame <= bare.frame) {
-        return Fallback {
-            reason: FallbackReason::Checksum,
-            frame,
-            by: blame(who),
-            confidence: Confidence::Likely,
-            text: format!("{} sent mappings that do not agree with the checksum flag", name(who)),
-        };
-    }
-    if tallies != (0, 0) {
-        return Fallback {
-            reason: FallbackReason::Checksum,
-            frame: bare.frame,
-            by: Blame::Path,
-            confidence: Confidence::Likely,
-            text: "a DSS checksum is wrong (something changed the data), and then the mappings end"
-                .to_owned(),
-        };
+    if let Some(fallback) = judge_checksums(builder, bare) {
+        return fallback;
     }
     let mapped_before = mptcp.ends.iter().any(|end| end.sent_mapping);
     let reason = if mapped_before {
@@ -269,13 +272,29 @@ fn judge_lost_mapping(
     } else {
         FallbackReason::DataOptionMissing
     };
-    let what = if mapped_before { "from here on" } else { "from the first data on" };
-    let (by, confidence, cause) = if bare.nops >= NOP_RUN_OF_A_BOX {
-        (Blame::Path, Confidence::Likely, "a run of NOPs stands where the option was")
-    } else if vantage == Vantage::Near(sender) {
-        (blame(sender), Confidence::Likely, "they left their sender like that")
+    let what = if mapped_before {
+        "from here on"
     } else {
-        (Blame::Path, Confidence::Likely, "they did not arrive as a host sends them")
+        "from the first data on"
+    };
+    let (by, confidence, cause) = if bare.nops >= NOP_RUN_OF_A_BOX {
+        (
+            Blame::Path,
+            Confidence::Likely,
+            "a run of NOPs stands where the option was",
+        )
+    } else if vantage == Vantage::Near(sender) {
+        (
+            blame(sender),
+            Confidence::Likely,
+            "they left their sender like that",
+        )
+    } else {
+        (
+            Blame::Path,
+            Confidence::Likely,
+            "they did not arrive as a host sends them",
+        )
     };
     Fallback {
         reason,
@@ -286,16 +305,53 @@ fn judge_lost_mapping(
     }
 }
 
+/// A fallback that follows from checksums that are missing or wrong.
+fn judge_checksums(builder: &ConnectionBuilder, bare: Bare) -> Option<Fallback> {
+    if let Some((frame, who)) = builder
+        .checksum_missing
+        .filter(|(frame, _)| *frame <= bare.frame)
+    {
+        return Some(Fallback {
+            reason: FallbackReason::Checksum,
+            frame,
+            by: blame(who),
+            confidence: Confidence::Likely,
+            text: format!(
+                "{} sent mappings that do not agree with the checksum flag",
+                name(who)
+            ),
+        });
+    }
+    let bad =
+        builder.data.to_server.checksum_tally().bad + builder.data.to_client.checksum_tally().bad;
+    (bad > 0).then(|| Fallback {
+        reason: FallbackReason::Checksum,
+        frame: bare.frame,
+        by: Blame::Path,
+        confidence: Confidence::Likely,
+        text: "a DSS checksum is wrong (something changed the data), and then the mappings end"
+            .to_owned(),
+    })
+}
+
 /// First frame whose payload never got a mapping.
 fn first_unmapped(end: &super::stream::MptcpEnd) -> Option<u64> {
-    end.unmapped_marks.iter().find(|(_, ssn)| end.data.is_unmapped(*ssn)).map(|(frame, _)| *frame)
+    end.unmapped_marks
+        .iter()
+        .find(|(_, ssn)| end.data.is_unmapped(*ssn))
+        .map(|(frame, _)| *frame)
 }
 
 /// The earlier of two beginnings: the data without mapping, or packets of either end without option
 /// that go on until the data come.
 fn first_bare(mptcp: &MptcpStream, data_frame: u64, data_end: usize) -> (Bare, usize) {
-    let at_data = mptcp.ends[data_end].bare_since.filter(|bare| bare.frame <= data_frame);
-    let own = at_data.unwrap_or(Bare { frame: data_frame, nops: 0 });
+    let at_data = mptcp.ends[data_end]
+        .bare_since
+        .filter(|bare| bare.frame <= data_frame);
+    let own = at_data.unwrap_or(Bare {
+        frame: data_frame,
+        nops: 0,
+    });
     let other = 1 - data_end;
     match mptcp.ends[other].bare_since {
         Some(bare) if bare.frame < own.frame => (bare, other),
@@ -328,5 +384,9 @@ fn name(side: Side) -> &'static str {
 }
 
 fn syns(count: u64) -> String {
-    if count == 1 { "a SYN".to_owned() } else { format!("{count} SYNs") }
+    if count == 1 {
+        "a SYN".to_owned()
+    } else {
+        format!("{count} SYNs")
+    }
 }

@@ -1,5 +1,7 @@
 //! The end of the capture: from what was kept to the model.
 
+use std::collections::BTreeMap;
+
 use mptcp_proto::version::Version;
 
 use super::address::check_add_addr;
@@ -33,7 +35,11 @@ impl Rebuilder {
         for (id, connection) in (0..).zip(&mut connections) {
             connection.id = id;
         }
-        let plain = self.streams.iter().filter(|stream| stream.mptcp.is_none()).count();
+        let plain = self
+            .streams
+            .iter()
+            .filter(|stream| stream.mptcp.is_none())
+            .count();
         Analysis {
             captures: Vec::new(),
             tcp_streams: self.flows.len() as u64,
@@ -45,19 +51,28 @@ impl Rebuilder {
     }
 
     fn limits(&self) -> Vec<LimitHit> {
-        let events: u64 = self.connections.iter().map(|builder| builder.events_dropped).sum();
+        let events: u64 = self
+            .connections
+            .iter()
+            .map(|builder| builder.events_dropped)
+            .sum();
         let mut limits = vec![
-            LimitHit { limit: "TCP streams", value: MAX_STREAMS as u64, dropped: self.flows.dropped },
+            LimitHit {
+                limit: "TCP streams",
+                value: MAX_STREAMS as u64,
+                dropped: self.flows.dropped,
+            },
             LimitHit {
                 limit: "MPTCP connections",
                 value: MAX_CONNECTIONS as u64,
                 dropped: self.connections_dropped,
             },
-            LimitHit { limit: "events of one connection", value: MAX_EVENTS as u64, dropped: events },
+            LimitHit {
+                limit: "events of one connection",
+                value: MAX_EVENTS as u64,
+                dropped: events,
+            },
         ];
-        for (limit, value, dropped) in self.data_limits() {
-            limits.push(LimitHit { limit, value, dropped });
-        }
         limits.retain(|hit| hit.dropped > 0);
         limits
     }
@@ -66,8 +81,10 @@ impl Rebuilder {
         let builder = &self.connections[index];
         let mut order = builder.streams.clone();
         order.sort_by_key(|&stream| (self.streams[stream].first_frame, stream));
-        let subflows: Vec<Subflow> =
-            (0..).zip(&order).map(|(id, &stream)| self.subflow(id, stream, builder)).collect();
+        let subflows: Vec<Subflow> = (0..)
+            .zip(&order)
+            .map(|(id, &stream)| self.subflow(id, stream, builder))
+            .collect();
         let fallback = self.fallback_of(builder);
         let state = state_of(builder, &subflows, fallback.is_some());
         let version = builder.known_version().unwrap_or(Version::V1);
@@ -86,7 +103,9 @@ impl Rebuilder {
                 client: builder.keys.client.map(|key| key.idsn(version)),
                 server: builder.keys.server.map(|key| key.idsn(version)),
             },
-            token_of_unknown: builder.token_of_unknown.filter(|_| builder.has_no_handshake()),
+            token_of_unknown: builder
+                .token_of_unknown
+                .filter(|_| builder.has_no_handshake()),
             capable: builder.capable.clone(),
             echoed_keys: builder.echoed_keys,
             idsn_check: idsn_check(builder),
@@ -100,8 +119,16 @@ impl Rebuilder {
                 to_server: direction_totals(builder, Direction::ToServer, &subflows),
                 to_client: direction_totals(builder, Direction::ToClient, &subflows),
             },
-            first_frame: subflows.iter().map(|s| s.first_frame).min().unwrap_or_default(),
-            last_frame: subflows.iter().map(|s| s.last_frame).max().unwrap_or_default(),
+            first_frame: subflows
+                .iter()
+                .map(|s| s.first_frame)
+                .min()
+                .unwrap_or_default(),
+            last_frame: subflows
+                .iter()
+                .map(|s| s.last_frame)
+                .max()
+                .unwrap_or_default(),
             first_at: at(|s| s.first_at).min().unwrap_or_default(),
             last_at: at(|s| s.last_at).max().unwrap_or_default(),
             subflows,
@@ -111,7 +138,10 @@ impl Rebuilder {
 
     fn subflow(&self, id: u32, stream_id: StreamId, builder: &ConnectionBuilder) -> Subflow {
         let stream = &self.streams[stream_id];
-        let mptcp = stream.mptcp.as_deref().expect("a stream in a connection has an MPTCP part");
+        let mptcp = stream
+            .mptcp
+            .as_deref()
+            .expect("a stream in a connection has an MPTCP part");
         let ends = self.flows.ends(stream_id);
         let (client, server) = (mptcp.client_end, 1 - mptcp.client_end);
         let initial = builder.initial_stream == Some(stream_id);
@@ -209,7 +239,10 @@ fn direction_totals(
     subflows: &[Subflow],
 ) -> DirectionTotals {
     let sum = |pick: fn(&SubflowTotals) -> u64| {
-        subflows.iter().map(|subflow| pick(subflow.totals.of(direction))).sum::<u64>()
+        subflows
+            .iter()
+            .map(|subflow| pick(subflow.totals.of(direction)))
+            .sum::<u64>()
     };
     let mut totals = builder.data.of(direction).totals();
     totals.wire_bytes = sum(|t| t.wire_bytes);
@@ -236,17 +269,14 @@ fn idsn_check(builder: &ConnectionBuilder) -> PerDirection<CheckResult> {
 }
 
 fn events(builder: &ConnectionBuilder, order: &[StreamId]) -> Vec<Event> {
+    let numbers: BTreeMap<StreamId, u32> = order.iter().copied().zip(0..).collect();
     let mut events: Vec<Event> = builder
         .events
         .iter()
         .map(|event| Event {
             frame: event.frame,
             at: event.at,
-            subflow: order
-                .iter()
-                .position(|&stream| stream == event.stream)
-                .and_then(|position| u32::try_from(position).ok())
-                .unwrap_or_default(),
+            subflow: numbers.get(&event.stream).copied().unwrap_or_default(),
             sender: event.sender,
             kind: event.kind.clone(),
         })
@@ -261,7 +291,9 @@ fn handshake_complete(builder: &ConnectionBuilder) -> bool {
 
 fn state_of(builder: &ConnectionBuilder, subflows: &[Subflow], fell_back: bool) -> ConnectionState {
     let ended = |subflow: &Subflow| subflow.close.kind != CloseKind::None;
-    let fins = Direction::BOTH.iter().all(|&d| builder.data.of(d).has_data_fin());
+    let fins = Direction::BOTH
+        .iter()
+        .all(|&d| builder.data.of(d).has_data_fin());
     if fell_back {
         ConnectionState::FallenBack
     } else if builder.fast_close.is_some() {
@@ -269,7 +301,9 @@ fn state_of(builder: &ConnectionBuilder, subflows: &[Subflow], fell_back: bool) 
     } else if fins {
         ConnectionState::Closed
     } else if subflows.iter().all(ended)
-        && subflows.iter().any(|subflow| subflow.close.kind == CloseKind::Reset)
+        && subflows
+            .iter()
+            .any(|subflow| subflow.close.kind == CloseKind::Reset)
     {
         ConnectionState::Reset
     } else if subflows.iter().any(|subflow| subflow.established) {
@@ -289,7 +323,10 @@ impl ConnectionBuilder {
     pub(super) fn turn_around(&mut self) {
         std::mem::swap(&mut self.keys.client, &mut self.keys.server);
         std::mem::swap(&mut self.data.to_server, &mut self.data.to_client);
-        std::mem::swap(&mut self.idsn_check.to_server, &mut self.idsn_check.to_client);
+        std::mem::swap(
+            &mut self.idsn_check.to_server,
+            &mut self.idsn_check.to_client,
+        );
         for (_, side) in [
             &mut self.infinite_mapping,
             &mut self.fail,
@@ -310,7 +347,10 @@ impl ConnectionBuilder {
     /// Takes over all that is known of another part of the same connection.
     pub(super) fn absorb(&mut self, other: ConnectionBuilder) {
         fn earlier(one: &mut Option<(u64, Side)>, other: Option<(u64, Side)>) {
-            *one = [*one, other].into_iter().flatten().min_by_key(|(frame, _)| *frame);
+            *one = [*one, other]
+                .into_iter()
+                .flatten()
+                .min_by_key(|(frame, _)| *frame);
         }
         self.streams.extend(other.streams);
         self.events.extend(other.events);

@@ -53,10 +53,8 @@ impl FlowEnds {
     /// The end that opened the stream, as far as the handshake tells.
     pub(super) fn opener(&self) -> Option<End> {
         match (self.opened, self.accepted) {
-            ([true, false], _) => Some(0),
-            ([false, true], _) => Some(1),
-            (_, [false, true]) => Some(0),
-            (_, [true, false]) => Some(1),
+            ([true, false], _) | (_, [false, true]) => Some(0),
+            ([false, true], _) | (_, [true, false]) => Some(1),
             _ => None,
         }
     }
@@ -65,7 +63,8 @@ impl FlowEnds {
     /// else the one that sent first.
     pub(super) fn likely_opener(&self) -> End {
         let well_known = |end: End| self.addresses[end].port() < 1024;
-        self.opener().unwrap_or_else(|| usize::from(well_known(0) && !well_known(1)))
+        self.opener()
+            .unwrap_or_else(|| usize::from(well_known(0) && !well_known(1)))
     }
 
     fn end_of(&self, source: SocketAddr) -> End {
@@ -142,7 +141,11 @@ impl FlowTable {
             let end = ends.end_of(segment.source);
             if !ends.is_new_generation(segment, end) {
                 ends.note(segment, end);
-                return Some(Located { stream, end, is_new: false });
+                return Some(Located {
+                    stream,
+                    end,
+                    is_new: false,
+                });
             }
         }
         if self.ends.len() >= MAX_STREAMS {
@@ -154,7 +157,11 @@ impl FlowTable {
         ends.note(segment, 0);
         self.ends.push(ends);
         self.newest.insert(key, stream);
-        Some(Located { stream, end: 0, is_new: true })
+        Some(Located {
+            stream,
+            end: 0,
+            is_new: true,
+        })
     }
 
     /// The ends of a stream.

@@ -64,7 +64,10 @@ impl Rebuilder {
             .and_then(|stream| stream.mptcp.as_ref())
             .map(|mptcp| mptcp.connection);
         match connection {
-            Some(connection) => self.connections[connection].data.of_mut(direction).take_stream(),
+            Some(connection) => self.connections[connection]
+                .data
+                .of_mut(direction)
+                .take_stream(),
             None => Vec::new(),
         }
     }

@@ -44,7 +44,10 @@ pub(super) struct GroupingIndex {
 impl GroupingIndex {
     /// Notes whose token it is. `false` when that was known.
     pub(super) fn add_token(&mut self, token: Token, connection: usize, owner: Side) -> bool {
-        let candidate = Candidate { connection, receiver: owner };
+        let candidate = Candidate {
+            connection,
+            receiver: owner,
+        };
         let list = self.tokens.entry(token).or_default();
         if list.contains(&candidate) || list.len() >= MAX_PER_TOKEN {
             return false;
@@ -100,7 +103,11 @@ impl GroupingIndex {
             .addresses
             .iter()
             .filter_map(|address| self.hosts.get(&address.ip()))
-            .chain(ends.addresses.iter().filter_map(|a| self.hosts.get(&a.ip())))
+            .chain(
+                ends.addresses
+                    .iter()
+                    .filter_map(|a| self.hosts.get(&a.ip())),
+            )
             .flatten()
             .copied()
             .collect();
@@ -136,20 +143,28 @@ impl Rebuilder {
     ) {
         let dss = first_dss(options);
         if let Some(fit) = self.find_fit(place, dss, None) {
-            self.enter(place.stream, fit.connection, fit.client_end, SubflowKind::Unseen);
+            self.enter(
+                place.stream,
+                fit.connection,
+                fit.client_end,
+                SubflowKind::Unseen,
+            );
             self.connections[fit.connection].weaken(fit.evidence);
         } else {
             let opener = self.flows.ends(place.stream).likely_opener();
             self.take_up_unseen(segment, place, opener);
         }
         if let Some(mptcp) = &self.streams[place.stream].mptcp {
-            self.index.note_hosts(self.flows.ends(place.stream), mptcp.connection);
+            self.index
+                .note_hosts(self.flows.ends(place.stream), mptcp.connection);
         }
     }
 
     /// Gives a stream without known connection a connection of its own.
     pub(super) fn take_up_unseen(&mut self, _: &Segment<'_>, place: Place, client_end: End) {
-        let Some(connection) = self.new_connection(place.stream) else { return };
+        let Some(connection) = self.new_connection(place.stream) else {
+            return;
+        };
         self.enter(place.stream, connection, client_end, SubflowKind::Unseen);
         self.connections[connection].grouping = Grouping::Guess;
     }
@@ -157,7 +172,9 @@ impl Rebuilder {
     /// Tries again to find the connection of a stream that was taken up on its own, now that it
     /// has shown another DSS.
     pub(super) fn retry_grouping(&mut self, place: Place, dss: &Dss) {
-        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+            return;
+        };
         let alone = mptcp.connection;
         if mptcp.kind != SubflowKind::Unseen
             || mptcp.grouping_tries >= MAX_GROUPING_TRIES
@@ -167,7 +184,9 @@ impl Rebuilder {
         }
         mptcp.grouping_tries += 1;
         if let Some(fit) = self.find_fit(place, Some(dss), Some(alone)) {
-            let Some(mptcp) = &self.streams[place.stream].mptcp else { return };
+            let Some(mptcp) = &self.streams[place.stream].mptcp else {
+                return;
+            };
             let turned = mptcp.client_end != fit.client_end;
             self.merge(alone, fit.connection, turned);
             self.connections[fit.connection].weaken(fit.evidence);
@@ -185,7 +204,11 @@ impl Rebuilder {
             .collect();
         let orientations = |connection: usize| [(connection, 0), (connection, 1)];
         let numbers = |connection: usize, client_end: End| {
-            let sender = if place.end == client_end { Side::Client } else { Side::Server };
+            let sender = if place.end == client_end {
+                Side::Client
+            } else {
+                Side::Server
+            };
             compare_numbers(&self.connections[connection], sender, dss)
         };
         let mut fitting = near
@@ -193,14 +216,21 @@ impl Rebuilder {
             .flat_map(|&connection| orientations(connection))
             .filter(|&(connection, client_end)| numbers(connection, client_end) == Numbers::Fit);
         if let Some((connection, client_end)) = fitting.next() {
-            return Some(Fit { connection, client_end, evidence: Grouping::Dsn });
+            return Some(Fit {
+                connection,
+                client_end,
+                evidence: Grouping::Dsn,
+            });
         }
         let possible = |fit: &Fit| {
             numbers(fit.connection, fit.client_end) != Numbers::Contradict
                 && !self.connections[fit.connection].is_over()
         };
         self.fit_by_address(ends).filter(possible).or_else(|| {
-            let mut pairs = near.iter().filter_map(|&c| self.same_hosts(ends, c)).filter(possible);
+            let mut pairs = near
+                .iter()
+                .filter_map(|&c| self.same_hosts(ends, c))
+                .filter(possible);
             let only = pairs.next()?;
             // Two connections between the same hosts leave nothing but chance.
             pairs.next().is_none().then_some(only)
@@ -212,7 +242,9 @@ impl Rebuilder {
         let mut found = None;
         for end in [0, 1] {
             let address = ends.addresses[end].ip();
-            let Some(list) = self.index.announced.get(&address) else { continue };
+            let Some(list) = self.index.announced.get(&address) else {
+                continue;
+            };
             let peer_known = |connection: usize| {
                 self.connections[connection].streams.iter().any(|&stream| {
                     let known = self.flows.ends(stream).addresses;
@@ -227,7 +259,11 @@ impl Rebuilder {
                     return None;
                 }
                 let client_end = if owner == Side::Client { end } else { 1 - end };
-                found = Some(Fit { connection, client_end, evidence: Grouping::AddressId });
+                found = Some(Fit {
+                    connection,
+                    client_end,
+                    evidence: Grouping::AddressId,
+                });
             }
         }
         found
@@ -245,8 +281,11 @@ impl Rebuilder {
             let known = self.flows.ends(stream).addresses;
             Some((known[mptcp.client_end], known[1 - mptcp.client_end]))
         };
-        builder.streams.iter().filter_map(|&stream| server_of(stream)).find_map(
-            |(client, server): (SocketAddr, SocketAddr)| {
+        builder
+            .streams
+            .iter()
+            .filter_map(|&stream| server_of(stream))
+            .find_map(|(client, server): (SocketAddr, SocketAddr)| {
                 [0, 1].into_iter().find_map(|client_end| {
                     let (c, s) = (ends.addresses[client_end], ends.addresses[1 - client_end]);
                     (c.ip() == client.ip() && s == server).then_some(Fit {
@@ -255,14 +294,15 @@ impl Rebuilder {
                         evidence: Grouping::Guess,
                     })
                 })
-            },
-        )
+            })
     }
 
     /// Merges the connection made for joins with an unknown token into the one whose key explains
     /// the token. `owner` is the host that the token belongs to, and received the joins' SYNs.
     pub(super) fn adopt_orphan(&mut self, token: Token, connection: usize, owner: Side) {
-        let Some(orphan) = self.index.take_orphan(token) else { return };
+        let Some(orphan) = self.index.take_orphan(token) else {
+            return;
+        };
         if orphan != connection && self.connections[orphan].merged_into.is_none() {
             self.merge(orphan, connection, owner == Side::Client);
         }
@@ -309,7 +349,9 @@ fn first_dss(options: &SegmentOptions) -> Option<&Dss> {
 /// Compares the DSN and DATA_ACK of a DSS that `sender` would have sent with what is known of a
 /// connection.
 fn compare_numbers(builder: &ConnectionBuilder, sender: Side, dss: Option<&Dss>) -> Numbers {
-    let Some(dss) = dss else { return Numbers::Silent };
+    let Some(dss) = dss else {
+        return Numbers::Silent;
+    };
     let own = builder.data.of(sender.sends()).near();
     let peer = builder.data.of(sender.other().sends()).near();
     let dsn = dss.mapping.map(|mapping| match mapping.dsn {

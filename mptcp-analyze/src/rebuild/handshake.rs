@@ -20,7 +20,9 @@ impl Rebuilder {
         capable: &Capable,
         options: &SegmentOptions,
     ) {
-        let Some(connection) = self.capable_connection(place) else { return };
+        let Some(connection) = self.capable_connection(place) else {
+            return;
+        };
         if segment.flags.syn() && segment.flags.ack() {
             self.on_capable_syn_ack(place, connection, capable, options);
         } else if segment.flags.syn() {
@@ -28,7 +30,8 @@ impl Rebuilder {
         } else {
             self.on_capable_ack(place, connection, capable);
         }
-        self.index.note_hosts(self.flows.ends(place.stream), connection);
+        self.index
+            .note_hosts(self.flows.ends(place.stream), connection);
     }
 
     /// The connection that `place` opens. A stream that was taken up without a handshake (packets
@@ -125,7 +128,10 @@ impl Rebuilder {
             && asked != capable.version
             && builder.capable.syn_ack.is_none()
         {
-            let kind = EventKind::VersionChanged { from: asked, to: capable.version };
+            let kind = EventKind::VersionChanged {
+                from: asked,
+                to: capable.version,
+            };
             builder.note(place, sender, kind);
         }
         builder.version = Some(capable.version);
@@ -147,7 +153,9 @@ impl Rebuilder {
         builder.capable.ack.get_or_insert(seen);
         builder.version.get_or_insert(capable.version);
         builder.ask_checksum(capable.flags.checksum());
-        let (Some(own), Some(peer)) = (capable.sender_key, capable.receiver_key) else { return };
+        let (Some(own), Some(peer)) = (capable.sender_key, capable.receiver_key) else {
+            return;
+        };
         if first {
             let known = *builder.keys.of(sender.other());
             let own_known = *builder.keys.of(sender);
@@ -182,13 +190,18 @@ impl Rebuilder {
 
     /// Derives tokens and IDSNs of all keys known by now, and finds joins that waited for them.
     pub(super) fn settle_keys(&mut self, connection: usize) {
-        let builder = &mut self.connections[connection];
-        let version = builder.known_version().unwrap_or(Version::V1);
+        let version = self.connections[connection]
+            .known_version()
+            .unwrap_or(Version::V1);
         for side in [Side::Client, Side::Server] {
-            let Some(key) = *builder.keys.of(side) else { continue };
+            let builder = &mut self.connections[connection];
+            let Some(key) = *builder.keys.of(side) else {
+                continue;
+            };
             let idsn: Dsn = key.idsn(version);
+            let checked = builder.idsn_check.of(side.sends()).is_some();
             let data = builder.data.of_mut(side.sends());
-            if !data.base_is_idsn() {
+            if !data.base_is_idsn() && !checked {
                 data.set_idsn(idsn);
             }
             let token = key.token(version);

@@ -26,11 +26,19 @@ impl Rebuilder {
     /// Takes an MP_JOIN of any step of the handshake.
     pub(super) fn on_join(&mut self, segment: &Segment<'_>, place: Place, join: Join) {
         match join {
-            Join::Syn { priority, address_id, token, nonce, .. } => {
+            Join::Syn {
+                priority,
+                address_id,
+                token,
+                nonce,
+                ..
+            } => {
                 if self.streams[place.stream].mptcp.is_none() {
                     self.place_join(place, token);
                 }
-                let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+                let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+                    return;
+                };
                 let state = &mut mptcp.join;
                 state.syns += 1;
                 state.opener = place.end;
@@ -43,9 +51,17 @@ impl Rebuilder {
                     mptcp.kind = SubflowKind::Join;
                 }
             }
-            Join::SynAck { priority, address_id, hmac, nonce, .. } => {
+            Join::SynAck {
+                priority,
+                address_id,
+                hmac,
+                nonce,
+                ..
+            } => {
                 self.ensure_join(segment, place, 1 - place.end);
-                let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+                let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+                    return;
+                };
                 let state = &mut mptcp.join;
                 state.syn_ack_frame.get_or_insert(place.frame);
                 state.nonces[place.end].get_or_insert(nonce);
@@ -56,14 +72,17 @@ impl Rebuilder {
             }
             Join::Ack { hmac, .. } => {
                 self.ensure_join(segment, place, place.end);
-                let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+                let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+                    return;
+                };
                 mptcp.join.ack_frame.get_or_insert(place.frame);
                 mptcp.join.ack_hmac.get_or_insert(hmac);
                 self.settle_join(place, false);
             }
         }
         if let Some(mptcp) = &self.streams[place.stream].mptcp {
-            self.index.note_hosts(self.flows.ends(place.stream), mptcp.connection);
+            self.index
+                .note_hosts(self.flows.ends(place.stream), mptcp.connection);
         }
     }
 
@@ -111,7 +130,9 @@ impl Rebuilder {
             let builder = &self.connections[candidate.connection];
             let shares_host = builder.streams.iter().any(|&stream| {
                 let known = self.flows.ends(stream).addresses;
-                known.iter().any(|a| ends.addresses.iter().any(|b| a.ip() == b.ip()))
+                known
+                    .iter()
+                    .any(|a| ends.addresses.iter().any(|b| a.ip() == b.ip()))
             });
             (!builder.is_over(), shares_host, candidate.connection)
         })
@@ -120,7 +141,9 @@ impl Rebuilder {
     /// Once an HMAC has come: moves the stream to the connection whose keys explain it, if another
     /// than the one chosen by the token does.
     fn settle_join(&mut self, place: Place, syn_ack: bool) {
-        let Some(mptcp) = &self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &self.streams[place.stream].mptcp else {
+            return;
+        };
         let here = Candidate {
             connection: mptcp.connection,
             receiver: mptcp.side(1 - mptcp.join.opener),
@@ -133,24 +156,41 @@ impl Rebuilder {
         if current == CheckResult::Ok {
             return;
         }
-        let by_token = mptcp.join.token.map(|token| self.index.by_token(token)).unwrap_or_default();
+        let by_token = mptcp
+            .join
+            .token
+            .map(|token| self.index.by_token(token))
+            .unwrap_or_default();
         let is_orphan = self.connections[here.connection].has_no_handshake();
-        let found = by_token.iter().copied().find(|&c| verdict(c) == CheckResult::Ok).or_else(|| {
-            let all = self.connections.iter().enumerate().rev();
-            let keyed = all.filter(|(_, b)| b.merged_into.is_none() && b.both_keys().is_some());
-            keyed.take(if is_orphan { MAX_HMAC_CANDIDATES } else { 0 }).find_map(|(connection, _)| {
-                [Side::Server, Side::Client]
-                    .map(|receiver| Candidate { connection, receiver })
-                    .into_iter()
-                    .find(|&candidate| verdict(candidate) == CheckResult::Ok)
-            })
-        });
+        let found = by_token
+            .iter()
+            .copied()
+            .find(|&c| verdict(c) == CheckResult::Ok)
+            .or_else(|| {
+                let all = self.connections.iter().enumerate().rev();
+                let keyed = all.filter(|(_, b)| b.merged_into.is_none() && b.both_keys().is_some());
+                keyed
+                    .take(if is_orphan { MAX_HMAC_CANDIDATES } else { 0 })
+                    .find_map(|(connection, _)| {
+                        [Side::Server, Side::Client]
+                            .map(|receiver| Candidate {
+                                connection,
+                                receiver,
+                            })
+                            .into_iter()
+                            .find(|&candidate| verdict(candidate) == CheckResult::Ok)
+                    })
+            });
         match found {
             Some(candidate) => self.move_join(place.stream, candidate),
             None if current == CheckResult::Bad => {
                 let sender = self.side(place);
                 let connection = here.connection;
-                self.connections[connection].note(place, sender, EventKind::JoinHmacBad { syn_ack });
+                self.connections[connection].note(
+                    place,
+                    sender,
+                    EventKind::JoinHmacBad { syn_ack },
+                );
             }
             None => {}
         }
@@ -158,7 +198,9 @@ impl Rebuilder {
 
     /// Moves a join that has carried no data yet to another connection.
     fn move_join(&mut self, stream: StreamId, to: Candidate) {
-        let Some(mptcp) = &mut self.streams[stream].mptcp else { return };
+        let Some(mptcp) = &mut self.streams[stream].mptcp else {
+            return;
+        };
         let from = mptcp.connection;
         mptcp.client_end = opener_is_client(to.receiver, mptcp.join.opener);
         if from == to.connection {
@@ -179,7 +221,11 @@ impl Rebuilder {
         target.streams.push(stream);
         target.events.extend::<Vec<_>>(moved);
         let named = token.is_some_and(|t| self.index.by_token(t).contains(&to));
-        target.weaken(if named { Grouping::Token } else { Grouping::Hmac });
+        target.weaken(if named {
+            Grouping::Token
+        } else {
+            Grouping::Hmac
+        });
     }
 }
 
@@ -199,7 +245,11 @@ pub(super) fn check_join(
     receiver: Side,
     syn_ack: bool,
 ) -> CheckResult {
-    let present = if syn_ack { join.syn_ack_hmac.is_some() } else { join.ack_hmac.is_some() };
+    let present = if syn_ack {
+        join.syn_ack_hmac.is_some()
+    } else {
+        join.ack_hmac.is_some()
+    };
     if !present {
         return CheckResult::Unverifiable("not in the capture");
     }
@@ -217,12 +267,28 @@ pub(super) fn check_join(
     };
     let version = builder.known_version().unwrap_or(Version::V1);
     let holds = if syn_ack {
-        let expected =
-            join_hmac(version, receiver_key, opener_key, receiver_nonce, opener_nonce).truncated();
+        let expected = join_hmac(
+            version,
+            receiver_key,
+            opener_key,
+            receiver_nonce,
+            opener_nonce,
+        )
+        .truncated();
         join.syn_ack_hmac == Some(expected)
     } else {
-        let expected = join_hmac(version, opener_key, receiver_key, opener_nonce, receiver_nonce);
+        let expected = join_hmac(
+            version,
+            opener_key,
+            receiver_key,
+            opener_nonce,
+            receiver_nonce,
+        );
         join.ack_hmac == Some(expected)
     };
-    if holds { CheckResult::Ok } else { CheckResult::Bad }
+    if holds {
+        CheckResult::Ok
+    } else {
+        CheckResult::Bad
+    }
 }

@@ -17,7 +17,7 @@ mod options;
 mod stream;
 mod transfer;
 
-pub use follow::{FollowPlan, StreamChunk};
+pub use follow::{ChunkContent, FollowPlan, StreamChunk};
 
 use mptcp_proto::wire::mptcp::MptcpOption;
 
@@ -27,7 +27,7 @@ use self::flow::{FlowTable, Located, StreamId};
 use self::grouping::GroupingIndex;
 use self::options::SegmentOptions;
 use self::stream::{Place, Stream};
-use crate::model::{PacketNote, Piece, Segment};
+use crate::model::{Direction, PacketNote, Piece, Segment, Side};
 
 /// Most MPTCP connections that are kept. A capture with more is cut off from new ones; at 2 KiB a
 /// connection this is 8 GiB.
@@ -79,11 +79,14 @@ impl Rebuilder {
         if located.is_new {
             self.streams.push(Stream::new(segment));
         }
-        let mut note = self.options.note_packets.then(|| PacketNote::new(located.stream as u64));
+        let mut note = self
+            .options
+            .note_packets
+            .then(|| PacketNote::new(located.stream as u64));
         if self.streams[located.stream].count(segment, located.end) {
             if let Some(note) = &mut note {
                 note.duplicate = true;
-                note.direction = self.direction_of(located);
+                note.direction = Some(self.direction_of(located));
             }
             return note;
         }
@@ -98,7 +101,10 @@ impl Rebuilder {
             frame: segment.frame,
             at: segment.at,
         };
-        let joined = self.streams[place.stream].mptcp.as_ref().map(|m| m.connection);
+        let joined = self.streams[place.stream]
+            .mptcp
+            .as_ref()
+            .map(|m| m.connection);
         let version = joined.and_then(|connection| self.connections[connection].known_version());
         let options = SegmentOptions::decode(segment, version);
         if options.has_mptcp() || joined.is_some() {
@@ -110,7 +116,7 @@ impl Rebuilder {
         }
         self.close(segment, place, &options);
         if let Some(note) = note {
-            note.direction = self.direction_of(located);
+            note.direction = Some(self.direction_of(located));
         }
     }
 
@@ -131,18 +137,18 @@ impl Rebuilder {
         }
     }
 
-    fn direction_of(&self, located: Located) -> Option<crate::model::Direction> {
+    fn direction_of(&self, located: Located) -> Direction {
         let stream = &self.streams[located.stream];
         let client_end = match &stream.mptcp {
             Some(mptcp) => mptcp.client_end,
             None => self.flows.ends(located.stream).likely_opener(),
         };
         let side = if located.end == client_end {
-            crate::model::Side::Client
+            Side::Client
         } else {
-            crate::model::Side::Server
+            Side::Server
         };
-        Some(side.sends())
+        side.sends()
     }
 
     /// A new connection, or `None` when there is no room for another. `stream` decides whether its

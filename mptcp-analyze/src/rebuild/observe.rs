@@ -1,7 +1,7 @@
 //! What the options of a segment show beside data: counts, malformed options, answers without
 //! option, MP_PRIO, MP_FAIL, addresses.
 
-use mptcp_proto::wire::checksum::{TcpChecksumState, tcp_checksum_state};
+use mptcp_proto::wire::checksum::{TcpChecksum, check_tcp_checksum};
 use mptcp_proto::wire::mptcp::{MptcpOption, Priority, Subtype};
 
 use super::Rebuilder;
@@ -45,7 +45,9 @@ impl Rebuilder {
     }
 
     fn tally(&mut self, place: Place, options: &SegmentOptions) {
-        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+            return;
+        };
         if options.has_mptcp() {
             mptcp.packets_with_option += 1;
         }
@@ -63,14 +65,22 @@ impl Rebuilder {
 
     fn note_oddities(&mut self, place: Place, options: &SegmentOptions) {
         let sender = self.side(place);
-        let Some(mptcp) = &self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &self.streams[place.stream].mptcp else {
+            return;
+        };
         let builder = &mut self.connections[mptcp.connection];
         for (subtype, error) in &options.malformed {
-            let kind = EventKind::MalformedOption { subtype: *subtype, error: error.clone() };
+            let kind = EventKind::MalformedOption {
+                subtype: *subtype,
+                error: error.clone(),
+            };
             builder.note(place, sender, kind);
         }
         if let Some((mptcp, error)) = &options.area_error {
-            let kind = EventKind::MalformedOptionArea { mptcp: *mptcp, error: error.clone() };
+            let kind = EventKind::MalformedOptionArea {
+                mptcp: *mptcp,
+                error: error.clone(),
+            };
             builder.note(place, sender, kind);
         }
         for option in options.iter() {
@@ -93,20 +103,22 @@ impl Rebuilder {
             return;
         }
         let sender = self.side(place);
-        let Some(mptcp) = &self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &self.streams[place.stream].mptcp else {
+            return;
+        };
         let builder = &mut self.connections[mptcp.connection];
         let nops = options.longest_nop_run;
         match (mptcp.kind, segment.flags.ack()) {
-            (SubflowKind::Capable, true) => {
-                if builder.capable.syn_ack.is_none() && builder.capable.syns > 0 {
-                    builder.bare_syn_ack.get_or_insert((place.frame, nops));
-                }
+            (SubflowKind::Capable, true)
+                if builder.capable.syn_ack.is_none() && builder.capable.syns > 0 =>
+            {
+                builder.bare_syn_ack.get_or_insert((place.frame, nops));
             }
-            (SubflowKind::Capable, false) => {
-                if builder.capable.syns > 0 && builder.bare_syn.is_none() {
-                    builder.bare_syn = Some(place.frame);
-                    builder.note(place, sender, EventKind::SynWithoutOption);
-                }
+            (SubflowKind::Capable, false)
+                if builder.capable.syns > 0 && builder.bare_syn.is_none() =>
+            {
+                builder.bare_syn = Some(place.frame);
+                builder.note(place, sender, EventKind::SynWithoutOption);
             }
             (SubflowKind::Join, true) if mptcp.join.syn_ack_frame.is_none() => {
                 builder.note(place, sender, EventKind::JoinOptionMissing);
@@ -124,12 +136,21 @@ impl Rebuilder {
     /// Options in packets that may not carry them.
     fn note_misplaced(&mut self, segment: &Segment<'_>, place: Place, options: &SegmentOptions) {
         let sender = self.side(place);
-        let Some(mptcp) = &self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &self.streams[place.stream].mptcp else {
+            return;
+        };
         let builder = &mut self.connections[mptcp.connection];
         let capable = options.any(|o| matches!(o, MptcpOption::Capable(_)));
         let join = options.any(|o| matches!(o, MptcpOption::Join(_)));
         let mut misplaced = |subtype: Subtype, rule| {
-            builder.note(place, sender, EventKind::Misplaced { subtype: subtype.0, rule });
+            builder.note(
+                place,
+                sender,
+                EventKind::Misplaced {
+                    subtype: subtype.0,
+                    rule,
+                },
+            );
         };
         if capable && join {
             misplaced(Subtype::JOIN, "MP_CAPABLE and MP_JOIN exclude each other");
@@ -139,25 +160,38 @@ impl Rebuilder {
         }
         for option in options.iter() {
             match option {
-                MptcpOption::Capable(_) | MptcpOption::Join(_) => {}
-                MptcpOption::Experimental(_) | MptcpOption::Unknown(_) => {}
-                other => misplaced(other.subtype(), "only MP_CAPABLE or MP_JOIN belongs on a SYN"),
+                MptcpOption::Capable(_)
+                | MptcpOption::Join(_)
+                | MptcpOption::Experimental(_)
+                | MptcpOption::Unknown(_) => {}
+                other => misplaced(
+                    other.subtype(),
+                    "only MP_CAPABLE or MP_JOIN belongs on a SYN",
+                ),
             }
         }
     }
 
     fn on_prio(&mut self, place: Place, backup: bool) {
-        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+            return;
+        };
         let sender = mptcp.side(place.end);
         if mptcp.priority_changes.len() < MAX_PRIORITY_CHANGES {
-            let change = PriorityChange { frame: place.frame, sender, backup };
+            let change = PriorityChange {
+                frame: place.frame,
+                sender,
+                backup,
+            };
             mptcp.priority_changes.push(change);
         }
         self.connections[mptcp.connection].note(place, sender, EventKind::Prio { backup });
     }
 
     fn on_fail(&mut self, place: Place, dsn: u64) {
-        let Some(mptcp) = &self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &self.streams[place.stream].mptcp else {
+            return;
+        };
         let sender: Side = mptcp.side(place.end);
         let builder = &mut self.connections[mptcp.connection];
         let data = builder.data.of_mut(sender.other().sends());
@@ -168,17 +202,20 @@ impl Rebuilder {
     }
 
     fn verify_tcp_checksum(&mut self, segment: &Segment<'_>, place: Place) {
-        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+            return;
+        };
         let tally = &mut mptcp.ends[place.end].tcp_checksums;
         if segment.is_cut() {
             tally.unverifiable += 1;
             return;
         }
         let (source, destination) = (segment.source.ip(), segment.destination.ip());
-        match tcp_checksum_state(source, destination, segment.header, segment.payload) {
-            TcpChecksumState::Ok => tally.ok += 1,
-            TcpChecksumState::Offloaded => tally.offloaded += 1,
-            TcpChecksumState::Bad => {
+        match check_tcp_checksum(source, destination, segment.bytes) {
+            None => tally.unverifiable += 1,
+            Some(TcpChecksum::Good) => tally.ok += 1,
+            Some(TcpChecksum::Partial) => tally.offloaded += 1,
+            Some(TcpChecksum::Bad) => {
                 tally.bad += 1;
                 if tally.bad_frames.len() < Finding::MAX_FRAMES {
                     tally.bad_frames.push(place.frame);

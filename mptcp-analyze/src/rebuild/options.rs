@@ -2,7 +2,7 @@
 
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::MptcpOption;
-use mptcp_proto::wire::tcp_option::{KIND_MPTCP, KIND_NOP, TcpOptions};
+use mptcp_proto::wire::tcp_option::{KIND_MPTCP, KIND_NO_OPERATION, TcpOptions};
 
 use crate::model::Segment;
 
@@ -36,12 +36,10 @@ impl RawOption {
         let mut bytes = [0; 40];
         let len = source.len().min(bytes.len());
         bytes[..len].copy_from_slice(&source[..len]);
-        RawOption { bytes, len: u8::try_from(len).unwrap_or(40) }
-    }
-
-    /// Length in bytes.
-    pub(super) fn len(&self) -> u8 {
-        self.len
+        RawOption {
+            bytes,
+            len: u8::try_from(len).unwrap_or(40),
+        }
     }
 }
 
@@ -55,12 +53,16 @@ impl SegmentOptions {
                 Ok(option) => option,
                 Err(_) if segment.options.len() < segment.options_len => break,
                 Err(error) => {
-                    let mptcp = segment.options.get(error.offset()) == Some(&KIND_MPTCP);
+                    let mptcp = error.kind() == KIND_MPTCP;
                     options.area_error = Some((mptcp, error.to_string()));
                     break;
                 }
             };
-            nops = if option.kind == KIND_NOP { nops.saturating_add(1) } else { 0 };
+            nops = if option.kind == KIND_NO_OPERATION {
+                nops.saturating_add(1)
+            } else {
+                0
+            };
             options.longest_nop_run = options.longest_nop_run.max(nops);
             if option.kind == KIND_MPTCP {
                 options.take(option.bytes, version);

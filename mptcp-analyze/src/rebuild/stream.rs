@@ -226,7 +226,11 @@ impl MptcpStream {
 
     /// Which host of the connection `end` is.
     pub(super) fn side(&self, end: End) -> Side {
-        if end == self.client_end { Side::Client } else { Side::Server }
+        if end == self.client_end {
+            Side::Client
+        } else {
+            Side::Server
+        }
     }
 
     /// The direction of what `end` sends.
@@ -262,4 +266,11 @@ pub(super) struct Place {
     pub(super) end: End,
     pub(super) frame: u64,
     pub(super) at: Timestamp,
+}
+
+impl Place {
+    /// The stream as the data level names it.
+    pub(super) fn stream_number(self) -> u32 {
+        u32::try_from(self.stream).unwrap_or(u32::MAX)
+    }
 }

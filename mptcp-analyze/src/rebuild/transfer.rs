@@ -1,7 +1,9 @@
 //! Data of a segment: DATA_ACK, mapping, DATA_FIN, payload (RFC 8684 §3.3).
 
 use mptcp_proto::seq::Ssn;
-use mptcp_proto::wire::mptcp::{Capable, CapableData, DataAck, Dss, DssMapping, MptcpOption, WireDsn};
+use mptcp_proto::wire::mptcp::{
+    Capable, CapableData, DataAck, Dss, DssMapping, MptcpOption, WireDsn,
+};
 
 use super::Rebuilder;
 use super::data::MappingInput;
@@ -27,7 +29,9 @@ impl Rebuilder {
         self.take_syn(segment, place);
         for option in options.iter() {
             match option {
-                MptcpOption::Capable(Capable { data: Some(data), .. }) => {
+                MptcpOption::Capable(Capable {
+                    data: Some(data), ..
+                }) => {
                     self.on_capable_data(segment, place, *data, note.as_deref_mut());
                 }
                 MptcpOption::Dss(dss) => self.on_dss(segment, place, dss, note.as_deref_mut()),
@@ -42,8 +46,12 @@ impl Rebuilder {
         if !segment.flags.syn() {
             return;
         }
-        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
-        mptcp.ends[place.end].data.on_syn(segment.seq, segment.payload_len);
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+            return;
+        };
+        mptcp.ends[place.end]
+            .data
+            .on_syn(segment.seq, segment.payload_len);
         if !segment.flags.ack() {
             return;
         }
@@ -51,7 +59,9 @@ impl Rebuilder {
         // (RFC 8684 Appendix B).
         let peer = 1 - place.end;
         let syn_payload = self.streams[place.stream].ends[peer].syn_payload_len;
-        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+            return;
+        };
         if syn_payload > 0
             && let Some(isn) = self.flows.ends(place.stream).isns[peer]
             && segment.ack == isn.add(1).add(syn_payload)
@@ -80,7 +90,7 @@ impl Rebuilder {
             at: place.at,
             segment_seq: segment.seq,
         };
-        self.map(place, input, note);
+        self.map(place, &input, note);
     }
 
     fn on_dss(
@@ -91,7 +101,9 @@ impl Rebuilder {
         note: Option<&mut PacketNote>,
     ) {
         self.retry_grouping(place, dss);
-        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+            return;
+        };
         let direction = mptcp.direction(place.end);
         let sender = mptcp.side(place.end);
         let end = &mut mptcp.ends[place.end];
@@ -101,8 +113,15 @@ impl Rebuilder {
         if let Some(ack) = dss.data_ack {
             let long = matches!(ack, DataAck::Long(_));
             let tally = &mut end.options;
-            *(if long { &mut tally.data_ack8 } else { &mut tally.data_ack4 }) += 1;
-            let dsn = builder.data.of_mut(direction.reverse()).on_data_ack(ack, place.frame);
+            *(if long {
+                &mut tally.data_ack8
+            } else {
+                &mut tally.data_ack4
+            }) += 1;
+            let dsn = builder
+                .data
+                .of_mut(direction.reverse())
+                .on_data_ack(ack, place.frame);
             if let Some(note) = note.as_deref_mut() {
                 note.data_ack = Some(DataAckSeen { dsn, long });
             }
@@ -119,31 +138,47 @@ impl Rebuilder {
             data.forget_idsn();
             data.relative(mapping.dsn)
         };
-        self.map(place, dss_input(segment, place, dss, mapping, dsn_rel), note);
+        self.map(
+            place,
+            &dss_input(segment, place, dss, mapping, dsn_rel),
+            note,
+        );
     }
 
     /// Enters a mapping that an option carries.
-    fn map(&mut self, place: Place, input: MappingInput, note: Option<&mut PacketNote>) {
-        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+    fn map(&mut self, place: Place, input: &MappingInput, note: Option<&mut PacketNote>) {
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+            return;
+        };
         let direction = mptcp.direction(place.end);
         let sender = mptcp.side(place.end);
         let builder = &mut self.connections[mptcp.connection];
         let end = &mut mptcp.ends[place.end];
         end.sent_mapping = true;
         let data = builder.data.of_mut(direction);
-        let outcome = end.data.on_mapping(data, place.stream_number(), &input);
+        let outcome = end.data.on_mapping(data, place.stream_number(), input);
         if input.data_fin {
-            let dsn = input.dsn_rel.saturating_add(i64::from(input.len)).saturating_sub(1);
+            let dsn = input
+                .dsn_rel
+                .saturating_add(i64::from(input.len))
+                .saturating_sub(1);
             if data.on_data_fin(dsn, place.frame) {
                 builder.note(place, sender, EventKind::DataFin { dsn });
             }
         }
         if input.len == 0 && builder.infinite_mapping.is_none() {
             builder.infinite_mapping = Some((place.frame, sender));
-            builder.note(place, sender, EventKind::InfiniteMapping { dsn: input.dsn_rel });
+            builder.note(
+                place,
+                sender,
+                EventKind::InfiniteMapping { dsn: input.dsn_rel },
+            );
         }
         if outcome.conflict {
-            let kind = EventKind::MappingConflict { dsn: input.dsn_rel, ssn: input.ssn };
+            let kind = EventKind::MappingConflict {
+                dsn: input.dsn_rel,
+                ssn: input.ssn,
+            };
             builder.note(place, sender, kind);
         }
         let expected = builder.checksum;
@@ -152,7 +187,9 @@ impl Rebuilder {
             && builder.checksum_missing.is_none()
         {
             builder.checksum_missing = Some((place.frame, sender));
-            let kind = EventKind::ChecksumPresence { present: input.checksum.is_some() };
+            let kind = EventKind::ChecksumPresence {
+                present: input.checksum.is_some(),
+            };
             builder.note(place, sender, kind);
         }
         if let Some(note) = note {
@@ -168,13 +205,19 @@ impl Rebuilder {
     }
 
     fn take_payload(&mut self, segment: &Segment<'_>, place: Place, note: Option<&mut PacketNote>) {
-        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+            return;
+        };
         let direction = mptcp.direction(place.end);
         let builder = &mut self.connections[mptcp.connection];
         let end = &mut mptcp.ends[place.end];
         self.pieces.clear();
         // The SYN takes the first sequence number itself.
-        let seq = if segment.flags.syn() { segment.seq.add(1) } else { segment.seq };
+        let seq = if segment.flags.syn() {
+            segment.seq.add(1)
+        } else {
+            segment.seq
+        };
         if segment.payload_len > 0 {
             end.data.on_payload(
                 builder.data.of_mut(direction),
@@ -191,12 +234,16 @@ impl Rebuilder {
             );
         }
         let ssn = end.data.ssn_of(seq);
-        if self.pieces.iter().any(|piece| piece.class == ByteClass::Unmapped)
+        if self
+            .pieces
+            .iter()
+            .any(|piece| piece.class == ByteClass::Unmapped)
             && !segment.flags.syn()
             && let Some(ssn) = ssn
         {
             if end.unmapped_marks.len() >= MAX_UNMAPPED_MARKS {
-                end.unmapped_marks.retain(|(_, ssn)| end.data.is_unmapped(*ssn));
+                end.unmapped_marks
+                    .retain(|(_, ssn)| end.data.is_unmapped(*ssn));
             }
             if end.unmapped_marks.len() < MAX_UNMAPPED_MARKS {
                 end.unmapped_marks.push((place.frame, ssn));
@@ -214,13 +261,18 @@ impl Rebuilder {
         {
             return;
         }
-        let Some(mptcp) = &mut self.streams[place.stream].mptcp else { return };
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+            return;
+        };
         let end = &mut mptcp.ends[place.end];
         if options.has_mptcp() {
             end.bare_since = None;
         } else {
             let nops = options.longest_nop_run;
-            end.bare_since.get_or_insert(Bare { frame: place.frame, nops });
+            end.bare_since.get_or_insert(Bare {
+                frame: place.frame,
+                nops,
+            });
         }
     }
 }
@@ -259,7 +311,11 @@ impl super::connection::ConnectionBuilder {
             return true;
         }
         let holds = (0..=MAX_FIRST_DSN).contains(&dsn);
-        *verdict = Some(if holds { CheckResult::Ok } else { CheckResult::Bad });
+        *verdict = Some(if holds {
+            CheckResult::Ok
+        } else {
+            CheckResult::Bad
+        });
         // Four bytes are always expanded to the nearest value, so no other base would be better.
         holds || !long
     }

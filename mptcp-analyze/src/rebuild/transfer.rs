@@ -158,7 +158,7 @@ impl Rebuilder {
         let outcome = end.data.on_mapping(data, place.stream_number(), input);
         if input.data_fin {
             let dsn = input
-                .dsn_rel
+                .dsn
                 .saturating_add(i64::from(input.len))
                 .saturating_sub(1);
             if data.on_data_fin(dsn, place.frame) {

@@ -59,7 +59,7 @@ authenticator!(AddAddrHmac, 8);
 impl JoinHmac {
     /// The leftmost 64 bits, which the SYN/ACK carries (RFC 8684 §3.2).
     pub fn truncated(&self) -> TruncatedHmac {
-        TruncatedHmac(*self.0.first_chunk().expect("20 bytes have 8 first ones"))
+        TruncatedHmac(leftmost(self.0))
     }
 }
 
@@ -74,21 +74,18 @@ pub fn join_hmac(
     own_nonce: Nonce,
     peer_nonce: Nonce,
 ) -> JoinHmac {
-    let key = concatenate(own, peer);
-    let mut message = [0; 8];
-    message[..4].copy_from_slice(&own_nonce.0.to_be_bytes());
-    message[4..].copy_from_slice(&peer_nonce.0.to_be_bytes());
-    match version.rules().hash {
+    let key = hmac_key(own, peer);
+    let message = [own_nonce.0.to_be_bytes(), peer_nonce.0.to_be_bytes()];
+    JoinHmac(match version.rules().hash {
         HashAlgorithm::Sha1 => {
-            let mut mac = Hmac::<Sha1>::new_from_slice(&key).expect(ANY_KEY);
-            mac.update(&message);
-            JoinHmac(mac.finalize().into_bytes().into())
+            let mac = Hmac::<Sha1>::new(&key.into());
+            mac.chain_update(message.as_flattened())
+                .finalize()
+                .into_bytes()
+                .into()
         }
-        HashAlgorithm::Sha256 => {
-            let digest = hmac_sha256(&key, &[&message]);
-            JoinHmac(*digest.first_chunk().expect("32 bytes have 20 first ones"))
-        }
-    }
+        HashAlgorithm::Sha256 => leftmost(hmac_sha256(key, &[message.as_flattened()])),
+    })
 }
 
 /// HMAC of an ADD_ADDR that the host with the key `sender` sends (RFC 8684 §3.4.1).
@@ -101,13 +98,12 @@ pub fn add_addr_hmac(
     address: IpAddr,
     port: Option<u16>,
 ) -> AddAddrHmac {
-    let key = concatenate(sender, receiver);
+    let key = hmac_key(sender, receiver);
     let port = port.unwrap_or(0).to_be_bytes();
-    let digest = match address {
-        IpAddr::V4(address) => hmac_sha256(&key, &[&[id.0], &address.octets(), &port]),
-        IpAddr::V6(address) => hmac_sha256(&key, &[&[id.0], &address.octets(), &port]),
-    };
-    AddAddrHmac(*digest.last_chunk().expect("32 bytes have 8 last ones"))
+    AddAddrHmac(rightmost(match address {
+        IpAddr::V4(address) => hmac_sha256(key, &[&[id.0], &address.octets(), &port]),
+        IpAddr::V6(address) => hmac_sha256(key, &[&[id.0], &address.octets(), &port]),
+    }))
 }
 
 /// Whether two secrets are equal, in a time that does not tell where they differ.
@@ -119,22 +115,37 @@ pub(crate) fn equal_in_constant_time<const N: usize>(a: &[u8; N], b: &[u8; N]) -
     difference == 0
 }
 
-fn hmac_sha256(key: &[u8], message: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect(ANY_KEY);
+/// The first `N` bytes.
+pub(crate) fn leftmost<const N: usize, const M: usize>(bytes: [u8; M]) -> [u8; N] {
+    const { assert!(N <= M) };
+    std::array::from_fn(|position| bytes[position])
+}
+
+/// The last `N` bytes.
+pub(crate) fn rightmost<const N: usize, const M: usize>(bytes: [u8; M]) -> [u8; N] {
+    const { assert!(N <= M) };
+    std::array::from_fn(|position| bytes[M - N + position])
+}
+
+fn hmac_sha256(key: [u8; HASH_BLOCK], message: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new(&key.into());
     for part in message {
         mac.update(part);
     }
     mac.finalize().into_bytes().into()
 }
 
-fn concatenate(first: Key, second: Key) -> [u8; 16] {
-    let mut both = [0; 16];
-    both[..8].copy_from_slice(&first.0);
-    both[8..].copy_from_slice(&second.0);
-    both
+/// Two keys in a row. HMAC fills a key up to the block of its hash with zeros (RFC 2104 §2), so
+/// filling it here changes nothing, and leaves no length to go wrong.
+fn hmac_key(first: Key, second: Key) -> [u8; HASH_BLOCK] {
+    let mut key = [0; HASH_BLOCK];
+    key[..8].copy_from_slice(&first.0);
+    key[8..16].copy_from_slice(&second.0);
+    key
 }
 
-const ANY_KEY: &str = "HMAC takes keys of any length";
+/// Block size of SHA-1 and of SHA-256.
+const HASH_BLOCK: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use crate::hmac::equal_in_constant_time;
+use crate::hmac::{equal_in_constant_time, leftmost, rightmost};
 use crate::seq::Dsn;
 use crate::version::{HashAlgorithm, Version};
 
@@ -42,8 +42,8 @@ impl Key {
 
     fn hash_ends(self, version: Version) -> (u32, u64) {
         match version.rules().hash {
-            HashAlgorithm::Sha1 => ends(&Sha1::digest(self.0)),
-            HashAlgorithm::Sha256 => ends(&Sha256::digest(self.0)),
+            HashAlgorithm::Sha1 => ends::<20>(Sha1::digest(self.0).into()),
+            HashAlgorithm::Sha256 => ends::<32>(Sha256::digest(self.0).into()),
         }
     }
 }
@@ -97,12 +97,11 @@ impl fmt::Display for AddressId {
 }
 
 /// First 32 and last 64 bits of a digest.
-fn ends(digest: &[u8]) -> (u32, u64) {
-    let first = digest
-        .first_chunk()
-        .expect("a digest has at least 20 bytes");
-    let last = digest.last_chunk().expect("a digest has at least 20 bytes");
-    (u32::from_be_bytes(*first), u64::from_be_bytes(*last))
+fn ends<const N: usize>(digest: [u8; N]) -> (u32, u64) {
+    (
+        u32::from_be_bytes(leftmost(digest)),
+        u64::from_be_bytes(rightmost(digest)),
+    )
 }
 
 #[cfg(test)]

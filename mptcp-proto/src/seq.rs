@@ -21,10 +21,6 @@ macro_rules! wrapping_number {
         impl $name {
             /// The number `n` further on, around the wrap if need be.
             #[must_use]
-            #[expect(
-                clippy::should_implement_trait,
-                reason = "`+` would hide that this wraps, and invite `-`, which has no one meaning"
-            )]
             pub const fn add(self, n: $unsigned) -> Self {
                 Self(self.0.wrapping_add(n))
             }

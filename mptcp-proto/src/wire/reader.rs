@@ -54,6 +54,18 @@ impl<'a> Reader<'a> {
         self.array(field).map(u64::from_be_bytes)
     }
 
+    /// Takes `len` bytes.
+    pub fn take(&mut self, field: &'static str, len: usize) -> Result<&'a [u8], Truncated> {
+        let have = self.rest.len();
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Truncated {
+            field,
+            needed: len,
+            have,
+        })?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
     /// Takes `N` bytes.
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Truncated> {
         let have = self.rest.len();

@@ -144,7 +144,7 @@ impl<'a> SackBlocks<'a> {
 /// Yields every option, fillers and the end of the list included, whatever the lengths say. An
 /// option that cannot be delimited is an error item, and the last one: where the next option
 /// would begin is unknown then.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct TcpOptions<'a> {
     rest: &'a [u8],
     offset: usize,
@@ -167,9 +167,31 @@ impl<'a> TcpOptions<'a> {
         self.rest
     }
 
-    fn fail(&mut self, error: TcpOptionError) -> Option<Result<TcpOption<'a>, TcpOptionError>> {
-        self.ended = true;
-        Some(Err(error))
+    fn take(&mut self, kind: u8) -> Result<TcpOption<'a>, TcpOptionError> {
+        let offset = self.offset;
+        let len = match (kind, self.rest.get(1)) {
+            (KIND_END_OF_LIST | KIND_NO_OPERATION, _) => 1,
+            (_, None) => return Err(TcpOptionError::NoLength { kind, offset }),
+            (_, Some(&len @ 0..2)) => return Err(TcpOptionError::TooShort { kind, offset, len }),
+            (_, Some(&len)) => usize::from(len),
+        };
+        let have = self.rest.len();
+        let (bytes, rest) = self
+            .rest
+            .split_at_checked(len)
+            .ok_or(TcpOptionError::PastEnd {
+                kind,
+                offset,
+                len,
+                have,
+            })?;
+        self.rest = rest;
+        self.offset = offset.saturating_add(len);
+        Ok(TcpOption {
+            kind,
+            offset,
+            bytes,
+        })
     }
 }
 
@@ -180,38 +202,10 @@ impl<'a> Iterator for TcpOptions<'a> {
         if self.ended {
             return None;
         }
-        let offset = self.offset;
-        let have = self.rest.len();
         let &kind = self.rest.first()?;
-        let len = match kind {
-            KIND_END_OF_LIST => {
-                self.ended = true;
-                1
-            }
-            KIND_NO_OPERATION => 1,
-            _ => match self.rest.get(1) {
-                None => return self.fail(TcpOptionError::NoLength { kind, offset }),
-                Some(&len @ 0..2) => {
-                    return self.fail(TcpOptionError::TooShort { kind, offset, len });
-                }
-                Some(&len) => usize::from(len),
-            },
-        };
-        let Some((bytes, rest)) = self.rest.split_at_checked(len) else {
-            return self.fail(TcpOptionError::PastEnd {
-                kind,
-                offset,
-                len,
-                have,
-            });
-        };
-        self.rest = rest;
-        self.offset = offset.saturating_add(len);
-        Some(Ok(TcpOption {
-            kind,
-            offset,
-            bytes,
-        }))
+        let item = self.take(kind);
+        self.ended = item.is_err() || kind == KIND_END_OF_LIST;
+        Some(item)
     }
 }
 

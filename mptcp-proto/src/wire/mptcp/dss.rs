@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::{Body, ParseError, Subtype, Writer, begin_with_twelve_bits, write_reserved};
+use super::{Body, CutFields, ParseError, Subtype, Writer, begin_with_twelve_bits, write_reserved};
 use crate::seq::{Dsn, Ssn};
+use crate::wire::reader::{Reader, Truncated};
 
 /// DSS.
 ///
@@ -125,56 +126,33 @@ impl DssMapping {
 
 impl Dss {
     pub(super) fn parse(mut body: Body<'_>) -> Result<Self, ParseError> {
-        let bits = body.twelve_bits("flags")?;
-        let has = |flag| bits & flag != 0;
-        let ack_len = width(has(HAS_DATA_ACK), has(LONG_DATA_ACK), 0);
-        let mapping_len = width(has(HAS_MAPPING), has(LONG_DSN), SSN_AND_LENGTH);
-        let without_checksum = HEADER.saturating_add(ack_len).saturating_add(mapping_len);
-        let with_checksum = without_checksum.saturating_add(CHECKSUM);
-        // The length decides about the checksum, not what the handshake agreed on: a capture may
-        // lack the handshake, and a missing checksum is for others to judge (RFC 8684 §3.3).
-        let has_checksum = has(HAS_MAPPING) && body.len == with_checksum;
-        if !has_checksum && body.len != without_checksum {
-            return Err(body.bad_length());
-        }
+        let flags = Flags(body.twelve_bits("flags")?);
+        let has_checksum = flags.has_checksum(&body)?;
         let reader = &mut body.reader;
-        let data_ack = match (has(HAS_DATA_ACK), has(LONG_DATA_ACK)) {
-            (false, _) => None,
-            (true, false) => Some(DataAck::Short(reader.u32("data ACK")?)),
-            (true, true) => Some(DataAck::Long(reader.u64("data ACK")?)),
-        };
-        let mapping = if has(HAS_MAPPING) {
-            let dsn = if has(LONG_DSN) {
-                WireDsn::Long(reader.u64("data sequence number")?)
-            } else {
-                WireDsn::Short(reader.u32("data sequence number")?)
-            };
-            let ssn = Ssn(reader.u32("subflow sequence number")?);
-            let len = reader.u16("data-level length")?;
-            let checksum = if has_checksum {
-                Some(reader.u16("checksum")?)
-            } else {
-                None
-            };
-            Some(DssMapping {
+        let data_ack = flags.read_data_ack(reader)?;
+        let mapping = match flags.read_dsn(reader)? {
+            None => None,
+            Some(dsn) => Some(DssMapping {
                 dsn,
-                ssn,
-                len,
-                checksum,
-            })
-        } else {
-            None
+                ssn: Ssn(reader.u32("subflow sequence number")?),
+                len: reader.u16("data-level length")?,
+                checksum: if has_checksum {
+                    Some(reader.u16("checksum")?)
+                } else {
+                    None
+                },
+            }),
         };
         let stray = StrayWidths {
-            data_ack: has(LONG_DATA_ACK) && !has(HAS_DATA_ACK),
-            dsn: has(LONG_DSN) && !has(HAS_MAPPING),
+            data_ack: flags.has(LONG_DATA_ACK) && data_ack.is_none(),
+            dsn: flags.has(LONG_DSN) && mapping.is_none(),
         };
-        let [_, reserved] = (bits >> 5).to_be_bytes();
+        let data_fin = flags.has(DATA_FIN);
         Ok(Self {
             data_ack,
             mapping,
-            data_fin: has(DATA_FIN),
-            reserved,
+            data_fin,
+            reserved: flags.reserved(),
             stray,
         })
     }
@@ -246,11 +224,81 @@ impl fmt::Display for Dss {
     }
 }
 
-fn width(present: bool, long: bool, more: usize) -> usize {
-    match (present, long) {
-        (false, _) => 0,
-        (true, false) => more.saturating_add(4),
-        (true, true) => more.saturating_add(8),
+/// The fields of a DSS that ends early; none when it ends before its flags do.
+pub(super) fn parse_cut(mut body: Body<'_>) -> Option<CutFields> {
+    let flags = Flags(body.twelve_bits("flags").ok()?);
+    let data_ack = flags.read_data_ack(&mut body.reader);
+    let dsn = if data_ack.is_ok() {
+        flags.read_dsn(&mut body.reader).ok().flatten()
+    } else {
+        None
+    };
+    let ssn = dsn
+        .and_then(|_| body.reader.u32("subflow sequence number").ok())
+        .map(Ssn);
+    let data_fin = flags.has(DATA_FIN);
+    Some(CutFields::Dss {
+        data_ack: data_ack.ok().flatten(),
+        dsn,
+        ssn,
+        data_fin,
+    })
+}
+
+/// The twelve bits after the subtype.
+#[derive(Debug, Clone, Copy)]
+struct Flags(u16);
+
+impl Flags {
+    const fn has(self, flag: u16) -> bool {
+        self.0 & flag != 0
+    }
+
+    fn reserved(self) -> u8 {
+        let [_, reserved] = (self.0 >> 5).to_be_bytes();
+        reserved
+    }
+
+    /// Whether a checksum follows the mapping; an error when the length does not fit the flags.
+    ///
+    /// The length decides, not what the handshake agreed on: a capture may lack the handshake, and
+    /// what a missing checksum means is for others to judge (RFC 8684 §3.3).
+    fn has_checksum(self, body: &Body<'_>) -> Result<bool, ParseError> {
+        let ack_len = match (self.has(HAS_DATA_ACK), self.has(LONG_DATA_ACK)) {
+            (false, _) => 0,
+            (true, false) => 4,
+            (true, true) => 8,
+        };
+        let mapping_len = match (self.has(HAS_MAPPING), self.has(LONG_DSN)) {
+            (false, _) => 0,
+            (true, false) => SHORT_MAPPING,
+            (true, true) => LONG_MAPPING,
+        };
+        let rest = body
+            .len
+            .checked_sub(HEADER)
+            .and_then(|rest| rest.checked_sub(ack_len));
+        match rest.and_then(|rest| rest.checked_sub(mapping_len)) {
+            Some(0) => Ok(false),
+            Some(CHECKSUM) if self.has(HAS_MAPPING) => Ok(true),
+            _ => Err(body.bad_length()),
+        }
+    }
+
+    fn read_data_ack(self, reader: &mut Reader<'_>) -> Result<Option<DataAck>, Truncated> {
+        Ok(match (self.has(HAS_DATA_ACK), self.has(LONG_DATA_ACK)) {
+            (false, _) => None,
+            (true, false) => Some(DataAck::Short(reader.u32("data ACK")?)),
+            (true, true) => Some(DataAck::Long(reader.u64("data ACK")?)),
+        })
+    }
+
+    fn read_dsn(self, reader: &mut Reader<'_>) -> Result<Option<WireDsn>, Truncated> {
+        Ok(match (self.has(HAS_MAPPING), self.has(LONG_DSN)) {
+            (false, _) => None,
+            (true, false) => Some(WireDsn::Short(reader.u32("data sequence number")?)),
+            (true, true) => Some(WireDsn::Long(reader.u64("data sequence number")?)),
+        })
     }
 }
 
@@ -261,5 +309,8 @@ const LONG_DSN: u16 = 0x08;
 const DATA_FIN: u16 = 0x10;
 
 const HEADER: usize = 4;
-const SSN_AND_LENGTH: usize = 6;
+/// DSN of 4 octets, SSN and length.
+const SHORT_MAPPING: usize = 10;
+/// DSN of 8 octets, SSN and length.
+const LONG_MAPPING: usize = 14;
 const CHECKSUM: usize = 2;

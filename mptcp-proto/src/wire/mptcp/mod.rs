@@ -10,6 +10,7 @@ pub mod dss;
 pub mod fail;
 pub mod fast_close;
 pub mod join;
+pub mod lax;
 pub mod opaque;
 pub mod prio;
 pub mod remove_addr;
@@ -29,6 +30,7 @@ pub use dss::{DataAck, Dss, DssMapping, WireDsn};
 pub use fail::Fail;
 pub use fast_close::FastClose;
 pub use join::{Join, Priority};
+pub use lax::{CutFields, CutOption, LaxOption};
 pub use opaque::Opaque;
 pub use prio::Prio;
 pub use remove_addr::{AddressIds, RemoveAddr};
@@ -67,7 +69,7 @@ impl MptcpOption {
     ///
     /// MP_CAPABLE says itself which version it is of.
     pub fn parse(version: Version, bytes: &[u8]) -> Result<Self, ParseError> {
-        Self::parse_as(Some(version), bytes)
+        Self::parse_body(Some(version), Body::new(bytes)?)
     }
 
     /// Parses a whole option on a connection whose version is not known.
@@ -76,11 +78,10 @@ impl MptcpOption {
     /// its reserved bits are zero: an ADD_ADDR with 4 or 6 in the low half of its third byte and a
     /// length of version 0 is taken for version 0.
     pub fn parse_unversioned(bytes: &[u8]) -> Result<Self, ParseError> {
-        Self::parse_as(None, bytes)
+        Self::parse_body(None, Body::new(bytes)?)
     }
 
-    fn parse_as(version: Option<Version>, bytes: &[u8]) -> Result<Self, ParseError> {
-        let body = Body::new(bytes)?;
+    fn parse_body(version: Option<Version>, body: Body<'_>) -> Result<Self, ParseError> {
         match body.subtype {
             Subtype::CAPABLE => Capable::parse(body).map(Self::Capable),
             Subtype::JOIN => Join::parse(body).map(Self::Join),
@@ -93,8 +94,8 @@ impl MptcpOption {
             Subtype::TCP_RESET if version.is_none_or(|v| v.rules().has_tcp_reset) => {
                 TcpReset::parse(body).map(Self::TcpReset)
             }
-            Subtype::EXPERIMENTAL => Opaque::parse(bytes).map(Self::Experimental),
-            _ => Opaque::parse(bytes).map(Self::Unknown),
+            Subtype::EXPERIMENTAL => Opaque::parse(body).map(Self::Experimental),
+            _ => Opaque::parse(body).map(Self::Unknown),
         }
     }
 
@@ -235,7 +236,20 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
+    /// A whole option, no byte more or less than its length says.
     fn new(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        let body = Self::new_lax(bytes)?;
+        if body.len > bytes.len() {
+            return Err(ParseError::LengthField {
+                claimed: body.len,
+                have: bytes.len(),
+            });
+        }
+        Ok(body)
+    }
+
+    /// An option that may end early.
+    fn new_lax(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let have = bytes.len();
         let mut reader = Reader::new(bytes);
         let kind = reader.u8("kind")?;
@@ -243,14 +257,14 @@ impl<'a> Body<'a> {
             return Err(ParseError::NotMptcp { kind });
         }
         let claimed = usize::from(reader.u8("length")?);
-        if claimed != have {
+        if claimed < have {
             return Err(ParseError::LengthField { claimed, have });
         }
         let byte = reader.u8("subtype")?;
         Ok(Self {
             subtype: Subtype(byte >> 4),
             nibble: byte & 0x0f,
-            len: have,
+            len: claimed,
             reader,
         })
     }

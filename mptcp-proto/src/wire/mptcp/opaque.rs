@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Body, ParseError, Subtype};
+use crate::wire::tcp_option::KIND_MPTCP;
 use crate::wire::writer::MAX_OPTION_AREA;
 
 /// An option verbatim.
@@ -14,15 +15,23 @@ pub struct Opaque {
 
 impl Opaque {
     /// Keeps a whole option, from its kind to its last byte.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        let body = Body::new(bytes)?;
-        let mut kept = [0; MAX_OPTION_AREA];
-        let target = kept
-            .get_mut(..bytes.len())
-            .ok_or_else(|| body.bad_length())?;
-        target.copy_from_slice(bytes);
-        let len = u8::try_from(bytes.len()).map_err(|_| body.bad_length())?;
-        Ok(Self { bytes: kept, len })
+    pub fn new(bytes: &[u8]) -> Result<Self, ParseError> {
+        Self::parse(Body::new(bytes)?)
+    }
+
+    pub(super) fn parse(mut body: Body<'_>) -> Result<Self, ParseError> {
+        let data_len = body.len.saturating_sub(HEADER);
+        if data_len > MAX_OPTION_AREA.saturating_sub(HEADER) {
+            return Err(body.bad_length());
+        }
+        let data = body.reader.take("data", data_len)?;
+        let len = u8::try_from(body.len).map_err(|_| body.bad_length())?;
+        let mut bytes = [0; MAX_OPTION_AREA];
+        let header = [KIND_MPTCP, len, (body.subtype.0 << 4) | body.nibble];
+        for (slot, byte) in bytes.iter_mut().zip(header.iter().chain(data)) {
+            *slot = *byte;
+        }
+        Ok(Self { bytes, len })
     }
 
     /// The whole option, from its kind to its last byte.
@@ -47,3 +56,6 @@ impl fmt::Display for Opaque {
         write!(f, "{} len={}", self.subtype(), self.len)
     }
 }
+
+/// Kind, length and subtype.
+const HEADER: usize = 3;

@@ -33,7 +33,7 @@ impl Prio {
         })
     }
 
-    pub(super) fn emit(&self) -> Writer {
+    pub(super) fn emit(self) -> Writer {
         let mut writer = begin(Subtype::PRIO, (self.reserved << 1) | self.priority.bit());
         if let Some(address_id) = self.address_id {
             writer.put(&[address_id.0]);

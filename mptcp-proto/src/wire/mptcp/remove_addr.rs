@@ -60,9 +60,14 @@ impl fmt::Debug for AddressIds {
 }
 
 impl RemoveAddr {
-    pub(super) fn parse(body: Body<'_>) -> Result<Self, ParseError> {
-        let octets = body.reader.rest().iter().copied();
-        let ids = AddressIds::from_octets(octets).ok_or_else(|| body.bad_length())?;
+    pub(super) fn parse(mut body: Body<'_>) -> Result<Self, ParseError> {
+        let count = body.len.saturating_sub(HEADER);
+        if !(1..=MAX_ADDRESS_IDS).contains(&count) {
+            return Err(body.bad_length());
+        }
+        let octets = body.reader.take("address ids", count)?;
+        let ids =
+            AddressIds::from_octets(octets.iter().copied()).ok_or_else(|| body.bad_length())?;
         Ok(Self {
             ids,
             reserved: body.nibble,
@@ -86,3 +91,6 @@ impl fmt::Display for RemoveAddr {
         write_reserved(f, u16::from(self.reserved))
     }
 }
+
+/// Kind, length and subtype.
+const HEADER: usize = 3;

@@ -83,7 +83,7 @@ impl TcpReset {
         })
     }
 
-    pub(super) fn emit(&self) -> Writer {
+    pub(super) fn emit(self) -> Writer {
         let mut writer = begin(Subtype::TCP_RESET, self.flags.0);
         writer.put(&[self.reason.0]);
         writer

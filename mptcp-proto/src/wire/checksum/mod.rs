@@ -1,0 +1,201 @@
+//! Ones' complement sums: the checksums of DSS and of TCP.
+
+use std::net::IpAddr;
+
+use crate::seq::{Dsn, Ssn};
+
+/// Ones' complement sum of some bytes, which can be put together from pieces.
+///
+/// The sum pairs bytes to 16-bit words from the beginning of the whole, so a piece that begins at
+/// an odd offset has its bytes in the other halves of the words; swapping the halves of its sum
+/// makes up for it (RFC 1071 §2). The order of the pieces does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PartialSum(u16);
+
+impl PartialSum {
+    /// Sum of bytes that begin at an even offset.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        // Lanes of 32-bit words added up in 64 bits never carry, which lets the compiler use
+        // vector registers. The byte order does not matter either, up to a swap at the end.
+        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+        let mut lanes = [0_u64; LANES];
+        for block in blocks {
+            for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
+                *lane = lane.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
+            }
+        }
+        let (words, tail) = rest.as_chunks::<2>();
+        let mut sum = lanes.into_iter().map(fold).fold(0, end_around_add);
+        for word in words {
+            sum = end_around_add(sum, u16::from_ne_bytes(*word));
+        }
+        if let [last] = *tail {
+            sum = end_around_add(sum, u16::from_ne_bytes([last, 0]));
+        }
+        Self(u16::from_be(sum))
+    }
+
+    /// Sum of bytes that begin `offset` bytes after the beginning of the whole.
+    #[must_use]
+    pub fn of_at(bytes: &[u8], offset: u32) -> Self {
+        Self::of(bytes).moved(offset)
+    }
+
+    /// The sum that the same bytes have `distance` bytes further on.
+    #[must_use]
+    pub const fn moved(self, distance: u32) -> Self {
+        if distance.is_multiple_of(2) {
+            self
+        } else {
+            Self(self.0.swap_bytes())
+        }
+    }
+
+    /// Sum of both pieces together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(end_around_add(self.0, other.0))
+    }
+
+    /// The checksum: the complement of the sum.
+    #[must_use]
+    pub const fn complement(self) -> u16 {
+        !self.0
+    }
+
+    fn of_u16(number: u16) -> Self {
+        Self(number)
+    }
+
+    fn of_u32(number: u32) -> Self {
+        Self(fold(u64::from(number)))
+    }
+
+    fn of_u64(number: u64) -> Self {
+        Self(fold(number))
+    }
+
+    /// Whether the sum, a checksum included, says that nothing changed.
+    const fn is_all_ones(self) -> bool {
+        self.0 == u16::MAX
+    }
+}
+
+/// Checksum of a mapping and the payload that it maps (RFC 8684 §3.3.1).
+///
+/// The DSN is the full one, whatever width the option has. A DATA_FIN counts in `len` and has no
+/// payload. Data that come with MP_CAPABLE have the DSN after the sender's IDSN, and SSN 1.
+#[must_use]
+pub fn dss_checksum(dsn: Dsn, ssn: Ssn, len: u16, payload: PartialSum) -> u16 {
+    dss_sum(dsn, ssn, len, payload).complement()
+}
+
+/// Whether the checksum of a mapping holds (RFC 8684 §3.3.1).
+///
+/// Both forms of zero are taken, `0x0000` and `0xffff`: they are the same number in ones'
+/// complement.
+#[must_use]
+pub fn dss_checksum_holds(
+    dsn: Dsn,
+    ssn: Ssn,
+    len: u16,
+    payload: PartialSum,
+    checksum: u16,
+) -> bool {
+    dss_sum(dsn, ssn, len, payload)
+        .plus(PartialSum::of_u16(checksum))
+        .is_all_ones()
+}
+
+fn dss_sum(dsn: Dsn, ssn: Ssn, len: u16, payload: PartialSum) -> PartialSum {
+    // The pseudo-header is a multiple of two bytes long, and so does not shift the payload. Its
+    // last field is zero.
+    PartialSum::of_u64(dsn.0)
+        .plus(PartialSum::of_u32(ssn.0))
+        .plus(PartialSum::of_u16(len))
+        .plus(payload)
+}
+
+/// What the checksum of a TCP segment says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TcpChecksum {
+    /// It holds.
+    Good,
+    /// It covers the pseudo-header only: the segment was captured on its way to a network card
+    /// that would have finished it (checksum offload).
+    Partial,
+    /// It does not hold.
+    Bad,
+}
+
+/// Judges the checksum of a TCP segment, given from its first header byte to its last payload byte
+/// (RFC 9293 §3.1). None when the segment is too short to have a checksum, or when one address is
+/// IPv4 and the other IPv6.
+#[must_use]
+pub fn check_tcp_checksum(
+    source: IpAddr,
+    destination: IpAddr,
+    segment: &[u8],
+) -> Option<TcpChecksum> {
+    let pseudo_header = tcp_pseudo_header(source, destination, segment.len())?;
+    let field = segment.get(CHECKSUM_OFFSET..)?.first_chunk()?;
+    let whole = pseudo_header.plus(PartialSum::of(segment));
+    Some(if whole.is_all_ones() {
+        TcpChecksum::Good
+    } else if u16::from_be_bytes(*field) == pseudo_header.0 {
+        TcpChecksum::Partial
+    } else {
+        TcpChecksum::Bad
+    })
+}
+
+/// Checksum that a TCP segment should have, whatever it has now (RFC 9293 §3.1). None as for
+/// [`check_tcp_checksum`].
+#[must_use]
+pub fn tcp_checksum(source: IpAddr, destination: IpAddr, segment: &[u8]) -> Option<u16> {
+    let pseudo_header = tcp_pseudo_header(source, destination, segment.len())?;
+    let (before, from_checksum) = segment.split_at_checked(CHECKSUM_OFFSET)?;
+    let (_, after) = from_checksum.split_first_chunk::<2>()?;
+    let sum = pseudo_header
+        .plus(PartialSum::of(before))
+        .plus(PartialSum::of(after));
+    Some(sum.complement())
+}
+
+/// Sum over the pseudo-header of TCP on IPv4 (RFC 9293 §3.1) or IPv6 (RFC 8200 §8.1).
+fn tcp_pseudo_header(source: IpAddr, destination: IpAddr, len: usize) -> Option<PartialSum> {
+    let addresses = match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            PartialSum::of(&source.octets()).plus(PartialSum::of(&destination.octets()))
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            PartialSum::of(&source.octets()).plus(PartialSum::of(&destination.octets()))
+        }
+        _ => return None,
+    };
+    let len = PartialSum::of_u32(u32::try_from(len).ok()?);
+    Some(addresses.plus(len).plus(PartialSum::of_u16(PROTOCOL_TCP)))
+}
+
+/// Adds 16-bit words with the carry going around, so that the result is zero for zeros only.
+const fn end_around_add(a: u16, b: u16) -> u16 {
+    let (sum, carry) = a.overflowing_add(b);
+    sum.wrapping_add(carry as u16)
+}
+
+/// The ones' complement sum of the four 16-bit words of a number.
+#[expect(clippy::cast_possible_truncation, reason = "each cast takes one word")]
+const fn fold(number: u64) -> u16 {
+    let high = end_around_add((number >> 48) as u16, (number >> 32) as u16);
+    let low = end_around_add((number >> 16) as u16, number as u16);
+    end_around_add(high, low)
+}
+
+const LANES: usize = 16;
+const BLOCK: usize = LANES * 4;
+const CHECKSUM_OFFSET: usize = 16;
+const PROTOCOL_TCP: u16 = 6;
+
+#[cfg(test)]
+mod tests;

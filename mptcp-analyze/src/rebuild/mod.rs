@@ -1,1 +1,3 @@
 //! rebuild
+
+pub(crate) mod data;

@@ -5,6 +5,20 @@ use super::{Complaint, File, Tree};
 /// A longer README is not read.
 const MAX_README_LINES: usize = 120;
 
+/// What a stranger looks for first.
+const REQUIRED: [&str; 7] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/decisions.md",
+    "docs/rfc-coverage.md",
+    ".ci/run",
+];
+
+/// The shell part of the README's commands, which refuses a Rust that is too old.
+const SCRIPT: &str = ".ci/system";
+
 const COVERAGE: &str = "docs/rfc-coverage.md";
 const DECISIONS: &str = "docs/decisions.md";
 
@@ -20,6 +34,11 @@ pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
     if let Some(readme) = tree.get("README.md") {
         complaints.extend(check_readme(readme, &manifest));
     }
+    if let Some(script) = tree.get(SCRIPT) {
+        complaints.extend(check_script(script, &manifest));
+    }
+    let missing = REQUIRED.iter().filter(|path| tree.get(path).is_none());
+    complaints.extend(missing.map(|path| workspace.complain(format!("{path} is missing"))));
     complaints.extend(check_links(tree));
     if let Some(coverage) = tree.get(COVERAGE) {
         complaints.extend(check_coverage(coverage, tree));
@@ -50,6 +69,23 @@ fn check_readme(readme: &File, manifest: &toml::Table) -> Vec<Complaint> {
         }
     }
     complaints
+}
+
+fn check_script(script: &File, manifest: &toml::Table) -> Option<Complaint> {
+    let stated = format!("MSRV={}", package_value(manifest, "rust-version"));
+    let says_so = script.text.lines().any(|line| line == stated);
+    (!says_so).then(|| script.complain(format!("must say `{stated}`, as Cargo.toml does")))
+}
+
+/// A value of the manifest's `[workspace.package]`.
+fn package_value<'a>(manifest: &'a toml::Table, key: &str) -> &'a str {
+    let package = manifest
+        .get("workspace")
+        .and_then(|workspace| workspace.get("package"));
+    package
+        .and_then(|package| package.get(key))
+        .and_then(|value| value.as_str())
+        .unwrap_or_default()
 }
 
 /// Links to files of the repository lead somewhere.
@@ -147,12 +183,29 @@ mod tests {
                             [workspace.dependencies]\nclap = \"4\"\nown = { path = \"own\" }\n";
     const README: &str = "Version 0.1.0, Rust 1.88 or newer.\n";
 
+    /// A tree in which nothing is wrong but for the file `path`.
     fn check_with(path: &str, text: &str) -> Vec<Complaint> {
-        check(&tree(&[
-            ("Cargo.toml", MANIFEST),
-            ("src/a.rs", "fn it_works() {}"),
-            (path, text),
-        ]))
+        let mut files = vec![("Cargo.toml", MANIFEST), ("src/a.rs", "fn it_works() {}")];
+        files.extend(REQUIRED.map(|required| match required {
+            "README.md" => (required, README),
+            DECISIONS => (required, "`clap`"),
+            _ => (required, ""),
+        }));
+        files.retain(|(other, _)| *other != path);
+        files.push((path, text));
+        check(&tree(&files))
+    }
+
+    #[test]
+    fn required_documents_must_exist() {
+        let found = check(&tree(&[("Cargo.toml", MANIFEST)]));
+        assert_eq!(found.len(), REQUIRED.len(), "{found:?}");
+    }
+
+    #[test]
+    fn the_script_refuses_the_same_rust_as_the_manifest() {
+        assert_eq!(check_with(SCRIPT, "MSRV=1.88\n"), []);
+        check_complains(&check_with(SCRIPT, "MSRV=1.87\n"), "`MSRV=1.88`");
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn feed(rig: &mut Rig, packet: &Packet) {
                 ssn: low_half(ssn),
                 len: packet.len,
                 data_fin: packet.data_fin,
-                checksum: Some(low_half(ssn).to_be_bytes().len() as u16),
+                checksum: Some(packet.len),
                 segment_seq: TcpSeq(low_half(seq)),
                 segment_len: low_half(dsn) % 70_000,
                 frame: rig.frame,
@@ -137,10 +137,11 @@ fn single_bytes_in_the_worst_order_stay_within_the_limits() {
         rig.pay(0, 1 + step * 2, b"x");
     }
     // Mappings over all of it, each with another offset, over and over.
+    let block = vec![0; 60_000];
     for round in 0..3 {
         let mut ssn = 1;
         while ssn < most * 2 {
-            let mut pieces = rig.pay(0, ssn, &[0; 60_000]);
+            let mut pieces = rig.pay(0, ssn, &block);
             assert!(pieces.len() <= 2 * IntervalMap::<()>::MAX_STRETCHES + 2);
             pieces.clear();
             rig.map(0, ssn * 3 + round, ssn, 60_000);

@@ -12,7 +12,7 @@ use mptcp_proto::seq::TcpSeq;
 use super::data::SubflowDirection;
 use super::flow::{End, StreamId};
 use crate::model::{
-    ByteClass, Direction, OptionTally, Piece, PriorityChange, Segment, Side, SubflowKind,
+    ByteClass, Direction, Grouping, OptionTally, Piece, PriorityChange, Segment, Side, SubflowKind,
     TcpChecksums, Timestamp,
 };
 
@@ -70,6 +70,8 @@ pub(super) struct MptcpStream {
     /// Which end is the connection's client.
     pub(super) client_end: End,
     pub(super) kind: SubflowKind,
+    /// Why it is in its connection.
+    pub(super) grouping: Grouping,
     pub(super) packets_with_option: u64,
     pub(super) ends: [MptcpEnd; 2],
     pub(super) join: JoinState,
@@ -186,6 +188,14 @@ impl Stream {
         }
         sender.packets += 1;
         sender.wire_bytes += u64::from(segment.payload_len);
+        if segment.flags.syn() && !segment.flags.ack() {
+            // What was refused before the SYN (captured late, or sent by a host that had forgotten
+            // the subflow) does not end what begins now.
+            for end in &mut self.ends {
+                end.rst_frame = None;
+            }
+        }
+        let sender = &mut self.ends[end];
         if segment.flags.syn() {
             sender.syn_at.get_or_insert(segment.at);
             sender.syn_payload_len = sender.syn_payload_len.max(segment.payload_len);
@@ -241,11 +251,17 @@ thread_local! {
 
 impl MptcpStream {
     /// The MPTCP part of `stream`, as a subflow of `connection`.
-    pub(super) fn new(connection: usize, client_end: End, kind: SubflowKind) -> Self {
+    pub(super) fn new(
+        connection: usize,
+        client_end: End,
+        kind: SubflowKind,
+        grouping: Grouping,
+    ) -> Self {
         MptcpStream {
             connection,
             client_end,
             kind,
+            grouping,
             packets_with_option: 0,
             ends: [MptcpEnd::default(), MptcpEnd::default()],
             join: JoinState::default(),

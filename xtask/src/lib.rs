@@ -6,6 +6,7 @@ mod ci;
 mod lab;
 mod payload;
 mod say;
+mod session;
 mod testdata;
 mod tidy;
 
@@ -20,6 +21,7 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   ci                   everything that continuous integration checks
+  readme               write what the programs print into the sessions of README.md
   tidy                 the rules of the house, without a build
   testdata [NAME...]   make the captures of testdata/ again (root; iproute2, tcpdump, dumpcap,
                        ethtool, iptables; a kernel with MPTCP), all or the named scenarios
@@ -31,6 +33,7 @@ pub fn main(args: &[String]) -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["ci"] => ci::run(&root()),
+        ["readme"] => session::run(&root(), true),
         ["tidy"] => tidy::run(&root()),
         ["testdata", "--list"] => {
             testdata::list();

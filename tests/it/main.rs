@@ -1,3 +1,31 @@
 //! Tests that cross crates: the analyzer on crafted and on recorded captures.
+#![expect(
+    clippy::unwrap_used,
+    reason = "everything here is a test, helper functions too"
+)]
 
 mod craft;
+mod hostile;
+mod truth;
+
+use std::path::PathBuf;
+
+use mptcp_analyze::model::Analysis;
+
+/// Reads captures with everything switched on.
+pub(crate) fn analyze(paths: &[PathBuf]) -> Analysis {
+    mptcp_analyze::analyze_files(paths)
+}
+
+/// Where the shared captures of others lie; says so and gives none when nobody told.
+#[expect(
+    clippy::print_stderr,
+    reason = "a test that could not look must not pass in silence"
+)]
+pub(crate) fn shared_captures() -> Option<PathBuf> {
+    let Some(root) = std::env::var_os("MPTCP_SHARED_CAPTURES") else {
+        eprintln!("MPTCP_SHARED_CAPTURES is not set: the shared captures were not compared");
+        return None;
+    };
+    Some(root.into())
+}

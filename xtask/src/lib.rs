@@ -2,10 +2,12 @@
 //! (`tidy`), what continuous integration runs (`ci`) and the captures of `testdata/` (`testdata`).
 
 mod app;
+mod ci;
 mod lab;
 mod payload;
 mod say;
 mod testdata;
+mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,6 +19,8 @@ use crate::say::say;
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
+  ci                   everything that continuous integration checks
+  tidy                 the rules of the house, without a build
   testdata [NAME...]   make the captures of testdata/ again (root; iproute2, tcpdump, dumpcap,
                        ethtool, iptables; a kernel with MPTCP), all or the named scenarios
   testdata --list      the scenarios and what each one shows
@@ -26,6 +30,8 @@ usage: cargo xtask COMMAND
 pub fn main(args: &[String]) -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
+        ["ci"] => ci::run(&root()),
+        ["tidy"] => tidy::run(&root()),
         ["testdata", "--list"] => {
             testdata::list();
             Ok(())

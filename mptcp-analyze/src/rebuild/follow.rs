@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Rebuilder;
+use super::data::StreamChunk;
 use super::flow::StreamId;
 use crate::model::{Connection, Direction};
 
@@ -13,24 +14,8 @@ pub struct FollowPlan {
     streams: BTreeSet<u64>,
     /// Streams that carry plain TCP after a fallback: bytes without mapping continue the stream.
     plain: BTreeSet<u64>,
-}
-
-/// A piece of a data stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamChunk {
-    /// Relative DSN of the first byte.
-    pub dsn: i64,
-    /// The bytes, or the length of a hole that the capture leaves.
-    pub content: ChunkContent,
-}
-
-/// Bytes or a hole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChunkContent {
-    /// Bytes of the stream.
-    Bytes(Vec<u8>),
-    /// So many bytes are not in the capture.
-    Hole(u64),
+    /// Whether the bytes are wanted, and not only their hash.
+    pub keep: bool,
 }
 
 impl FollowPlan {

@@ -17,7 +17,8 @@ mod options;
 mod stream;
 mod transfer;
 
-pub use follow::{ChunkContent, FollowPlan, StreamChunk};
+pub use data::StreamChunk;
+pub use follow::FollowPlan;
 
 use mptcp_proto::wire::mptcp::MptcpOption;
 
@@ -161,6 +162,7 @@ impl Rebuilder {
         let options = DataOptions {
             verify_checksums: self.options.verify_checksums,
             assemble: self.options.follow.wants(stream),
+            keep_stream: self.options.follow.keep,
         };
         self.connections.push(ConnectionBuilder::new(options));
         Some(self.connections.len() - 1)

@@ -95,7 +95,7 @@ pub(super) struct MptcpEnd {
     /// Whether it has sent a mapping.
     pub(super) sent_mapping: bool,
     /// Segments whose bytes no mapping covered when they came: frame and SSN.
-    pub(super) unmapped_marks: Vec<(u64, u64)>,
+    pub(super) unmapped_marks: Vec<(u64, i64)>,
 }
 
 /// The first of a series of packets without MPTCP option.

@@ -1,6 +1,6 @@
 //! Data of a segment: DATA_ACK, mapping, DATA_FIN, payload (RFC 8684 §3.3).
 
-use mptcp_proto::seq::Ssn;
+use mptcp_proto::seq::{Ssn, TcpSeq};
 use mptcp_proto::wire::mptcp::{
     Capable, CapableData, DataAck, Dss, DssMapping, MptcpOption, WireDsn,
 };
@@ -79,16 +79,15 @@ impl Rebuilder {
         note: Option<&mut PacketNote>,
     ) {
         let input = MappingInput {
-            dsn_rel: 1,
-            dsn_is_short: false,
+            dsn: 1,
             ssn: 1,
             len: data.len,
             data_fin: false,
             checksum: data.checksum,
-            from_capable: true,
             frame: place.frame,
             at: place.at,
-            segment_seq: segment.seq,
+            segment_seq: payload_seq(segment),
+            segment_len: segment.payload_len,
         };
         self.map(place, &input, note);
     }
@@ -159,7 +158,7 @@ impl Rebuilder {
         let outcome = end.data.on_mapping(data, place.stream_number(), input);
         if input.data_fin {
             let dsn = input
-                .dsn_rel
+                .dsn
                 .saturating_add(i64::from(input.len))
                 .saturating_sub(1);
             if data.on_data_fin(dsn, place.frame) {
@@ -168,16 +167,13 @@ impl Rebuilder {
         }
         if input.len == 0 && builder.infinite_mapping.is_none() {
             builder.infinite_mapping = Some((place.frame, sender));
-            builder.note(
-                place,
-                sender,
-                EventKind::InfiniteMapping { dsn: input.dsn_rel },
-            );
+            builder.note(place, sender, EventKind::InfiniteMapping { dsn: input.dsn });
         }
-        if outcome.conflict {
+        if let Some(conflict) = outcome.conflict {
             let kind = EventKind::MappingConflict {
-                dsn: input.dsn_rel,
-                ssn: input.ssn,
+                ssn: conflict.ssn,
+                kept_dsn: conflict.kept_dsn,
+                refused_dsn: conflict.refused_dsn,
             };
             builder.note(place, sender, kind);
         }
@@ -194,7 +190,7 @@ impl Rebuilder {
         }
         if let Some(note) = note {
             note.mapping = Some(MappingSeen {
-                dsn: input.dsn_rel,
+                dsn: input.dsn,
                 ssn: input.ssn,
                 len: input.len,
                 checksum: input.checksum,
@@ -224,9 +220,8 @@ impl Rebuilder {
                 place.stream_number(),
                 super::data::PayloadInput {
                     seq,
-                    payload: segment.payload,
-                    payload_len: segment.payload_len,
-                    in_syn: segment.flags.syn(),
+                    bytes: segment.payload,
+                    len: segment.payload_len,
                     frame: place.frame,
                     at: place.at,
                 },
@@ -277,25 +272,33 @@ impl Rebuilder {
     }
 }
 
+/// Sequence number of the first payload byte: a SYN takes one itself.
+fn payload_seq(segment: &Segment<'_>) -> TcpSeq {
+    if segment.flags.syn() {
+        segment.seq.add(1)
+    } else {
+        segment.seq
+    }
+}
+
 fn dss_input(
     segment: &Segment<'_>,
     place: Place,
     dss: &Dss,
     mapping: DssMapping,
-    dsn_rel: i64,
+    dsn: i64,
 ) -> MappingInput {
     let Ssn(ssn) = mapping.ssn;
     MappingInput {
-        dsn_rel,
-        dsn_is_short: matches!(mapping.dsn, WireDsn::Short(_)),
+        dsn,
         ssn,
         len: mapping.len,
         data_fin: dss.data_fin,
         checksum: mapping.checksum,
-        from_capable: false,
         frame: place.frame,
         at: place.at,
-        segment_seq: segment.seq,
+        segment_seq: payload_seq(segment),
+        segment_len: segment.payload_len,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Makes the captures of `testdata/captures` with the kernel's own MPTCP, and the manifest that
 //! says what each of them must show.
 
-mod manifest;
+pub(crate) mod manifest;
 mod oracle;
 mod run;
 mod scenario;

@@ -5,7 +5,9 @@
 )]
 
 mod craft;
+mod fuzz;
 mod hostile;
+mod testdata;
 mod truth;
 
 use std::path::PathBuf;

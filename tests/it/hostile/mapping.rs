@@ -104,18 +104,15 @@ fn the_first_of_two_conflicting_mappings_counts_and_the_conflict_is_reported() {
         ..Bytes::unique(200)
     };
     check_bytes(&read, Direction::ToServer, &[expected]);
+    let expected = EventKind::MappingConflict {
+        ssn: 1,
+        kept_dsn: 1,
+        refused_dsn: 10_001,
+    };
     let conflicts: Vec<u64> = read
         .events
         .iter()
-        .filter(|e| {
-            matches!(
-                e.kind,
-                EventKind::MappingConflict {
-                    dsn: 10_001,
-                    ssn: 1
-                }
-            )
-        })
+        .filter(|event| event.kind == expected)
         .map(|event| event.frame)
         .collect();
     assert_eq!(conflicts, [frame]);

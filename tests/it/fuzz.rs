@@ -70,13 +70,11 @@ fn everything(version: Version) -> Capture {
     connection.say(&mut capture, 0, Host::Client, &options);
     connection.send_bare(&mut capture, 0, Host::Client, 20);
     connection.data_fin(&mut capture, 2, Host::Server);
-    let options = [connection.fast_close(Host::Client), tcp_reset(1)];
-    connection.reset(
-        &mut capture,
-        0,
-        Host::Client,
-        &options[..usize::from(version == Version::V0) + 1],
-    );
+    let mut options = vec![connection.fast_close(Host::Client)];
+    if version == Version::V1 {
+        options.push(tcp_reset(1));
+    }
+    connection.reset(&mut capture, 0, Host::Client, &options);
     capture
 }
 

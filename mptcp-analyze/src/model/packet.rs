@@ -15,7 +15,7 @@ pub struct PacketNote {
     /// Whether the segment is a copy of one captured before.
     pub duplicate: bool,
     /// Relative subflow sequence number of the first payload byte; the first byte after SYN is 1.
-    pub ssn: Option<i64>,
+    pub ssn: Option<u64>,
     /// Payload, cut where its class or mapping changes, in order.
     pub pieces: Vec<Piece>,
     /// The mapping that the segment's options carry.

@@ -9,7 +9,8 @@ use super::flow::StreamId;
 use super::options::RawOption;
 use super::stream::Place;
 use crate::model::{
-    CapableSeen, CheckResult, EventKind, Grouping, PerDirection, PerSide, Side, Timestamp,
+    CapableSeen, CheckResult, Direction, DirectionTotals, EventKind, Grouping, PerDirection,
+    PerSide, Side, Timestamp,
 };
 
 /// Events kept of one connection; each kind of event that a peer can repeat at will counts.
@@ -44,6 +45,8 @@ pub(super) struct ConnectionBuilder {
     /// First mapping without the negotiated checksum.
     pub(super) checksum_missing: Option<(u64, Side)>,
     pub(super) data: PerDirection<DataDirection>,
+    /// Counts of `data`, settled at the end of the capture.
+    pub(super) totals: PerDirection<DirectionTotals>,
     pub(super) idsn_check: PerDirection<Option<CheckResult>>,
     pub(super) streams: Vec<StreamId>,
     pub(super) grouping: Grouping,
@@ -87,6 +90,7 @@ impl ConnectionBuilder {
                 to_server: DataDirection::new(options),
                 to_client: DataDirection::new(options),
             },
+            totals: PerDirection::default(),
             idsn_check: PerDirection::default(),
             streams: Vec::new(),
             grouping: Grouping::Token,
@@ -113,8 +117,14 @@ impl ConnectionBuilder {
 
     /// Whether no data can follow any more.
     pub(super) fn is_over(&self) -> bool {
-        self.fast_close.is_some()
-            || (self.data.to_server.has_data_fin() && self.data.to_client.has_data_fin())
+        self.fast_close.is_some() || self.has_both_data_fins()
+    }
+
+    /// Whether both hosts have sent DATA_FIN.
+    pub(super) fn has_both_data_fins(&self) -> bool {
+        Direction::BOTH
+            .iter()
+            .all(|&direction| self.data.of(direction).data_fin_frame().is_some())
     }
 
     /// Records that something happened.

@@ -7,7 +7,7 @@ use super::Rebuilder;
 use super::connection::ConnectionBuilder;
 use super::flow::StreamId;
 use super::observe::NOP_RUN_OF_A_BOX;
-use super::stream::{Bare, MptcpStream, Stream};
+use super::stream::{Bare, MptcpEnd, MptcpStream, Stream};
 use crate::model::{Blame, Confidence, Fallback, FallbackReason, Side};
 
 /// Initial TTLs that hosts use, ascending.
@@ -41,7 +41,7 @@ impl Rebuilder {
         if let Some((frame, sender)) = builder.fail
             && (infinite.is_some() || (self.is_sole_subflow(builder) && self.goes_bare(builder)))
         {
-            let bad = builder.data.of(sender.other().sends()).checksum_tally().bad;
+            let bad = builder.totals.of(sender.other().sends()).checksums.bad;
             let proof = match bad {
                 0 => "this capture shows no wrong checksum",
                 _ => "a wrong DSS checksum before it is in this capture too",
@@ -322,8 +322,7 @@ fn judge_checksums(builder: &ConnectionBuilder, bare: Bare) -> Option<Fallback> 
             ),
         });
     }
-    let bad =
-        builder.data.to_server.checksum_tally().bad + builder.data.to_client.checksum_tally().bad;
+    let bad = builder.totals.to_server.checksums.bad + builder.totals.to_client.checksums.bad;
     (bad > 0).then(|| Fallback {
         reason: FallbackReason::Checksum,
         frame: bare.frame,
@@ -335,11 +334,8 @@ fn judge_checksums(builder: &ConnectionBuilder, bare: Bare) -> Option<Fallback> 
 }
 
 /// First frame whose payload never got a mapping.
-fn first_unmapped(end: &super::stream::MptcpEnd) -> Option<u64> {
-    end.unmapped_marks
-        .iter()
-        .find(|(_, ssn)| end.data.is_unmapped(*ssn))
-        .map(|(frame, _)| *frame)
+fn first_unmapped(end: &MptcpEnd) -> Option<u64> {
+    end.unmapped_marks.first().map(|(frame, _)| *frame)
 }
 
 /// The earlier of two beginnings: the data without mapping, or packets of either end without option

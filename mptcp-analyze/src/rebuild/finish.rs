@@ -22,6 +22,7 @@ impl Rebuilder {
         for connection in 0..self.connections.len() {
             if self.connections[connection].merged_into.is_none() {
                 self.settle_keys(connection);
+                self.settle_data(connection);
             }
         }
         let mut connections: Vec<Connection> = Vec::new();
@@ -50,6 +51,30 @@ impl Rebuilder {
         }
     }
 
+    /// Judges all data that are still open: nothing more will come.
+    fn settle_data(&mut self, connection: usize) {
+        let builder = &mut self.connections[connection];
+        for &stream in &builder.streams {
+            let Some(mptcp) = &mut self.streams[stream].mptcp else {
+                continue;
+            };
+            let number = u32::try_from(stream).unwrap_or(u32::MAX);
+            for end in [0, 1] {
+                let direction = mptcp.direction(end);
+                let part = &mut mptcp.ends[end];
+                part.data.finish(builder.data.of_mut(direction), number);
+                part.drop_mapped_marks();
+                self.data_limits.extend(part.data.limits());
+            }
+        }
+        for direction in Direction::BOTH {
+            let data = builder.data.of_mut(direction);
+            data.finish();
+            *builder.totals.of_mut(direction) = data.totals();
+            self.data_limits.extend(data.limits());
+        }
+    }
+
     fn limits(&self) -> Vec<LimitHit> {
         let events: u64 = self
             .connections
@@ -73,6 +98,12 @@ impl Rebuilder {
                 dropped: events,
             },
         ];
+        for hit in &self.data_limits {
+            match limits.iter_mut().find(|known| known.limit == hit.limit) {
+                Some(known) => known.dropped += hit.dropped,
+                None => limits.push(hit.clone()),
+            }
+        }
         limits.retain(|hit| hit.dropped > 0);
         limits
     }
@@ -244,7 +275,7 @@ fn direction_totals(
             .map(|subflow| pick(subflow.totals.of(direction)))
             .sum::<u64>()
     };
-    let mut totals = builder.data.of(direction).totals();
+    let mut totals = builder.totals.of(direction).clone();
     totals.wire_bytes = sum(|t| t.wire_bytes);
     totals.reinjected_bytes = sum(|t| t.reinjected_bytes);
     totals.data_retransmitted_bytes = sum(|t| t.data_retransmitted_bytes);
@@ -291,9 +322,7 @@ fn handshake_complete(builder: &ConnectionBuilder) -> bool {
 
 fn state_of(builder: &ConnectionBuilder, subflows: &[Subflow], fell_back: bool) -> ConnectionState {
     let ended = |subflow: &Subflow| subflow.close.kind != CloseKind::None;
-    let fins = Direction::BOTH
-        .iter()
-        .all(|&d| builder.data.of(d).has_data_fin());
+    let fins = builder.has_both_data_fins();
     if fell_back {
         ConnectionState::FallenBack
     } else if builder.fast_close.is_some() {
@@ -363,7 +392,5 @@ impl ConnectionBuilder {
         earlier(&mut self.fast_close, other.fast_close);
         earlier(&mut self.checksum_missing, other.checksum_missing);
         self.fast_close_key = self.fast_close_key.or(other.fast_close_key);
-        self.data.to_server.merge(other.data.to_server);
-        self.data.to_client.merge(other.data.to_client);
     }
 }

@@ -1,6 +1,6 @@
 //! Which data streams are to be put together, and the bytes that come out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Rebuilder;
 use super::data::StreamChunk;
@@ -12,8 +12,8 @@ use crate::model::{Connection, Direction};
 #[derive(Debug, Clone, Default)]
 pub struct FollowPlan {
     streams: BTreeSet<u64>,
-    /// Streams that carry plain TCP after a fallback: bytes without mapping continue the stream.
-    plain: BTreeSet<u64>,
+    /// Streams that carry plain TCP from a frame on: bytes without mapping continue the stream.
+    plain: BTreeMap<u64, u64>,
     /// Whether the bytes are wanted, and not only their hash.
     pub keep: bool,
 }
@@ -22,8 +22,9 @@ impl FollowPlan {
     /// Follows `connection` too.
     pub fn add(&mut self, connection: &Connection) {
         let streams = connection.subflows.iter().map(|subflow| subflow.tcp_stream);
-        if connection.fallback.is_some() {
-            self.plain.extend(streams.clone());
+        if let Some(fallback) = &connection.fallback {
+            self.plain
+                .extend(streams.clone().map(|stream| (stream, fallback.frame)));
         }
         self.streams.extend(streams);
     }
@@ -33,9 +34,11 @@ impl FollowPlan {
         self.streams.contains(&(stream as u64))
     }
 
-    /// Whether bytes of `stream` without mapping continue the data stream.
-    pub(super) fn is_plain(&self, stream: StreamId) -> bool {
-        self.plain.contains(&(stream as u64))
+    /// Whether bytes of `stream` without mapping continue the data stream from `frame` on.
+    pub(super) fn goes_plain(&self, stream: StreamId, frame: u64) -> bool {
+        self.plain
+            .get(&(stream as u64))
+            .is_some_and(|first| frame >= *first)
     }
 }
 

@@ -14,7 +14,7 @@ use super::flow::{End, FlowEnds};
 use super::join::Candidate;
 use super::options::SegmentOptions;
 use super::stream::Place;
-use crate::model::{Grouping, Segment, Side, SubflowKind};
+use crate::model::{Direction, Grouping, Segment, Side, SubflowKind};
 
 /// Connections that share a token; more are a forged capture.
 const MAX_PER_TOKEN: usize = 64;
@@ -325,7 +325,27 @@ impl Rebuilder {
         if turned {
             source.turn_around();
         }
+        self.merge_data(&mut source, into);
         self.connections[into].absorb(source);
+    }
+
+    /// Puts the data of both parts on one scale, and tells all subflows.
+    fn merge_data(&mut self, source: &mut ConnectionBuilder, into: usize) {
+        let target = &mut self.connections[into];
+        for direction in Direction::BOTH {
+            let data = std::mem::take(source.data.of_mut(direction));
+            let merged = target.data.of_mut(direction).merge(data, |id| id, |id| id);
+            let own = target.streams.iter().map(|&stream| (stream, false));
+            let theirs = source.streams.iter().map(|&stream| (stream, true));
+            for (stream, moved) in own.chain(theirs) {
+                let Some(mptcp) = &mut self.streams[stream].mptcp else {
+                    continue;
+                };
+                let end = mptcp.end_of(direction.sender());
+                let id = u32::try_from(stream).unwrap_or(u32::MAX);
+                mptcp.ends[end].data.follow_merge(&merged, id, moved);
+            }
+        }
     }
 
     /// Turns a connection around whose client was taken for its server.

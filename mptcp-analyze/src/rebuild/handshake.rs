@@ -74,11 +74,7 @@ impl Rebuilder {
         let ends = self.flows.ends(stream);
         for end in [0, 1] {
             if let Some(isn) = ends.isns[end] {
-                let syn_payload = self.streams[stream].ends[end].syn_payload_len;
-                mptcp.ends[end].data.on_syn(isn, syn_payload);
-            }
-            if self.options.follow.is_plain(stream) {
-                mptcp.ends[end].data.set_implicit_mapping();
+                mptcp.ends[end].data.on_syn(isn);
             }
         }
         self.streams[stream].mptcp = Some(mptcp);

@@ -28,7 +28,7 @@ use self::flow::{FlowTable, Located, StreamId};
 use self::grouping::GroupingIndex;
 use self::options::SegmentOptions;
 use self::stream::{Place, Stream};
-use crate::model::{Direction, PacketNote, Piece, Segment, Side};
+use crate::model::{Direction, LimitHit, PacketNote, Piece, Segment, Side};
 
 /// Most MPTCP connections that are kept. A capture with more is cut off from new ones; at 2 KiB a
 /// connection this is 8 GiB.
@@ -58,6 +58,8 @@ pub struct Rebuilder {
     /// Pieces of the segment at hand, kept to use their memory again.
     pieces: Vec<Piece>,
     connections_dropped: u64,
+    /// Limits of the data level that were reached.
+    data_limits: Vec<LimitHit>,
 }
 
 impl Rebuilder {
@@ -71,6 +73,7 @@ impl Rebuilder {
             index: GroupingIndex::default(),
             pieces: Vec::new(),
             connections_dropped: 0,
+            data_limits: Vec::new(),
         }
     }
 

@@ -7,10 +7,13 @@ use hashbrown::DefaultHashBuilder;
 use mptcp_proto::hmac::{JoinHmac, TruncatedHmac};
 use mptcp_proto::key::{AddressId, Nonce, Token};
 
+use mptcp_proto::seq::TcpSeq;
+
 use super::data::SubflowDirection;
 use super::flow::{End, StreamId};
 use crate::model::{
-    Direction, OptionTally, PriorityChange, Segment, Side, SubflowKind, TcpChecksums, Timestamp,
+    ByteClass, Direction, OptionTally, Piece, PriorityChange, Segment, Side, SubflowKind,
+    TcpChecksums, Timestamp,
 };
 
 /// Packets per direction that a new packet is compared with to recognise a copy. On a router's
@@ -77,6 +80,8 @@ pub(super) struct MptcpStream {
     /// First RST whose TTL fits neither end.
     pub(super) foreign_reset: Option<u64>,
     pub(super) priority_changes: Vec<PriorityChange>,
+    /// Whether its bytes continue the data stream without mapping.
+    pub(super) is_plain: bool,
     /// DSS packets by which grouping was tried, while the stream has no handshake.
     pub(super) grouping_tries: u32,
 }
@@ -94,8 +99,36 @@ pub(super) struct MptcpEnd {
     pub(super) sent_dss: bool,
     /// Whether it has sent a mapping.
     pub(super) sent_mapping: bool,
-    /// Segments whose bytes no mapping covered when they came: frame and SSN.
+    /// Segments whose bytes no mapping covered when they came: frame and place of the first one.
     pub(super) unmapped_marks: Vec<(u64, i64)>,
+}
+
+impl MptcpEnd {
+    /// Remembers a segment that has bytes without mapping.
+    pub(super) fn mark_unmapped(&mut self, frame: u64, seq: TcpSeq, pieces: &[Piece]) {
+        let Some(piece) = pieces
+            .iter()
+            .find(|piece| piece.class == ByteClass::Unmapped)
+        else {
+            return;
+        };
+        let Some(place) = self.data.place_of(seq.add(piece.offset)) else {
+            return;
+        };
+        if self.unmapped_marks.len() >= MAX_UNMAPPED_MARKS {
+            self.drop_mapped_marks();
+        }
+        if self.unmapped_marks.len() < MAX_UNMAPPED_MARKS {
+            self.unmapped_marks.push((frame, place));
+        }
+    }
+
+    /// Forgets those segments whose mapping has come since.
+    pub(super) fn drop_mapped_marks(&mut self) {
+        let data = &mut self.data;
+        self.unmapped_marks
+            .retain(|(_, place)| data.is_unmapped(*place));
+    }
 }
 
 /// The first of a series of packets without MPTCP option.
@@ -220,6 +253,7 @@ impl MptcpStream {
             fast_close: None,
             foreign_reset: None,
             priority_changes: Vec::new(),
+            is_plain: false,
             grouping_tries: 0,
         }
     }

@@ -6,12 +6,10 @@ use mptcp_proto::wire::mptcp::{
 };
 
 use super::Rebuilder;
-use super::data::MappingInput;
+use super::data::{MappingInput, PayloadInput};
 use super::options::SegmentOptions;
-use super::stream::{Bare, MAX_UNMAPPED_MARKS, Place};
-use crate::model::{
-    ByteClass, CheckResult, DataAckSeen, EventKind, MappingSeen, PacketNote, Segment,
-};
+use super::stream::{Bare, Place};
+use crate::model::{CheckResult, DataAckSeen, EventKind, MappingSeen, PacketNote, Segment};
 
 /// Highest relative DSN that the first mapping of a direction may have to count as counted from the
 /// IDSN: a capture that misses the first quarter of a gibibyte is one without handshake.
@@ -49,24 +47,22 @@ impl Rebuilder {
         let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
             return;
         };
-        mptcp.ends[place.end]
-            .data
-            .on_syn(segment.seq, segment.payload_len);
-        if !segment.flags.ack() {
-            return;
+        let direction = mptcp.direction(place.end);
+        let builder = &mut self.connections[mptcp.connection];
+        let own = &mut mptcp.ends[place.end].data;
+        own.on_syn(segment.seq);
+        if segment.payload_len > 0 {
+            let data = builder.data.of_mut(direction);
+            own.on_syn_payload(data, segment.payload, segment.payload_len);
         }
-        // TCP Fast Open: SYN data that the peer took shift the first mapped byte behind them
-        // (RFC 8684 Appendix B).
-        let peer = 1 - place.end;
-        let syn_payload = self.streams[place.stream].ends[peer].syn_payload_len;
-        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
-            return;
-        };
-        if syn_payload > 0
-            && let Some(isn) = self.flows.ends(place.stream).isns[peer]
-            && segment.ack == isn.add(1).add(syn_payload)
+        if segment.flags.ack()
+            && let Some(isn) = self.flows.ends(place.stream).isns[1 - place.end]
         {
-            mptcp.ends[peer].data.tfo_accepted(syn_payload);
+            // TCP Fast Open: SYN data that the peer took shift the first mapped byte behind them
+            // (RFC 8684 Appendix B).
+            let taken = segment.ack.distance_from(isn.add(1)).unwrap_or(0);
+            let data = builder.data.of_mut(direction.reverse());
+            mptcp.ends[1 - place.end].data.on_syn_acked(data, taken);
         }
     }
 
@@ -117,10 +113,7 @@ impl Rebuilder {
             } else {
                 &mut tally.data_ack4
             }) += 1;
-            let dsn = builder
-                .data
-                .of_mut(direction.reverse())
-                .on_data_ack(ack, place.frame);
+            let dsn = builder.data.of_mut(direction.reverse()).on_data_ack(ack);
             if let Some(note) = note.as_deref_mut() {
                 note.data_ack = Some(DataAckSeen { dsn, long });
             }
@@ -161,9 +154,11 @@ impl Rebuilder {
                 .dsn
                 .saturating_add(i64::from(input.len))
                 .saturating_sub(1);
-            if data.on_data_fin(dsn, place.frame) {
+            if data.data_fin_frame().is_none() {
                 builder.note(place, sender, EventKind::DataFin { dsn });
             }
+            let data = builder.data.of_mut(direction);
+            data.on_data_fin(dsn, place.frame);
         }
         if input.len == 0 && builder.infinite_mapping.is_none() {
             builder.infinite_mapping = Some((place.frame, sender));
@@ -201,6 +196,7 @@ impl Rebuilder {
     }
 
     fn take_payload(&mut self, segment: &Segment<'_>, place: Place, note: Option<&mut PacketNote>) {
+        self.go_plain(place);
         let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
             return;
         };
@@ -208,45 +204,42 @@ impl Rebuilder {
         let builder = &mut self.connections[mptcp.connection];
         let end = &mut mptcp.ends[place.end];
         self.pieces.clear();
-        // The SYN takes the first sequence number itself.
-        let seq = if segment.flags.syn() {
-            segment.seq.add(1)
-        } else {
-            segment.seq
-        };
-        if segment.payload_len > 0 {
-            end.data.on_payload(
-                builder.data.of_mut(direction),
-                place.stream_number(),
-                super::data::PayloadInput {
-                    seq,
-                    bytes: segment.payload,
-                    len: segment.payload_len,
-                    frame: place.frame,
-                    at: place.at,
-                },
-                &mut self.pieces,
-            );
-        }
-        let ssn = end.data.ssn_of(seq);
-        if self
-            .pieces
-            .iter()
-            .any(|piece| piece.class == ByteClass::Unmapped)
-            && !segment.flags.syn()
-            && let Some(ssn) = ssn
-        {
-            if end.unmapped_marks.len() >= MAX_UNMAPPED_MARKS {
-                end.unmapped_marks
-                    .retain(|(_, ssn)| end.data.is_unmapped(*ssn));
-            }
-            if end.unmapped_marks.len() < MAX_UNMAPPED_MARKS {
-                end.unmapped_marks.push((place.frame, ssn));
-            }
+        let seq = payload_seq(segment);
+        if segment.payload_len > 0 && !segment.flags.syn() {
+            let input = PayloadInput {
+                seq,
+                bytes: segment.payload,
+                len: segment.payload_len,
+                frame: place.frame,
+                at: place.at,
+            };
+            let data = builder.data.of_mut(direction);
+            end.data
+                .on_payload(data, place.stream_number(), &input, &mut self.pieces);
+            end.mark_unmapped(place.frame, seq, &self.pieces);
         }
         if let Some(note) = note {
-            note.ssn = ssn;
+            note.ssn = end.data.ssn_of(seq);
             note.pieces.clone_from(&self.pieces);
+        }
+    }
+
+    /// From the fallback on, the bytes of a followed stream continue the data stream unmapped.
+    fn go_plain(&mut self, place: Place) {
+        if !self.options.follow.goes_plain(place.stream, place.frame) {
+            return;
+        }
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+            return;
+        };
+        if std::mem::replace(&mut mptcp.is_plain, true) {
+            return;
+        }
+        for end in [0, 1] {
+            let direction = mptcp.direction(end);
+            let data = self.connections[mptcp.connection].data.of_mut(direction);
+            let subflow = place.stream_number();
+            mptcp.ends[end].data.set_implicit_mapping(data, subflow);
         }
     }
 

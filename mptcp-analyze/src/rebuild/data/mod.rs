@@ -20,8 +20,8 @@ use mptcp_proto::seq::TcpSeq;
 
 use crate::model::Timestamp;
 
-pub(crate) use assembler::StreamChunk;
-pub(crate) use direction::{DataDirection, Merged};
+pub use assembler::StreamChunk;
+pub(crate) use direction::DataDirection;
 pub(crate) use subflow::SubflowDirection;
 
 /// What to keep track of beyond the counters.

@@ -19,11 +19,11 @@ const ISLAND_OVERHEAD: usize = 64;
 
 /// A contiguous part of the data stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StreamChunk {
+pub struct StreamChunk {
     /// Relative DSN of its first byte. More than the end of the chunk before: there is a hole.
-    pub(crate) dsn: i64,
+    pub dsn: i64,
     /// The bytes.
-    pub(crate) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 /// Puts the bytes of the stream in order, hashes them, and keeps them if wanted.

@@ -68,6 +68,14 @@ impl DataDirection {
         self.highest = self.highest.max(self.scale.place(0));
     }
 
+    /// The data turned out not to count from the IDSN: the next DSN becomes 1. Only before the first
+    /// mapping, when no byte has a place yet.
+    pub(crate) fn forget_idsn(&mut self) {
+        self.scale = Scale::default();
+        self.highest = 0;
+        self.acked = None;
+    }
+
     /// DSN that relative numbers count from: the IDSN, or one before the first DSN seen.
     pub(crate) fn base(&self) -> Option<Dsn> {
         self.scale.base()

@@ -135,6 +135,20 @@ impl SubflowDirection {
         u64::try_from(ssn).ok().filter(|ssn| *ssn > 0)
     }
 
+    /// Place of a byte: it keeps its meaning when the number of the first byte is found out late.
+    pub(crate) fn place_of(&self, seq: TcpSeq) -> Option<i64> {
+        self.origin.peek(seq)
+    }
+
+    /// Whether no mapping covers the byte at `place`.
+    pub(crate) fn is_unmapped(&mut self, place: i64) -> bool {
+        let mut unmapped = false;
+        let byte = place..place.saturating_add(1);
+        self.maps
+            .look_up(byte, |_, data| unmapped |= data.is_none());
+        unmapped
+    }
+
     /// The counts of bytes; packets and options are left at zero.
     pub(crate) fn totals(&self) -> &SubflowTotals {
         &self.totals

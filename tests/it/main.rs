@@ -12,11 +12,24 @@ mod truth;
 
 use std::path::PathBuf;
 
+use mptcp_analyze::analyze_files;
 use mptcp_analyze::model::Analysis;
+use mptcp_analyze::rebuild::{FollowPlan, RebuildOptions};
 
-/// Reads captures with everything switched on.
+/// Reads captures with everything switched on: a second pass puts the data streams together.
+#[track_caller]
 pub(crate) fn analyze(paths: &[PathBuf]) -> Analysis {
-    mptcp_analyze::analyze_files(paths)
+    let options = RebuildOptions {
+        verify_checksums: true,
+        verify_tcp_checksums: true,
+        ..RebuildOptions::default()
+    };
+    let first = analyze_files(paths, options.clone()).expect("the file is a capture");
+    let mut follow = FollowPlan::default();
+    for connection in &first.connections {
+        follow.add(connection);
+    }
+    analyze_files(paths, RebuildOptions { follow, ..options }).expect("it was a moment ago")
 }
 
 /// Where the shared captures of others lie; says so and gives none when nobody told.

@@ -9,8 +9,8 @@ use super::flow::StreamId;
 use super::options::RawOption;
 use super::stream::Place;
 use crate::model::{
-    CapableSeen, CheckResult, Direction, DirectionTotals, EventKind, Grouping, PerDirection,
-    PerSide, Side, Timestamp,
+    CapableSeen, CheckResult, Direction, DirectionTotals, EventKind, PerDirection, PerSide, Side,
+    Timestamp,
 };
 
 /// Events kept of one connection; each kind of event that a peer can repeat at will counts.
@@ -49,7 +49,6 @@ pub(super) struct ConnectionBuilder {
     pub(super) totals: PerDirection<DirectionTotals>,
     pub(super) idsn_check: PerDirection<Option<CheckResult>>,
     pub(super) streams: Vec<StreamId>,
-    pub(super) grouping: Grouping,
     pub(super) addresses: AddressBook,
     pub(super) events: Vec<RawEvent>,
     pub(super) events_dropped: u64,
@@ -93,7 +92,6 @@ impl ConnectionBuilder {
             totals: PerDirection::default(),
             idsn_check: PerDirection::default(),
             streams: Vec::new(),
-            grouping: Grouping::Token,
             addresses: AddressBook::default(),
             events: Vec::new(),
             events_dropped: 0,
@@ -145,10 +143,5 @@ impl ConnectionBuilder {
     /// Notes whether an MP_CAPABLE asks for checksums: one host is enough (RFC 8684 §3.1, flag A).
     pub(super) fn ask_checksum(&mut self, asked: bool) {
         self.checksum = Some(self.checksum.unwrap_or(false) || asked);
-    }
-
-    /// Weakens the grouping to `evidence` if that is weaker.
-    pub(super) fn weaken(&mut self, evidence: Grouping) {
-        self.grouping = self.grouping.max(evidence);
     }
 }

@@ -104,7 +104,7 @@ impl Rebuilder {
             let reset = stream.ends.iter().filter_map(|end| end.rst_frame).min();
             let limit = over.min(reset.unwrap_or(u64::MAX));
             for end in [0, 1] {
-                let frame = first_unmapped(&mptcp.ends[end]).filter(|&frame| frame < limit);
+                let frame = first_bare_data(&mptcp.ends[end]).filter(|&frame| frame < limit);
                 lost.extend(frame.map(|frame| (frame, end, id)));
             }
         }
@@ -266,7 +266,8 @@ fn judge_lost_mapping(
     if let Some(fallback) = judge_checksums(builder, bare) {
         return fallback;
     }
-    let mapped_before = mptcp.ends.iter().any(|end| end.sent_mapping);
+    // The data on MP_CAPABLE are part of the handshake: only a DSS shows that it came through.
+    let mapped_before = mptcp.ends[end].sent_dss;
     let reason = if mapped_before {
         FallbackReason::StrippedMidStream
     } else {
@@ -336,6 +337,14 @@ fn judge_checksums(builder: &ConnectionBuilder, bare: Bare) -> Option<Fallback> 
 /// First frame whose payload never got a mapping.
 fn first_unmapped(end: &MptcpEnd) -> Option<u64> {
     end.unmapped_marks.first().map(|(frame, _)| *frame)
+}
+
+/// First frame whose payload never got a mapping, in the packets without option that an end sends
+/// at last. A lone segment without mapping among others is a gap in the capture, or a finding.
+fn first_bare_data(end: &MptcpEnd) -> Option<u64> {
+    let since = end.bare_since?.frame;
+    let mut frames = end.unmapped_marks.iter().map(|(frame, _)| *frame);
+    frames.find(|&frame| frame >= since)
 }
 
 /// The earlier of two beginnings: the data without mapping, or packets of either end without option

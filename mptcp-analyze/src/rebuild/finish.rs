@@ -12,8 +12,8 @@ use super::stream::{MptcpStream, Stream};
 use super::{MAX_CONNECTIONS, Rebuilder};
 use crate::model::{
     Analysis, CheckResult, CloseKind, Connection, ConnectionState, Direction, DirectionTotals,
-    Event, JoinSeen, LimitHit, PerDirection, PerSide, Side, Subflow, SubflowKind, SubflowTotals,
-    Timestamp,
+    Event, Grouping, JoinSeen, LimitHit, PerDirection, PerSide, Side, Subflow, SubflowKind,
+    SubflowTotals, Timestamp,
 };
 
 impl Rebuilder {
@@ -123,7 +123,11 @@ impl Rebuilder {
         Connection {
             id: 0,
             version: builder.version,
-            grouping: builder.grouping,
+            grouping: subflows
+                .iter()
+                .map(|subflow| subflow.grouping)
+                .max()
+                .unwrap_or(Grouping::Token),
             checksum: builder.checksum,
             keys: builder.keys,
             tokens: PerSide {
@@ -188,6 +192,7 @@ impl Rebuilder {
             id,
             tcp_stream: stream_id as u64,
             kind: mptcp.kind,
+            grouping: mptcp.grouping,
             initiator: opener.map(|end| mptcp.side(end)),
             client: ends.addresses[client],
             server: ends.addresses[server],

@@ -93,8 +93,9 @@ impl FlowEnds {
             return true;
         }
         match self.first_seqs[end] {
+            // Linux answers RSTs to its half-open joins with the number of the SYN itself.
             Some(first) => first
-                .distance_from(segment.seq.add(1))
+                .distance_from(segment.seq)
                 .is_none_or(|ahead| ahead > EARLY_SEGMENT_SPAN),
             None => false,
         }

@@ -148,8 +148,8 @@ impl Rebuilder {
                 fit.connection,
                 fit.client_end,
                 SubflowKind::Unseen,
+                fit.evidence,
             );
-            self.connections[fit.connection].weaken(fit.evidence);
         } else {
             let opener = self.flows.ends(place.stream).likely_opener();
             self.take_up_unseen(segment, place, opener);
@@ -165,8 +165,13 @@ impl Rebuilder {
         let Some(connection) = self.new_connection(place.stream) else {
             return;
         };
-        self.enter(place.stream, connection, client_end, SubflowKind::Unseen);
-        self.connections[connection].grouping = Grouping::Guess;
+        self.enter(
+            place.stream,
+            connection,
+            client_end,
+            SubflowKind::Unseen,
+            Grouping::Guess,
+        );
     }
 
     /// Tries again to find the connection of a stream that was taken up on its own, now that it
@@ -189,7 +194,9 @@ impl Rebuilder {
             };
             let turned = mptcp.client_end != fit.client_end;
             self.merge(alone, fit.connection, turned);
-            self.connections[fit.connection].weaken(fit.evidence);
+            if let Some(mptcp) = &mut self.streams[place.stream].mptcp {
+                mptcp.grouping = fit.evidence;
+            }
         }
     }
 

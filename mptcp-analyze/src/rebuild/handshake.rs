@@ -44,6 +44,7 @@ impl Rebuilder {
                 return Some(connection);
             }
             mptcp.kind = SubflowKind::Capable;
+            mptcp.grouping = Grouping::Token;
             let flip = mptcp.client_end != opener;
             let alone = self.connections[connection].streams == [place.stream];
             if flip && alone {
@@ -51,13 +52,16 @@ impl Rebuilder {
             }
             let builder = &mut self.connections[connection];
             builder.initial_stream.get_or_insert(place.stream);
-            if alone {
-                builder.grouping = Grouping::Token;
-            }
             return Some(connection);
         }
         let connection = self.new_connection(place.stream)?;
-        self.enter(place.stream, connection, opener, SubflowKind::Capable);
+        self.enter(
+            place.stream,
+            connection,
+            opener,
+            SubflowKind::Capable,
+            Grouping::Token,
+        );
         self.connections[connection].initial_stream = Some(place.stream);
         Some(connection)
     }
@@ -69,8 +73,9 @@ impl Rebuilder {
         connection: usize,
         client_end: End,
         kind: SubflowKind,
+        grouping: Grouping,
     ) {
-        let mut mptcp = Box::new(MptcpStream::new(connection, client_end, kind));
+        let mut mptcp = Box::new(MptcpStream::new(connection, client_end, kind, grouping));
         let ends = self.flows.ends(stream);
         for end in [0, 1] {
             if let Some(isn) = ends.isns[end] {

@@ -49,6 +49,11 @@ impl Rebuilder {
                 state.backup |= priority == Priority::Backup;
                 if mptcp.kind == SubflowKind::Unseen {
                     mptcp.kind = SubflowKind::Join;
+                    let connection = mptcp.connection;
+                    let named = self.index.by_token(token);
+                    if named.iter().any(|named| named.connection == connection) {
+                        mptcp.grouping = Grouping::Token;
+                    }
                 }
             }
             Join::SynAck {
@@ -92,7 +97,13 @@ impl Rebuilder {
         let candidates = self.index.by_token(token);
         if let Some(best) = self.best_candidate(&candidates, place) {
             let client_end = opener_is_client(best.receiver, place.end);
-            self.enter(place.stream, best.connection, client_end, SubflowKind::Join);
+            self.enter(
+                place.stream,
+                best.connection,
+                client_end,
+                SubflowKind::Join,
+                Grouping::Token,
+            );
             return;
         }
         let (connection, is_new) = match self.index.orphan(token) {
@@ -106,7 +117,13 @@ impl Rebuilder {
             self.connections[connection].token_of_unknown = Some(token);
             self.index.set_orphan(token, connection);
         }
-        self.enter(place.stream, connection, place.end, SubflowKind::Join);
+        self.enter(
+            place.stream,
+            connection,
+            place.end,
+            SubflowKind::Join,
+            Grouping::Token,
+        );
     }
 
     /// A join whose SYN is not in the capture is taken up like any stream without handshake.
@@ -221,11 +238,9 @@ impl Rebuilder {
         target.streams.push(stream);
         target.events.extend::<Vec<_>>(moved);
         let named = token.is_some_and(|t| self.index.by_token(t).contains(&to));
-        target.weaken(if named {
-            Grouping::Token
-        } else {
-            Grouping::Hmac
-        });
+        if !named && let Some(mptcp) = &mut self.streams[stream].mptcp {
+            mptcp.grouping = Grouping::Hmac;
+        }
     }
 }
 

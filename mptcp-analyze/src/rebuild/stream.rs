@@ -12,7 +12,7 @@ use mptcp_proto::seq::TcpSeq;
 use super::data::SubflowDirection;
 use super::flow::{End, StreamId};
 use crate::model::{
-    ByteClass, Direction, OptionTally, Piece, PriorityChange, Segment, Side, SubflowKind,
+    ByteClass, Direction, Grouping, OptionTally, Piece, PriorityChange, Segment, Side, SubflowKind,
     TcpChecksums, Timestamp,
 };
 
@@ -70,6 +70,8 @@ pub(super) struct MptcpStream {
     /// Which end is the connection's client.
     pub(super) client_end: End,
     pub(super) kind: SubflowKind,
+    /// Why it is in its connection.
+    pub(super) grouping: Grouping,
     pub(super) packets_with_option: u64,
     pub(super) ends: [MptcpEnd; 2],
     pub(super) join: JoinState,
@@ -152,6 +154,8 @@ pub(super) struct JoinState {
     pub(super) nonces: [Option<Nonce>; 2],
     pub(super) ids: [Option<AddressId>; 2],
     pub(super) backup: bool,
+    /// Whether the acceptor went on after the third ACK: the fourth ACK of RFC 8684 §3.2.
+    pub(super) confirmed: bool,
     pub(super) syn_ack_hmac: Option<TruncatedHmac>,
     pub(super) ack_hmac: Option<JoinHmac>,
 }
@@ -186,6 +190,14 @@ impl Stream {
         }
         sender.packets += 1;
         sender.wire_bytes += u64::from(segment.payload_len);
+        if segment.flags.syn() && !segment.flags.ack() {
+            // What was refused before the SYN (captured late, or sent by a host that had forgotten
+            // the subflow) does not end what begins now.
+            for end in &mut self.ends {
+                end.rst_frame = None;
+            }
+        }
+        let sender = &mut self.ends[end];
         if segment.flags.syn() {
             sender.syn_at.get_or_insert(segment.at);
             sender.syn_payload_len = sender.syn_payload_len.max(segment.payload_len);
@@ -241,11 +253,17 @@ thread_local! {
 
 impl MptcpStream {
     /// The MPTCP part of `stream`, as a subflow of `connection`.
-    pub(super) fn new(connection: usize, client_end: End, kind: SubflowKind) -> Self {
+    pub(super) fn new(
+        connection: usize,
+        client_end: End,
+        kind: SubflowKind,
+        grouping: Grouping,
+    ) -> Self {
         MptcpStream {
             connection,
             client_end,
             kind,
+            grouping,
             packets_with_option: 0,
             ends: [MptcpEnd::default(), MptcpEnd::default()],
             join: JoinState::default(),
@@ -280,13 +298,18 @@ impl MptcpStream {
         }
     }
 
+    fn both_sent_dss(&self) -> bool {
+        self.ends.iter().all(|end| end.sent_dss)
+    }
+
     /// Whether both hosts have shown that they speak MPTCP on this subflow.
     pub(super) fn is_established(&self) -> bool {
         let dss = self.ends.iter().any(|end| end.sent_dss);
         match self.kind {
             SubflowKind::Join => {
-                self.join.syn_ack_frame.is_some() && (self.join.ack_frame.is_some() || dss)
-                    || self.join.syn_frame.is_none() && dss
+                let join = &self.join;
+                join.ack_frame.is_some() && join.confirmed
+                    || dss && (join.ack_frame.is_none() || self.both_sent_dss())
             }
             SubflowKind::Capable | SubflowKind::Unseen => dss,
         }

@@ -232,7 +232,9 @@ impl<V: Copy + Eq> IntervalMap<V> {
             );
             at = at.max(run.end.min(range.end));
         }
-        if self.tree.overlapping(at..range.end).next().is_some() {
+        // Asked for an empty range, the tree would name the run that begins there.
+        let rest = at..range.end;
+        if !rest.is_empty() && self.tree.overlapping(rest).next().is_some() {
             self.refused = self.refused.saturating_add(1);
             push(out, at..range.end, Held::Unknown);
         } else {

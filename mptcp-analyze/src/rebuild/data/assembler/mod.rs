@@ -57,11 +57,6 @@ impl Assembler {
         }
     }
 
-    /// Place of the next byte in order.
-    pub(super) fn next(&self) -> Option<i64> {
-        self.next
-    }
-
     /// Takes bytes. What was delivered already is ignored.
     pub(super) fn push(&mut self, place: i64, bytes: &[u8]) {
         if bytes.is_empty() {
@@ -88,9 +83,9 @@ impl Assembler {
         std::mem::take(&mut self.ready)
     }
 
-    /// SHA-256 of the stream, if it has no hole.
+    /// SHA-256 of the stream, if it has bytes and no hole.
     pub(super) fn sha256(&self) -> Option<[u8; 32]> {
-        let whole = self.hole_count == 0 && self.islands.is_empty();
+        let whole = self.delivered > 0 && self.hole_count == 0 && self.islands.is_empty();
         whole.then(|| self.hash.clone().finalize().into())
     }
 
@@ -102,11 +97,6 @@ impl Assembler {
     /// Number of holes that were given up because of [`MAX_OUT_OF_ORDER_BYTES`].
     pub(super) fn gave_up(&self) -> u64 {
         self.gave_up
-    }
-
-    /// Bytes delivered in order.
-    pub(super) fn delivered(&self) -> u64 {
-        self.delivered
     }
 
     /// Takes over all that `other`, whose places are `distance` apart, still has.

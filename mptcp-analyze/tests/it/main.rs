@@ -1,1 +1,3 @@
-//! x
+//! Tests of the analyzer as a library.
+
+mod capture_shared;

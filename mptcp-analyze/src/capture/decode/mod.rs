@@ -1,0 +1,190 @@
+//! Packets to TCP segments: peels link layers and tunnels until a segment is found or nothing is.
+//!
+//! Link types read: Ethernet (1), SLL (113), SLL2 (276), raw IP (12, 14, 101, 228, 229), NULL (0),
+//! LOOP (108), PPP (9), PPP-HDLC (50), PPP over Ethernet (51), Cisco HDLC (104). On the way: VLAN
+//! tags, MPLS, PPPoE, LLC/SNAP, IP in IP, GRE, VXLAN, GTP-U. Not read: 802.11, Frame Relay, ERSPAN,
+//! Geneve, L2TP, encrypted tunnels.
+
+mod fragment;
+mod ip;
+mod link;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod tunnel;
+mod wire;
+
+use std::net::IpAddr;
+
+use crate::model::{IpFacts, Segment, Timestamp};
+
+use fragment::Fragments;
+use wire::Wire;
+
+/// Tunnels within tunnels: an operator's GTP-U in MPLS in VXLAN is four; more is an attack on the
+/// reader's patience.
+const MAX_TUNNELS: usize = 8;
+/// Fragmented packets within reassembled fragmented packets.
+const MAX_REASSEMBLIES: usize = 2;
+
+/// What a packet turned out to hold.
+#[derive(Debug, Clone, Copy)]
+pub enum Content<'a> {
+    /// A TCP segment.
+    Tcp(Segment<'a>),
+    /// An ICMP error, with the packet it is about.
+    IcmpError(IcmpError<'a>),
+    /// A fragment of an IP packet that is not whole yet.
+    Fragment,
+    /// An IP packet without TCP.
+    OtherIp,
+    /// A whole frame without IP, for example ARP.
+    NotIp,
+    /// What could not be read, and why.
+    Undecoded(&'static str),
+}
+
+/// An ICMP error message, of either IP version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IcmpError<'a> {
+    /// Who sent it.
+    pub source: IpAddr,
+    /// Type: of RFC 792 when `source` is IPv4, of RFC 4443 when it is IPv6.
+    pub icmp_type: u8,
+    /// Code.
+    pub code: u8,
+    /// What is there of the packet that it quotes, from its IP header on.
+    pub quoted: &'a [u8],
+}
+
+/// What a capture file says about a packet beside its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Envelope {
+    /// Number of the packet.
+    pub(super) frame: u64,
+    /// When it was captured.
+    pub(super) at: Timestamp,
+    /// Which file it is of.
+    pub(super) file: u16,
+    /// Its interface among all files.
+    pub(super) interface: u32,
+    /// Bytes on the wire.
+    pub(super) original_len: u32,
+    /// Direction as the file tells it.
+    pub(super) outbound: Option<bool>,
+}
+
+/// A layer that is about to be read.
+#[derive(Debug, Clone, Copy)]
+enum Layer {
+    Ethernet,
+    /// What an Ethernet type names.
+    EtherType(u16),
+    Ppp,
+    /// IPv4 or IPv6, as its first nibble says.
+    Ip,
+    /// The payload of an IP packet, by protocol number.
+    Transport(Transport),
+}
+
+/// An IP packet without its headers.
+#[derive(Debug, Clone, Copy)]
+struct Transport {
+    source: IpAddr,
+    destination: IpAddr,
+    facts: IpFacts,
+    protocol: u8,
+}
+
+/// A fragment and the packet it is a part of.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    transport: Transport,
+    id: u32,
+    offset: usize,
+    more: bool,
+}
+
+/// What reading a layer leads to.
+enum Step<'a> {
+    /// Another layer.
+    Into(Layer, Wire<'a>),
+    /// A layer inside a tunnel.
+    Tunnel(Layer, Wire<'a>),
+    /// A fragment.
+    Piece(Piece, Wire<'a>),
+    /// The end.
+    Done(Content<'a>),
+}
+
+const fn undecoded<'a>(why: &'static str) -> Step<'a> {
+    Step::Done(Content::Undecoded(why))
+}
+
+/// Decodes packets; remembers fragments between them.
+pub(super) struct Decoder {
+    fragments: Fragments,
+    /// Packets put together from fragments, while they are looked at.
+    whole: [Vec<u8>; MAX_REASSEMBLIES],
+}
+
+impl Decoder {
+    /// A decoder for packets of `files` files.
+    pub(super) fn new(files: usize) -> Self {
+        Self {
+            fragments: Fragments::new(files),
+            whole: [const { Vec::new() }; MAX_REASSEMBLIES],
+        }
+    }
+
+    /// Fragments, per file, of packets that never became whole.
+    pub(super) fn finish(self) -> Vec<u64> {
+        self.fragments.finish()
+    }
+
+    /// What is in a packet.
+    pub(super) fn decode<'a>(
+        &'a mut self,
+        mut envelope: Envelope,
+        link_type: u16,
+        bytes: &'a [u8],
+    ) -> Content<'a> {
+        let mut slots = &mut self.whole[..];
+        let mut tunnels = 0;
+        let missing = (envelope.original_len as usize).saturating_sub(bytes.len());
+        let mut step = link::read(link_type, &mut envelope, Wire { bytes, missing });
+        loop {
+            let (layer, wire) = match step {
+                Step::Into(layer, wire) => (layer, wire),
+                Step::Tunnel(..) if tunnels == MAX_TUNNELS => {
+                    return Content::Undecoded("more tunnels in one packet than the limit of 8");
+                }
+                Step::Tunnel(layer, wire) => {
+                    tunnels += 1;
+                    (layer, wire)
+                }
+                Step::Piece(piece, wire) => {
+                    let Some(whole) = self.fragments.add(&envelope, &piece, wire) else {
+                        return Content::Fragment;
+                    };
+                    let Some((slot, rest)) = std::mem::take(&mut slots).split_first_mut() else {
+                        return Content::Undecoded("fragments in fragments in fragments");
+                    };
+                    slots = rest;
+                    *slot = whole.bytes;
+                    let missing = whole.missing;
+                    let bytes = slot.as_slice();
+                    (Layer::Transport(whole.transport), Wire { bytes, missing })
+                }
+                Step::Done(content) => return content,
+            };
+            step = match layer {
+                Layer::Ethernet => link::ethernet(wire),
+                Layer::EtherType(ether_type) => link::ether_type(ether_type, wire),
+                Layer::Ppp => link::ppp(wire),
+                Layer::Ip => ip::read(&envelope, wire),
+                Layer::Transport(transport) => ip::transport(&envelope, transport, wire),
+            };
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! TCP headers, whole or cut.
+
+use std::net::SocketAddr;
+
+use mptcp_proto::seq::TcpSeq;
+
+use crate::model::{Segment, TcpFlags};
+
+use super::{Content, Envelope, Step, Transport, Wire, undecoded};
+
+/// Header without options (RFC 9293 §3.1).
+const HEADER_BYTES: usize = 20;
+/// The least that makes a segment: ports, numbers, data offset, flags, window. A snapshot length
+/// that cuts checksum and urgent pointer still shows which byte of which subflow this is.
+const LEAST_BYTES: usize = 16;
+
+/// Reads a TCP header. Not by etherparse: it refuses headers whose options are cut.
+#[inline]
+pub(super) fn read<'a>(envelope: &Envelope, ip: &Transport, wire: Wire<'a>) -> Step<'a> {
+    if wire.wire_len() < HEADER_BYTES {
+        return undecoded("IP packet too short for a TCP header");
+    }
+    let Some(fixed) = wire.bytes.first_chunk::<LEAST_BYTES>() else {
+        return undecoded("TCP header cut before its window field");
+    };
+    let [
+        s0,
+        s1,
+        d0,
+        d1,
+        q0,
+        q1,
+        q2,
+        q3,
+        a0,
+        a1,
+        a2,
+        a3,
+        offset,
+        flags,
+        w0,
+        w1,
+    ] = *fixed;
+    let header_len = usize::from(offset >> 4) * 4;
+    if header_len < HEADER_BYTES {
+        return undecoded("TCP data offset below 5");
+    }
+    let Some(payload_len) = wire.wire_len().checked_sub(header_len) else {
+        return undecoded("TCP header longer than its IP packet");
+    };
+    let (header, payload) = wire
+        .bytes
+        .split_at_checked(header_len)
+        .unwrap_or((wire.bytes, &[]));
+    Step::Done(Content::Tcp(Segment {
+        frame: envelope.frame,
+        at: envelope.at,
+        interface: envelope.interface,
+        source: SocketAddr::new(ip.source, u16::from_be_bytes([s0, s1])),
+        destination: SocketAddr::new(ip.destination, u16::from_be_bytes([d0, d1])),
+        ip: ip.facts,
+        seq: TcpSeq(u32::from_be_bytes([q0, q1, q2, q3])),
+        ack: TcpSeq(u32::from_be_bytes([a0, a1, a2, a3])),
+        flags: TcpFlags(flags),
+        window: u16::from_be_bytes([w0, w1]),
+        checksum: wire.u16(16).unwrap_or(0),
+        header,
+        options: header.get(HEADER_BYTES..).unwrap_or_default(),
+        options_len: header_len - HEADER_BYTES,
+        payload,
+        payload_len: u32::try_from(payload_len).unwrap_or(u32::MAX),
+    }))
+}

@@ -1,0 +1,1 @@
+//! Tests of decoding that need what is private to it.

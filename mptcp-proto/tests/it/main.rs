@@ -1,1 +1,9 @@
-//! x
+//! The crate against values it did not make itself, and against its own promises.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod identity;
+mod lax;
+mod lengths;
+mod strategy;
+mod vectors;

@@ -25,15 +25,19 @@ impl PartialSum {
                 *lane = lane.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
             }
         }
-        let (words, tail) = rest.as_chunks::<2>();
-        let mut sum = lanes.into_iter().map(fold).fold(0, end_around_add);
+        let (words, tail) = rest.as_chunks::<4>();
+        let mut short = 0_u64;
         for word in words {
-            sum = end_around_add(sum, u16::from_ne_bytes(*word));
+            short = short.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
         }
-        if let [last] = *tail {
-            sum = end_around_add(sum, u16::from_ne_bytes([last, 0]));
+        let mut last = [0; 4];
+        for (slot, byte) in last.iter_mut().zip(tail) {
+            *slot = *byte;
         }
-        Self(u16::from_be(sum))
+        short = short.wrapping_add(u64::from(u32::from_ne_bytes(last)));
+        // The lanes together can fill 64 bits, though it takes 16 GiB: hence with carry.
+        let sum = lanes.into_iter().fold(short, end_around_add);
+        Self(u16::from_be(fold(sum)))
     }
 
     /// Sum of bytes that begin `offset` bytes after the beginning of the whole.
@@ -55,7 +59,7 @@ impl PartialSum {
     /// Sum of both pieces together.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
-        Self(end_around_add(self.0, other.0))
+        Self(fold((self.0 as u64).wrapping_add(other.0 as u64)))
     }
 
     /// The checksum: the complement of the sum.
@@ -178,18 +182,21 @@ fn tcp_pseudo_header(source: IpAddr, destination: IpAddr, len: usize) -> Option<
     Some(addresses.plus(len).plus(PartialSum::of_u16(PROTOCOL_TCP)))
 }
 
-/// Adds 16-bit words with the carry going around, so that the result is zero for zeros only.
-const fn end_around_add(a: u16, b: u16) -> u16 {
+/// Adds with the carry going around, so that the result is zero for zeros only.
+const fn end_around_add(a: u64, b: u64) -> u64 {
     let (sum, carry) = a.overflowing_add(b);
-    sum.wrapping_add(carry as u16)
+    sum.wrapping_add(carry as u64)
 }
 
 /// The ones' complement sum of the four 16-bit words of a number.
-#[expect(clippy::cast_possible_truncation, reason = "each cast takes one word")]
 const fn fold(number: u64) -> u16 {
-    let high = end_around_add((number >> 48) as u16, (number >> 32) as u16);
-    let low = end_around_add((number >> 16) as u16, number as u16);
-    end_around_add(high, low)
+    let words = (number >> 48)
+        .wrapping_add((number >> 32) & 0xffff)
+        .wrapping_add((number >> 16) & 0xffff)
+        .wrapping_add(number & 0xffff);
+    // At most 0x3fffc, so one carry is left after the first time, and none after the second.
+    let once = (words >> 16).wrapping_add(words & 0xffff);
+    (once >> 16).wrapping_add(once) as u16
 }
 
 const LANES: usize = 16;

@@ -126,6 +126,9 @@ impl DssMapping {
 
 impl Dss {
     pub(super) fn parse(mut body: Body<'_>) -> Result<Self, ParseError> {
+        if body.len < HEADER {
+            return Err(body.bad_length());
+        }
         let flags = Flags(body.twelve_bits("flags")?);
         let has_checksum = flags.has_checksum(&body)?;
         let reader = &mut body.reader;

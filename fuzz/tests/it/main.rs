@@ -1,0 +1,29 @@
+//! Every fuzz body over its corpus, and over a million mutations of it.
+
+#[track_caller]
+fn check_body(target: &str, body: fn(&[u8])) {
+    let corpus = mptcp_fuzz::corpus(target).expect("each target has a corpus");
+    assert!(!corpus.is_empty(), "the corpus of {target} is empty");
+    for input in &corpus {
+        body(input);
+    }
+    mptcp_fuzz::run_mutated(body, &corpus, RUNS, SEED);
+}
+
+#[test]
+fn option_survives_a_million_mutated_inputs() {
+    check_body("option", mptcp_fuzz::option);
+}
+
+#[test]
+fn options_area_survives_a_million_mutated_inputs() {
+    check_body("options_area", mptcp_fuzz::options_area);
+}
+
+#[test]
+fn checksum_survives_a_million_mutated_inputs() {
+    check_body("checksum", mptcp_fuzz::checksum);
+}
+
+const RUNS: u64 = 1_000_000;
+const SEED: u64 = 8684;

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod data;
 pub mod hmac;
 pub mod key;
 pub mod seq;

@@ -1,1 +1,3 @@
-//! x
+//! Tests that cross crates: the analyzer on crafted and on recorded captures.
+
+mod craft;

@@ -125,6 +125,7 @@ pub enum Side {
 
 impl Side {
     /// The other host.
+    #[must_use]
     pub fn other(self) -> Side {
         match self {
             Side::Client => Side::Server,
@@ -155,6 +156,7 @@ impl Direction {
     pub const BOTH: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
 
     /// The opposite direction.
+    #[must_use]
     pub fn reverse(self) -> Direction {
         match self {
             Direction::ToServer => Direction::ToClient,

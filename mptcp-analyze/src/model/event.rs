@@ -133,10 +133,12 @@ pub enum EventKind {
     },
     /// A mapping that contradicts an earlier one.
     MappingConflict {
-        /// Relative DSN that it claims.
-        dsn: i64,
-        /// Subflow sequence number field.
-        ssn: u32,
+        /// Subflow sequence number of the first byte on which the two differ.
+        ssn: i64,
+        /// Its relative DSN by the mapping that came first, which stays.
+        kept_dsn: i64,
+        /// Its relative DSN by the later mapping.
+        refused_dsn: i64,
     },
     /// A mapping whose DSN is more than half the 32-bit space away from all others.
     FarMapping {

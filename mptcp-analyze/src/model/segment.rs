@@ -33,6 +33,8 @@ pub struct Segment<'a> {
     pub checksum: u16,
     /// The whole captured TCP header, options included.
     pub header: &'a [u8],
+    /// The captured part of the whole segment: header and payload.
+    pub bytes: &'a [u8],
     /// The captured part of the option area.
     pub options: &'a [u8],
     /// Length of the option area according to the data offset, in bytes.

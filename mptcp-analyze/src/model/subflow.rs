@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use mptcp_proto::key::{AddressId, Token};
 
-use super::{PerDirection, Side, Timestamp};
+use super::{Grouping, PerDirection, Side, Timestamp};
 
 /// One generation of a TCP 4-tuple: from a SYN (or the first packet seen) to the last packet before
 /// the next generation. It keeps all its packets, also those without an MPTCP option.
@@ -16,6 +16,8 @@ pub struct Subflow {
     pub tcp_stream: u64,
     /// How it came into the connection.
     pub kind: SubflowKind,
+    /// Evidence by which it was put into its connection.
+    pub grouping: Grouping,
     /// Which host of the connection opened it; `None` when no handshake was seen.
     pub initiator: Option<Side>,
     /// Its end at the connection's client.

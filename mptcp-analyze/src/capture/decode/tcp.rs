@@ -65,6 +65,7 @@ pub(super) fn read<'a>(envelope: &Envelope, ip: &Transport, wire: Wire<'a>) -> S
         window: u16::from_be_bytes([w0, w1]),
         checksum: wire.u16(16).unwrap_or(0),
         header,
+        bytes: wire.bytes,
         options: header.get(HEADER_BYTES..).unwrap_or_default(),
         options_len: header_len - HEADER_BYTES,
         payload,

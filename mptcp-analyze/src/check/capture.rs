@@ -1,0 +1,45 @@
+//! What is wrong with the capture itself.
+
+use super::Findings;
+use crate::model::{Analysis, CaptureEnd};
+
+pub(super) fn check(analysis: &Analysis, findings: &mut Findings) {
+    for capture in &analysis.captures {
+        if let CaptureEnd::Cut { at_byte, reason } = &capture.end {
+            let text = format!("{} is cut at byte {at_byte}: {reason}", capture.file);
+            findings.add("MPT070", 0, text);
+        }
+        let drops: u64 = capture
+            .interfaces
+            .iter()
+            .filter_map(|interface| interface.drops)
+            .sum();
+        if drops > 0 {
+            let text = format!(
+                "{} packets were lost while capturing {}",
+                drops, capture.file
+            );
+            findings.add("MPT071", 0, text);
+        }
+    }
+    for hit in &analysis.limits {
+        let text = format!(
+            "limit reached: {} ({}), {} left out",
+            hit.limit, hit.value, hit.dropped
+        );
+        findings.add("MPT073", 0, text);
+    }
+    let copies: u64 = analysis
+        .connections
+        .iter()
+        .flat_map(|connection| &connection.subflows)
+        .map(|subflow| subflow.duplicate_packets)
+        .sum();
+    if copies > 0 {
+        findings.add(
+            "MPT075",
+            0,
+            format!("{copies} packets were captured more than once"),
+        );
+    }
+}

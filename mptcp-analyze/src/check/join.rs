@@ -1,0 +1,82 @@
+//! Joins: forged, refused, unanswered, flooding.
+
+use mptcp_proto::wire::mptcp::ResetReason;
+
+use super::Findings;
+use super::handshake::name;
+use crate::model::{CloseKind, CloseSide, Connection, EventKind, JoinSeen, Side, Subflow};
+
+/// Unanswered joins with one token that make a flood: a host has at most a few addresses to try.
+const FLOOD: usize = 64;
+
+pub(super) fn check(connection: &Connection, findings: &mut Findings) {
+    for event in &connection.events {
+        match event.kind {
+            EventKind::JoinHmacBad { syn_ack } => {
+                let step = if syn_ack { "SYN/ACK" } else { "third ACK" };
+                let who = name(event.sender);
+                let text = format!("wrong HMAC in the {step} of a join, sent by {who}");
+                findings.add("MPT030", event.frame, text);
+            }
+            EventKind::JoinOptionMissing => {
+                findings.add("MPT031", event.frame, "a join was answered without MP_JOIN");
+            }
+            _ => {}
+        }
+    }
+    let joins = || {
+        connection
+            .subflows
+            .iter()
+            .filter_map(|s| s.join.as_ref().map(|join| (s, join)))
+    };
+    let unanswered = joins().filter(|(_, join)| is_unanswered(join)).count();
+    if let Some(token) = connection.token_of_unknown {
+        let text = format!("joins name token {token}, which no key in the capture explains");
+        findings.add("MPT034", connection.first_frame, text);
+    }
+    if unanswered >= FLOOD {
+        let text = format!("{unanswered} joins of one token stayed without answer");
+        findings.add("MPT035", connection.first_frame, text);
+        return;
+    }
+    for (subflow, join) in joins() {
+        check_one(subflow, join, findings);
+    }
+}
+
+fn is_unanswered(join: &JoinSeen) -> bool {
+    join.syn_frame.is_some() && join.syn_ack_frame.is_none()
+}
+
+fn check_one(subflow: &Subflow, join: &JoinSeen, findings: &mut Findings) {
+    let Some(opener) = subflow.initiator else {
+        return;
+    };
+    if subflow.close.kind == CloseKind::Reset && !subflow.established {
+        let by_peer = match subflow.close.by {
+            CloseSide::Client => opener == Side::Server,
+            CloseSide::Server => opener == Side::Client,
+            CloseSide::Path | CloseSide::Unknown => true,
+        };
+        if by_peer || subflow.close.reset_reason.is_some() {
+            let why = match subflow.close.reset_reason {
+                Some(reason) => format!("reason {reason}: {}", ResetReason(reason)),
+                None => "RST without MP_TCPRST".to_owned(),
+            };
+            let frame = subflow.close.frame.unwrap_or(subflow.last_frame);
+            findings.add(
+                "MPT032",
+                frame,
+                format!("join of subflow {} refused: {why}", subflow.id),
+            );
+        }
+    } else if is_unanswered(join) {
+        let text = format!("join of subflow {} stayed without answer", subflow.id);
+        findings.add(
+            "MPT033",
+            join.syn_frame.unwrap_or(subflow.first_frame),
+            text,
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! ADD_ADDR and REMOVE_ADDR: what each host announced, and what became of it (RFC 8684 §3.4).
+
+use std::net::IpAddr;
+
+use mptcp_proto::hmac::{AddAddrHmac, add_addr_hmac};
+use mptcp_proto::key::AddressId;
+use mptcp_proto::wire::mptcp::{AddAddr, RemoveAddr};
+
+use super::Rebuilder;
+use super::connection::ConnectionBuilder;
+use super::stream::Place;
+use crate::model::{Address, AddressEvent, CheckResult, EventKind, Side};
+
+/// Addresses kept of one connection: all 256 ids of both hosts, twice over for ids used again.
+const MAX_ADDRESSES: usize = 1024;
+
+/// Oddities kept of one connection.
+const MAX_ADDRESS_EVENTS: usize = 1024;
+
+/// The addresses that the hosts of one connection announced.
+#[derive(Debug, Default)]
+pub(super) struct AddressBook {
+    pub(super) entries: Vec<AddressEntry>,
+    pub(super) events: Vec<AddressEvent>,
+}
+
+/// An announced address; its HMAC is judged when the keys are known.
+#[derive(Debug, Clone)]
+pub(super) struct AddressEntry {
+    pub(super) address: Address,
+    pub(super) hmac: Option<AddAddrHmac>,
+}
+
+impl AddressBook {
+    fn add(&mut self, owner: Side, add: &AddAddr, frame: u64) {
+        let same_id = |entry: &&mut AddressEntry| {
+            entry.address.owner == owner
+                && entry.address.id == add.address_id
+                && entry.address.removed_frame.is_none()
+        };
+        if let Some(entry) = self.entries.iter_mut().rev().find(same_id) {
+            if entry.address.address == add.address && entry.address.port == add.port {
+                entry.address.advertised_count += 1;
+                return;
+            }
+            let before = entry.address.address;
+            self.note(AddressEvent::IdReused {
+                frame,
+                owner,
+                id: add.address_id,
+                before,
+                after: add.address,
+            });
+        }
+        if self.entries.len() < MAX_ADDRESSES {
+            self.entries.push(AddressEntry {
+                address: Address {
+                    owner,
+                    id: add.address_id,
+                    address: add.address,
+                    port: add.port,
+                    hmac: CheckResult::Unverifiable("the keys are not in the capture"),
+                    advertised_frame: frame,
+                    advertised_count: 1,
+                    echo_frame: None,
+                    removed_frame: None,
+                    used_by: Vec::new(),
+                },
+                hmac: add.hmac,
+            });
+        }
+    }
+
+    /// An echo repeats id, address and port of what the other host announced.
+    fn echo(&mut self, sender: Side, add: &AddAddr, frame: u64) {
+        let found = self.entries.iter_mut().rev().find(|entry| {
+            let known = &entry.address;
+            known.owner == sender.other()
+                && known.id == add.address_id
+                && known.address == add.address
+                && known.port == add.port
+        });
+        match found {
+            Some(entry) => {
+                entry.address.echo_frame.get_or_insert(frame);
+            }
+            None => self.note(AddressEvent::UnmatchedEcho {
+                frame,
+                sender,
+                id: add.address_id,
+                address: add.address,
+            }),
+        }
+    }
+
+    fn remove(&mut self, owner: Side, id: AddressId, frame: u64, known: bool) {
+        let found = self.entries.iter_mut().rev().find(|entry| {
+            entry.address.owner == owner
+                && entry.address.id == id
+                && entry.address.removed_frame.is_none()
+        });
+        match found {
+            Some(entry) => entry.address.removed_frame = Some(frame),
+            None if known => {}
+            None => self.note(AddressEvent::UnknownRemoved { frame, owner, id }),
+        }
+    }
+
+    fn note(&mut self, event: AddressEvent) {
+        if self.events.len() < MAX_ADDRESS_EVENTS {
+            self.events.push(event);
+        }
+    }
+
+    /// Swaps the hosts.
+    pub(super) fn turn_around(&mut self) {
+        for entry in &mut self.entries {
+            entry.address.owner = entry.address.owner.other();
+        }
+        for event in &mut self.events {
+            match event {
+                AddressEvent::IdReused { owner: side, .. }
+                | AddressEvent::UnmatchedEcho { sender: side, .. }
+                | AddressEvent::UnknownRemoved { owner: side, .. } => *side = side.other(),
+            }
+        }
+    }
+
+    /// Takes over the entries of another book of the same connection.
+    pub(super) fn absorb(&mut self, other: AddressBook) {
+        self.entries.extend(other.entries);
+        self.entries.truncate(MAX_ADDRESSES);
+        self.events.extend(other.events);
+        self.events.truncate(MAX_ADDRESS_EVENTS);
+    }
+}
+
+/// The HMAC of an announced address against the keys of its connection.
+pub(super) fn check_add_addr(builder: &ConnectionBuilder, entry: &AddressEntry) -> CheckResult {
+    let Some(hmac) = entry.hmac else {
+        return CheckResult::Unverifiable("it carries no HMAC");
+    };
+    let Some((client, server)) = builder.both_keys() else {
+        return CheckResult::Unverifiable("the keys are not in the capture");
+    };
+    let address = &entry.address;
+    let (sender, receiver) = match address.owner {
+        Side::Client => (client, server),
+        Side::Server => (server, client),
+    };
+    let expected = add_addr_hmac(sender, receiver, address.id, address.address, address.port);
+    if expected == hmac {
+        CheckResult::Ok
+    } else {
+        CheckResult::Bad
+    }
+}
+
+impl Rebuilder {
+    /// Takes an ADD_ADDR or an echo of one.
+    pub(super) fn on_add_addr(&mut self, place: Place, add: &AddAddr) {
+        let sender = self.side(place);
+        let Some(mptcp) = &self.streams[place.stream].mptcp else {
+            return;
+        };
+        let connection = mptcp.connection;
+        let builder = &mut self.connections[connection];
+        if add.echo {
+            builder.addresses.echo(sender, add, place.frame);
+        } else {
+            builder.addresses.add(sender, add, place.frame);
+            self.index.note_announced(add.address, connection, sender);
+        }
+        let builder = &mut self.connections[connection];
+        let hmac = match builder.addresses.entries.last() {
+            Some(entry) if !add.echo && entry.hmac == add.hmac => check_add_addr(builder, entry),
+            _ => CheckResult::Unverifiable("it carries no HMAC"),
+        };
+        let kind = EventKind::AddAddr {
+            id: add.address_id,
+            echo: add.echo,
+            hmac,
+        };
+        builder.note(place, sender, kind);
+    }
+
+    /// Takes a REMOVE_ADDR. An id may also be one that only a join named.
+    pub(super) fn on_remove_addr(&mut self, place: Place, remove: &RemoveAddr) {
+        let sender = self.side(place);
+        let Some(mptcp) = &self.streams[place.stream].mptcp else {
+            return;
+        };
+        let connection = mptcp.connection;
+        for id in remove.ids.iter() {
+            let known = id == AddressId(0) || self.is_joined_id(connection, sender, id);
+            let builder = &mut self.connections[connection];
+            builder.addresses.remove(sender, id, place.frame, known);
+            builder.note(place, sender, EventKind::RemoveAddr { id });
+        }
+    }
+
+    fn is_joined_id(&self, connection: usize, owner: Side, id: AddressId) -> bool {
+        self.connections[connection].streams.iter().any(|&stream| {
+            self.streams[stream]
+                .mptcp
+                .as_ref()
+                .is_some_and(|mptcp| mptcp.join.ids[mptcp.end_of(owner)] == Some(id))
+        })
+    }
+
+    /// Subflow numbers that use `address` at the end of `owner`; `order` holds the streams of the
+    /// connection in the order of their subflow numbers.
+    pub(super) fn users_of(&self, order: &[usize], owner: Side, address: IpAddr) -> Vec<u32> {
+        let uses = |&stream: &usize| {
+            self.streams[stream].mptcp.as_ref().is_some_and(|mptcp| {
+                self.flows.ends(stream).addresses[mptcp.end_of(owner)].ip() == address
+            })
+        };
+        (0..)
+            .zip(order)
+            .filter(|(_, stream)| uses(stream))
+            .map(|(id, _)| id)
+            .collect()
+    }
+}

@@ -1,0 +1,147 @@
+//! What is kept of one MPTCP connection while the capture is read.
+
+use mptcp_proto::key::{Key, Token};
+use mptcp_proto::version::Version;
+
+use super::address::AddressBook;
+use super::data::{DataDirection, DataOptions};
+use super::flow::StreamId;
+use super::options::RawOption;
+use super::stream::Place;
+use crate::model::{
+    CapableSeen, CheckResult, Direction, DirectionTotals, EventKind, PerDirection, PerSide, Side,
+    Timestamp,
+};
+
+/// Events kept of one connection; each kind of event that a peer can repeat at will counts.
+pub(super) const MAX_EVENTS: usize = 10_000;
+
+/// One connection in the making.
+#[derive(Debug)]
+pub(super) struct ConnectionBuilder {
+    /// Set when it turned out to be part of another connection.
+    pub(super) merged_into: Option<usize>,
+    pub(super) version: Option<u8>,
+    pub(super) keys: PerSide<Option<Key>>,
+    pub(super) token_of_unknown: Option<Token>,
+    pub(super) capable: CapableSeen,
+    /// The MPTCP option of the first SYN, to recognise a mirror.
+    pub(super) syn_option: Option<RawOption>,
+    /// The stream of the MP_CAPABLE handshake.
+    pub(super) initial_stream: Option<StreamId>,
+    /// Whether an MP_CAPABLE asked for checksums; `None` before any was seen.
+    pub(super) checksum: Option<bool>,
+    pub(super) echoed_keys: CheckResult,
+    /// The SYN/ACK came without MP_CAPABLE: frame, NOPs in a row.
+    pub(super) bare_syn_ack: Option<(u64, u8)>,
+    /// The answer was our own option.
+    pub(super) mirrored: Option<u64>,
+    /// A SYN without MP_CAPABLE after one with.
+    pub(super) bare_syn: Option<u64>,
+    pub(super) infinite_mapping: Option<(u64, Side)>,
+    pub(super) fail: Option<(u64, Side)>,
+    pub(super) fast_close: Option<(u64, Side)>,
+    pub(super) fast_close_key: Option<CheckResult>,
+    /// First mapping without the negotiated checksum.
+    pub(super) checksum_missing: Option<(u64, Side)>,
+    pub(super) data: PerDirection<DataDirection>,
+    /// Counts of `data`, settled at the end of the capture.
+    pub(super) totals: PerDirection<DirectionTotals>,
+    pub(super) idsn_check: PerDirection<Option<CheckResult>>,
+    pub(super) streams: Vec<StreamId>,
+    pub(super) addresses: AddressBook,
+    pub(super) events: Vec<RawEvent>,
+    pub(super) events_dropped: u64,
+}
+
+/// An event that knows its stream; the subflow number is settled at the end.
+#[derive(Debug, Clone)]
+pub(super) struct RawEvent {
+    pub(super) frame: u64,
+    pub(super) at: Timestamp,
+    pub(super) stream: StreamId,
+    pub(super) sender: Side,
+    pub(super) kind: EventKind,
+}
+
+impl ConnectionBuilder {
+    /// An empty connection.
+    pub(super) fn new(options: DataOptions) -> Self {
+        ConnectionBuilder {
+            merged_into: None,
+            version: None,
+            keys: PerSide::default(),
+            token_of_unknown: None,
+            capable: CapableSeen::default(),
+            syn_option: None,
+            initial_stream: None,
+            checksum: None,
+            echoed_keys: CheckResult::Unverifiable("no third ACK with keys in the capture"),
+            bare_syn_ack: None,
+            mirrored: None,
+            bare_syn: None,
+            infinite_mapping: None,
+            fail: None,
+            fast_close: None,
+            fast_close_key: None,
+            checksum_missing: None,
+            data: PerDirection {
+                to_server: DataDirection::new(options),
+                to_client: DataDirection::new(options),
+            },
+            totals: PerDirection::default(),
+            idsn_check: PerDirection::default(),
+            streams: Vec::new(),
+            addresses: AddressBook::default(),
+            events: Vec::new(),
+            events_dropped: 0,
+        }
+    }
+
+    /// The version, if it is one that this toolkit knows.
+    pub(super) fn known_version(&self) -> Option<Version> {
+        self.version.and_then(Version::from_number)
+    }
+
+    /// Both keys, if both are known.
+    pub(super) fn both_keys(&self) -> Option<(Key, Key)> {
+        Some((self.keys.client?, self.keys.server?))
+    }
+
+    /// Whether no MP_CAPABLE of it was seen.
+    pub(super) fn has_no_handshake(&self) -> bool {
+        self.initial_stream.is_none()
+    }
+
+    /// Whether no data can follow any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.fast_close.is_some() || self.has_both_data_fins()
+    }
+
+    /// Whether both hosts have sent DATA_FIN.
+    pub(super) fn has_both_data_fins(&self) -> bool {
+        Direction::BOTH
+            .iter()
+            .all(|&direction| self.data.of(direction).data_fin_frame().is_some())
+    }
+
+    /// Records that something happened.
+    pub(super) fn note(&mut self, place: Place, sender: Side, kind: EventKind) {
+        if self.events.len() >= MAX_EVENTS {
+            self.events_dropped += 1;
+            return;
+        }
+        self.events.push(RawEvent {
+            frame: place.frame,
+            at: place.at,
+            stream: place.stream,
+            sender,
+            kind,
+        });
+    }
+
+    /// Notes whether an MP_CAPABLE asks for checksums: one host is enough (RFC 8684 §3.1, flag A).
+    pub(super) fn ask_checksum(&mut self, asked: bool) {
+        self.checksum = Some(self.checksum.unwrap_or(false) || asked);
+    }
+}

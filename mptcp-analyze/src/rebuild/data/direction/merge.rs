@@ -1,0 +1,173 @@
+//! Two halves that turn out to be one connection.
+
+use mptcp_proto::data::{Held, SenderMap};
+
+use super::DataDirection;
+use crate::model::{CheckTally, DirectionTotals, Finding};
+
+/// What a merge changes for the subflows of both halves.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Merged {
+    /// To be added to the data places of the subflows that moved.
+    pub(in crate::rebuild::data) distance: i64,
+    /// Bytes that turned out to be repetitions.
+    pub(in crate::rebuild::data) lost: Vec<Lost>,
+}
+
+/// Bytes of a subflow that another one, or the same, had sent before.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rebuild::data) struct Lost {
+    /// New id of the subflow.
+    pub(in crate::rebuild::data) subflow: u32,
+    pub(in crate::rebuild::data) bytes: u64,
+    /// Whether another subflow had sent them.
+    pub(in crate::rebuild::data) reinjected: bool,
+}
+
+impl DataDirection {
+    /// Takes over `other`, the same direction of the same connection. `own_id` and `other_id` give
+    /// the new ids of the subflows of both halves.
+    ///
+    /// Bytes that both halves have belong to the half that sent data first. Give the result to
+    /// [`SubflowDirection::follow_merge`](super::super::SubflowDirection::follow_merge) of every
+    /// subflow of both halves.
+    pub(crate) fn merge(
+        &mut self,
+        mut other: Self,
+        own_id: impl Fn(u32) -> u32,
+        other_id: impl Fn(u32) -> u32,
+    ) -> Merged {
+        let distance = self.scale.distance(&other.scale, self.highest);
+        self.scale.learn(&other.scale, distance);
+        let mut merged = Merged {
+            distance,
+            lost: Vec::new(),
+        };
+        let other_is_first = match (self.first_frame, other.first_frame) {
+            (Some(own), Some(theirs)) => theirs < own,
+            (own, _) => own.is_none(),
+        };
+        let mut senders = std::mem::take(&mut self.senders);
+        if other_is_first {
+            self.claim_runs(&mut other.senders, &other_id, distance, &mut merged);
+            self.claim_runs(&mut senders, &own_id, 0, &mut merged);
+        } else {
+            self.claim_runs(&mut senders, &own_id, 0, &mut merged);
+            self.claim_runs(&mut other.senders, &other_id, distance, &mut merged);
+        }
+        self.merge_frames(&mut other, &own_id, &other_id, distance);
+        self.merge_places(&other, distance);
+        add_totals(&mut self.totals, &other.totals);
+        for lost in &merged.lost {
+            let count = if lost.reinjected {
+                &mut self.totals.reinjected_bytes
+            } else {
+                &mut self.totals.data_retransmitted_bytes
+            };
+            *count = count.saturating_add(lost.bytes);
+        }
+        if let (Some(own), Some(theirs)) = (&mut self.assembler, other.assembler) {
+            own.absorb(theirs, distance);
+        }
+        merged
+    }
+
+    fn claim_runs(
+        &mut self,
+        senders: &mut SenderMap,
+        id: impl Fn(u32) -> u32,
+        distance: i64,
+        merged: &mut Merged,
+    ) {
+        let mut out = Vec::new();
+        for (run, sender) in senders.runs() {
+            let subflow = id(sender);
+            let places = run.start.saturating_add(distance)..run.end.saturating_add(distance);
+            out.clear();
+            self.senders.claim(places, subflow, &mut out);
+            for stretch in &out {
+                let reinjected = match stretch.held {
+                    Held::Free => continue,
+                    Held::By(first) => first != subflow,
+                    Held::Unknown => false,
+                };
+                merged.lost.push(Lost {
+                    subflow,
+                    bytes: stretch.len(),
+                    reinjected,
+                });
+            }
+        }
+    }
+
+    fn merge_frames(
+        &mut self,
+        other: &mut Self,
+        own_id: impl Fn(u32) -> u32,
+        other_id: impl Fn(u32) -> u32,
+        distance: i64,
+    ) {
+        let own = std::mem::take(&mut self.first_frames);
+        let renamed = own
+            .into_iter()
+            .map(|(subflow, frame)| (own_id(subflow), frame));
+        let theirs = std::mem::take(&mut other.first_frames);
+        let moved = theirs
+            .into_iter()
+            .map(|(subflow, frame)| (other_id(subflow), frame));
+        self.first_frames = renamed.chain(moved).collect();
+        self.last_sender = None;
+        self.first_frame = match (self.first_frame, other.first_frame) {
+            (Some(own), Some(theirs)) => Some(own.min(theirs)),
+            (own, theirs) => own.or(theirs),
+        };
+        for (places, frame) in other.recent.drain(..) {
+            let places = places.start.saturating_add(distance)..places.end.saturating_add(distance);
+            self.recent.push_back((places, frame));
+        }
+        while self.recent.len() > super::MAX_RECENT_PIECES {
+            self.recent.pop_front();
+        }
+    }
+
+    fn merge_places(&mut self, other: &Self, distance: i64) {
+        self.highest = self.highest.max(other.highest.saturating_add(distance));
+        self.acked = self
+            .acked
+            .max(other.acked.map(|place| place.saturating_add(distance)));
+        if self.data_fin.is_none() {
+            self.data_fin = other
+                .data_fin
+                .map(|(place, frame)| (place.saturating_add(distance), frame));
+        }
+        self.out_of_range = self.out_of_range.saturating_add(other.out_of_range);
+    }
+}
+
+/// Adds the counters that need no correction.
+fn add_totals(own: &mut DirectionTotals, other: &DirectionTotals) {
+    own.wire_bytes = own.wire_bytes.saturating_add(other.wire_bytes);
+    own.reinjected_bytes = own.reinjected_bytes.saturating_add(other.reinjected_bytes);
+    own.data_retransmitted_bytes = own
+        .data_retransmitted_bytes
+        .saturating_add(other.data_retransmitted_bytes);
+    own.spurious_bytes = own.spurious_bytes.saturating_add(other.spurious_bytes);
+    own.mappings = own.mappings.saturating_add(other.mappings);
+    own.mapping_options = own.mapping_options.saturating_add(other.mapping_options);
+    let CheckTally {
+        ok,
+        bad,
+        unverifiable,
+    } = other.checksums;
+    own.checksums.ok = own.checksums.ok.saturating_add(ok);
+    own.checksums.bad = own.checksums.bad.saturating_add(bad);
+    own.checksums.unverifiable = own.checksums.unverifiable.saturating_add(unverifiable);
+    own.bad_checksum_frames
+        .extend_from_slice(&other.bad_checksum_frames);
+    own.bad_checksum_frames.sort_unstable();
+    own.bad_checksum_frames.truncate(Finding::MAX_FRAMES);
+    own.data_times = match (own.data_times, other.data_times) {
+        (Some(own), Some(theirs)) => Some((own.0.min(theirs.0), own.1.max(theirs.1))),
+        (own, theirs) => own.or(theirs),
+    };
+}

@@ -1,0 +1,369 @@
+//! One direction of one connection at data level.
+
+mod merge;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+
+use mptcp_proto::data::{Held, SenderMap, Stretch};
+use mptcp_proto::seq::Dsn;
+use mptcp_proto::wire::mptcp::{DataAck, WireDsn};
+
+use super::assembler::{Assembler, MAX_OUT_OF_ORDER_BYTES, StreamChunk};
+use super::scale::Scale;
+use super::waiting::part_of;
+use super::{DataOptions, Sent};
+use crate::model::{ByteClass, CheckResult, DirectionTotals, Finding, LimitHit, Timestamp};
+
+pub(crate) use merge::Merged;
+
+/// Pieces of data whose frame is remembered exactly, to name the first copy of a reinjection.
+///
+/// Subflows are rarely further apart than what is in flight; for older data the first frame of the
+/// subflow is named instead.
+const MAX_RECENT_PIECES: usize = 2048;
+
+/// One direction of one connection at data level: who sent which byte first, what was
+/// acknowledged, and the stream itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DataDirection {
+    options: DataOptions,
+    scale: Scale,
+    senders: SenderMap,
+    scratch: Vec<Stretch<u32>>,
+    /// Highest data place known from mappings and DATA_FINs: 4-byte numbers are expanded near it.
+    highest: i64,
+    acked: Option<i64>,
+    data_fin: Option<(i64, u64)>,
+    /// Counters; the rest of it is filled in by [`Self::totals`].
+    totals: DirectionTotals,
+    first_frame: Option<u64>,
+    first_frames: BTreeMap<u32, u64>,
+    last_sender: Option<u32>,
+    recent: VecDeque<(Range<i64>, u64)>,
+    assembler: Option<Assembler>,
+    out_of_range: u64,
+}
+
+impl DataDirection {
+    /// A direction of which nothing is known.
+    pub(crate) fn new(options: DataOptions) -> Self {
+        Self {
+            options,
+            assembler: options
+                .assemble
+                .then(|| Assembler::new(options.keep_stream)),
+            ..Self::default()
+        }
+    }
+
+    /// The key of the sender is known, so relative numbers count from its IDSN from now on.
+    /// Relative numbers that were handed out before lose their meaning if the base moves.
+    pub(crate) fn set_idsn(&mut self, idsn: Dsn) {
+        self.scale.set_idsn(idsn);
+        let first = self.scale.place(1);
+        if let Some(assembler) = &mut self.assembler {
+            assembler.begin_at(first);
+        }
+        self.highest = self.highest.max(self.scale.place(0));
+    }
+
+    /// The data turned out not to count from the IDSN: the next DSN becomes 1. Only before the first
+    /// mapping, when no byte has a place yet.
+    pub(crate) fn forget_idsn(&mut self) {
+        self.scale = Scale::default();
+        self.highest = 0;
+        self.acked = None;
+    }
+
+    /// DSN that relative numbers count from: the IDSN, or one before the first DSN seen.
+    pub(crate) fn base(&self) -> Option<Dsn> {
+        self.scale.base()
+    }
+
+    /// Whether the base is the IDSN.
+    pub(crate) fn base_is_idsn(&self) -> bool {
+        self.scale.is_idsn()
+    }
+
+    /// Highest DSN known; its upper half may be a guess.
+    pub(crate) fn near(&self) -> Option<Dsn> {
+        self.scale.dsn(self.highest)
+    }
+
+    /// Highest DATA_ACK for the data of this direction, as a DSN.
+    pub(crate) fn acked(&self) -> Option<Dsn> {
+        self.acked.and_then(|place| self.scale.dsn(place))
+    }
+
+    /// Relative number of a DSN on the wire. The first one becomes 1 if there is no base.
+    pub(crate) fn relative(&mut self, dsn: WireDsn) -> i64 {
+        let near = self.highest;
+        let place = match dsn {
+            WireDsn::Short(low) => self.scale.place_of_short(low, near),
+            WireDsn::Long(full) => self.scale.place_of_long(Dsn(full), near),
+        };
+        self.scale.relative(place)
+    }
+
+    /// Relative number of a DATA_ACK for the data of this direction, which the peer sent.
+    pub(crate) fn on_data_ack(&mut self, ack: DataAck) -> i64 {
+        let near = self.highest.max(self.acked.unwrap_or(self.highest));
+        let place = match ack {
+            DataAck::Short(low) => self.scale.place_of_short(low, near),
+            DataAck::Long(full) => self.scale.place_of_long(Dsn(full), near),
+        };
+        self.acked = self.acked.max(Some(place));
+        self.scale.relative(place)
+    }
+
+    /// A DATA_FIN with this relative DSN.
+    pub(crate) fn on_data_fin(&mut self, relative: i64, frame: u64) {
+        let place = self.scale.place(relative);
+        self.highest = self.highest.max(place.saturating_add(1));
+        self.data_fin.get_or_insert((place, frame));
+    }
+
+    /// Frame of the first DATA_FIN.
+    pub(crate) fn data_fin_frame(&self) -> Option<u64> {
+        self.data_fin.map(|(_, frame)| frame)
+    }
+
+    /// The stream in order, as far as it goes without a hole, since the last call.
+    pub(crate) fn take_stream(&mut self) -> Vec<StreamChunk> {
+        let scale = self.scale;
+        let mut chunks = self
+            .assembler
+            .as_mut()
+            .map(Assembler::take)
+            .unwrap_or_default();
+        for chunk in &mut chunks {
+            chunk.dsn = scale.relative(chunk.dsn);
+        }
+        chunks
+    }
+
+    /// Nothing more will come: the stream goes on behind its holes. Finish the subflows first.
+    pub(crate) fn finish(&mut self) {
+        if let Some(assembler) = &mut self.assembler {
+            assembler.finish();
+        }
+    }
+
+    /// The first holes of the stream that were skipped, in relative DSNs.
+    pub(crate) fn stream_holes(&self) -> Vec<Range<i64>> {
+        let holes = self.assembler.as_ref().map_or(&[][..], Assembler::holes);
+        holes
+            .iter()
+            .map(|hole| self.scale.relative(hole.start)..self.scale.relative(hole.end))
+            .collect()
+    }
+
+    /// Bytes that are missing between the first and the last byte seen, as ranges of relative DSNs.
+    pub(crate) fn missing(&mut self) -> Vec<Range<i64>> {
+        let scale = self.scale;
+        let mut holes = self.senders.holes();
+        for hole in &mut holes {
+            *hole = scale.relative(hole.start)..scale.relative(hole.end);
+        }
+        holes
+    }
+
+    /// All counts of the direction. Finish the subflows first, so that all checksums are judged.
+    pub(crate) fn totals(&mut self) -> DirectionTotals {
+        let scale = self.scale;
+        let relative = |place: i64| scale.relative(place);
+        DirectionTotals {
+            unique_bytes: self.senders.unique_bytes(),
+            data_fin: self.data_fin.is_some(),
+            data_fin_at: self.data_fin.map(|(place, _)| relative(place)),
+            range: self
+                .senders
+                .span()
+                .map(|span| (relative(span.start), relative(span.end))),
+            base: scale.base(),
+            base_is_idsn: scale.is_idsn(),
+            data_acked: self.acked.map(relative),
+            missing_bytes: self.senders.missing_bytes(),
+            stream_sha256: self.assembler.as_ref().and_then(Assembler::sha256),
+            ..self.totals.clone()
+        }
+    }
+
+    /// Limits that were reached.
+    pub(crate) fn limits(&self) -> Vec<LimitHit> {
+        let gave_up = self.assembler.as_ref().map_or(0, Assembler::gave_up);
+        let hits = [
+            (
+                "runs of data sequence numbers",
+                mptcp_proto::data::IntervalMap::<u32>::MAX_RUNS as u64,
+                self.senders.dropped(),
+            ),
+            (
+                "bytes of a data stream behind a hole",
+                MAX_OUT_OF_ORDER_BYTES as u64,
+                gave_up,
+            ),
+            (
+                "distance of data sequence numbers",
+                mptcp_proto::data::PLACE_LIMIT.cast_unsigned(),
+                self.out_of_range,
+            ),
+        ];
+        limit_hits(hits)
+    }
+
+    pub(super) fn options(&self) -> DataOptions {
+        self.options
+    }
+
+    pub(super) fn scale(&self) -> Scale {
+        self.scale
+    }
+
+    pub(super) fn full_dsn(&self, place: i64) -> Option<Dsn> {
+        self.scale.full_dsn(place)
+    }
+
+    /// Data place below which everything is acknowledged.
+    pub(super) fn acked_place(&self) -> i64 {
+        self.acked.unwrap_or(i64::MIN)
+    }
+
+    pub(super) fn count_mapping_option(&mut self) {
+        self.totals.mapping_options = self.totals.mapping_options.saturating_add(1);
+    }
+
+    pub(super) fn count_mapping(&mut self, end: i64) {
+        self.totals.mappings = self.totals.mappings.saturating_add(1);
+        self.highest = self.highest.max(end);
+    }
+
+    pub(super) fn count_out_of_range(&mut self) {
+        self.out_of_range = self.out_of_range.saturating_add(1);
+    }
+
+    pub(super) fn count_wire_bytes(&mut self, len: u32) {
+        self.totals.wire_bytes = self.totals.wire_bytes.saturating_add(u64::from(len));
+    }
+
+    pub(super) fn count_spurious(&mut self, len: u64) {
+        self.totals.spurious_bytes = self.totals.spurious_bytes.saturating_add(len);
+    }
+
+    pub(super) fn on_checksum(&mut self, frame: u64, result: CheckResult) {
+        let tally = &mut self.totals.checksums;
+        let count = match result {
+            CheckResult::Ok => &mut tally.ok,
+            CheckResult::Bad => &mut tally.bad,
+            CheckResult::Unverifiable(_) => &mut tally.unverifiable,
+        };
+        *count = count.saturating_add(1);
+        let frames = &mut self.totals.bad_checksum_frames;
+        if result == CheckResult::Bad && frames.len() < Finding::MAX_FRAMES {
+            frames.push(frame);
+        }
+    }
+
+    /// Adds bytes to the stream.
+    pub(super) fn push_stream(&mut self, place: i64, bytes: &[u8]) {
+        if let Some(assembler) = &mut self.assembler {
+            assembler.push(place, bytes);
+        }
+    }
+
+    /// Adds what a SYN carried: the bytes before relative DSN 1 (RFC 8684 appendix B).
+    pub(super) fn push_syn_data(&mut self, bytes: &[u8]) {
+        let len = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+        let place = self.scale.place(1).saturating_sub(len);
+        if let Some(assembler) = &mut self.assembler {
+            assembler.begin_at(place);
+            assembler.push(place, bytes);
+        }
+    }
+
+    /// Notes that `subflow` sends the first copy (on this subflow) of `places`, whose captured part
+    /// is `bytes`, and tells `each` the class of every part of it.
+    pub(super) fn claim(
+        &mut self,
+        places: Range<i64>,
+        subflow: u32,
+        sent: Sent,
+        bytes: &[u8],
+        mut each: impl FnMut(&Range<i64>, ByteClass),
+    ) {
+        self.note_times(sent.at);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        self.senders.claim(places.clone(), subflow, &mut scratch);
+        for stretch in &scratch {
+            let class = match stretch.held {
+                Held::Free => {
+                    self.note_first(&stretch.range, subflow, sent.frame);
+                    let start = stretch.range.start;
+                    self.push_stream(start, part_of(bytes, places.start, &stretch.range));
+                    ByteClass::New
+                }
+                Held::By(sender) if sender != subflow => ByteClass::Reinjection {
+                    of_frame: self.frame_of(stretch.range.start, sender),
+                },
+                Held::By(_) | Held::Unknown => ByteClass::DataRetransmission,
+            };
+            self.count_repeated(class, stretch.len());
+            each(&stretch.range, class);
+        }
+        self.scratch = scratch;
+    }
+
+    fn count_repeated(&mut self, class: ByteClass, len: u64) {
+        let count = match class {
+            ByteClass::DataRetransmission => &mut self.totals.data_retransmitted_bytes,
+            ByteClass::Reinjection { .. } => &mut self.totals.reinjected_bytes,
+            ByteClass::New | ByteClass::TcpRetransmission | ByteClass::Unmapped => return,
+        };
+        *count = count.saturating_add(len);
+    }
+
+    fn note_times(&mut self, at: Timestamp) {
+        let (first, last) = self.totals.data_times.unwrap_or((at, at));
+        self.totals.data_times = Some((first.min(at), last.max(at)));
+    }
+
+    fn note_first(&mut self, places: &Range<i64>, subflow: u32, frame: u64) {
+        self.highest = self.highest.max(places.end);
+        self.first_frame.get_or_insert(frame);
+        if self.last_sender != Some(subflow) {
+            self.first_frames.entry(subflow).or_insert(frame);
+            self.last_sender = Some(subflow);
+        }
+        if self.recent.len() >= MAX_RECENT_PIECES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((places.clone(), frame));
+    }
+
+    /// Frame in (or after) which `sender` sent the byte at `place` first.
+    fn frame_of(&self, place: i64, sender: u32) -> u64 {
+        let recent = self.recent.iter().rev();
+        let exact = recent
+            .clone()
+            .find(|(places, _)| places.contains(&place))
+            .map(|(_, frame)| *frame);
+        exact
+            .or_else(|| self.first_frames.get(&sender).copied())
+            .or(self.first_frame)
+            .unwrap_or(0)
+    }
+}
+
+/// Those limits for which something was dropped.
+pub(super) fn limit_hits<const N: usize>(hits: [(&'static str, u64, u64); N]) -> Vec<LimitHit> {
+    hits.into_iter()
+        .filter(|(_, _, dropped)| *dropped > 0)
+        .map(|(limit, value, dropped)| LimitHit {
+            limit,
+            value,
+            dropped,
+        })
+        .collect()
+}

@@ -1,0 +1,233 @@
+//! The mappings seen lately, to tell repetitions from new ones, and their checksums.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use mptcp_proto::seq::{Dsn, Ssn};
+use mptcp_proto::wire::checksum::{PartialSum, dss_checksum_holds};
+
+use super::direction::DataDirection;
+use super::waiting::{overlap, part_of};
+use crate::model::CheckResult;
+
+/// Distinct mappings that are kept apart for each direction of a subflow.
+///
+/// Linux makes mappings of up to 64 KiB and older stacks one per segment, so this is a window of
+/// 350 KB at least. Older mappings live on as runs: a late repetition is still known as one, only
+/// their checksums can no longer be completed.
+pub(super) const MAX_OPEN_MAPPINGS: usize = 256;
+
+/// A mapping's longest payload.
+const MAX_PAYLOAD: i64 = 65_535;
+
+/// Place of mappings that cover no byte of the subflow.
+const NOWHERE: i64 = i64::MIN;
+
+/// What makes a mapping distinct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct MappingKey {
+    /// Subflow place of its first byte.
+    pub(super) place: i64,
+    /// Data place of its first byte.
+    pub(super) data: i64,
+    /// Its length field.
+    pub(super) len: u16,
+}
+
+impl MappingKey {
+    /// A DATA_FIN without data (RFC 8684 §3.3.3: subflow sequence number 0, length 1).
+    pub(super) fn bare_data_fin(data: i64) -> Self {
+        Self {
+            place: NOWHERE,
+            data,
+            len: 1,
+        }
+    }
+}
+
+/// A mapping and the sum of its payload so far.
+#[derive(Debug, Clone)]
+pub(super) struct OpenMapping {
+    /// Frame that carried it first.
+    pub(super) frame: u64,
+    /// Its subflow sequence number field.
+    pub(super) ssn: u32,
+    /// Its checksum field, until judged.
+    pub(super) checksum: Option<u16>,
+    /// How many bytes of payload it covers.
+    pub(super) payload_len: u32,
+    covered: u32,
+    sum: PartialSum,
+}
+
+impl OpenMapping {
+    pub(super) fn new(frame: u64, ssn: u32, checksum: Option<u16>, payload_len: u32) -> Self {
+        Self {
+            frame,
+            ssn,
+            checksum,
+            payload_len,
+            covered: 0,
+            sum: PartialSum::default(),
+        }
+    }
+
+    /// Whether its checksum holds; none while bytes or the DSN's upper half are missing.
+    fn verdict(&self, checksum: u16, dsn: Option<Dsn>, len: u16) -> Option<CheckResult> {
+        if self.covered < self.payload_len {
+            return None;
+        }
+        let holds = dss_checksum_holds(dsn?, Ssn(self.ssn), len, self.sum, checksum);
+        Some(if holds {
+            CheckResult::Ok
+        } else {
+            CheckResult::Bad
+        })
+    }
+}
+
+/// The open mappings of one direction of one subflow.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OpenMappings {
+    mappings: BTreeMap<MappingKey, OpenMapping>,
+    last: Option<MappingKey>,
+    /// How many are not judged yet.
+    unjudged: usize,
+    /// Mappings that ended below this place may have been closed.
+    old_below: Option<i64>,
+}
+
+impl OpenMappings {
+    /// Whether this very mapping is open.
+    pub(super) fn contains(&mut self, key: &MappingKey) -> bool {
+        if self.last.as_ref() == Some(key) {
+            return true;
+        }
+        let known = self.mappings.contains_key(key);
+        if known {
+            self.last = Some(*key);
+        }
+        known
+    }
+
+    /// Whether a mapping that ends at `end` may have been open before and closed since.
+    pub(super) fn may_be_closed(&self, end: i64) -> bool {
+        self.old_below.is_some_and(|below| end <= below)
+    }
+
+    /// Adds a distinct mapping; judges it at once if it needs no payload.
+    pub(super) fn add(&mut self, key: MappingKey, mut open: OpenMapping, data: &mut DataDirection) {
+        if open.checksum.is_some() {
+            // A mapping that is sent again with a DATA_FIN has the same payload and a new checksum.
+            if let Some((_, twin)) = self
+                .mappings
+                .range(same_place(key.place))
+                .find(|(_, twin)| twin.payload_len == open.payload_len && key.place != NOWHERE)
+            {
+                open.covered = twin.covered;
+                open.sum = twin.sum;
+            }
+            self.unjudged = self.unjudged.saturating_add(1);
+        }
+        judge(&key, &mut open, &mut self.unjudged, data);
+        self.mappings.insert(key, open);
+        self.last = Some(key);
+        while self.mappings.len() > MAX_OPEN_MAPPINGS {
+            self.close_lowest(data);
+        }
+    }
+
+    /// Adds the first copy of payload to the sums of the mappings that cover it.
+    pub(super) fn feed(&mut self, places: &Range<i64>, bytes: &[u8], data: &mut DataDirection) {
+        if self.unjudged == 0 || bytes.is_empty() {
+            return;
+        }
+        let lowest = MappingKey {
+            place: places.start.saturating_sub(MAX_PAYLOAD),
+            data: i64::MIN,
+            len: 0,
+        };
+        let end = MappingKey {
+            place: places.end,
+            data: i64::MIN,
+            len: 0,
+        };
+        for (key, open) in self.mappings.range_mut(lowest..end) {
+            if open.checksum.is_none() {
+                continue;
+            }
+            let covers = key.place..key.place.saturating_add(i64::from(open.payload_len));
+            let part = overlap(places, &covers);
+            let bytes = part_of(bytes, places.start, &part);
+            let offset = u32::try_from(part.start.saturating_sub(key.place)).unwrap_or(0);
+            let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            open.sum = open.sum.plus(PartialSum::of_at(bytes, offset));
+            open.covered = open.covered.saturating_add(len);
+            judge(key, open, &mut self.unjudged, data);
+        }
+    }
+
+    /// Closes all: what cannot be judged now never will be.
+    pub(super) fn finish(&mut self, data: &mut DataDirection) {
+        while !self.mappings.is_empty() {
+            self.close_lowest(data);
+        }
+    }
+
+    /// Moves all data places by `distance`.
+    pub(super) fn shift_data(&mut self, distance: i64) {
+        self.last = None;
+        let mappings = std::mem::take(&mut self.mappings);
+        self.mappings = mappings
+            .into_iter()
+            .map(|(key, open)| {
+                let data = key.data.saturating_add(distance);
+                (MappingKey { data, ..key }, open)
+            })
+            .collect();
+    }
+
+    fn close_lowest(&mut self, data: &mut DataDirection) {
+        let Some((key, mut open)) = self.mappings.pop_first() else {
+            return;
+        };
+        if self.last == Some(key) {
+            self.last = None;
+        }
+        judge(&key, &mut open, &mut self.unjudged, data);
+        if open.checksum.is_some() {
+            self.unjudged = self.unjudged.saturating_sub(1);
+            let why = if open.covered < open.payload_len {
+                "not all of its payload is in the capture"
+            } else {
+                "the upper half of its DSN is unknown"
+            };
+            data.on_checksum(open.frame, CheckResult::Unverifiable(why));
+        }
+        if key.place != NOWHERE {
+            let end = key.place.saturating_add(i64::from(open.payload_len));
+            self.old_below = self.old_below.max(Some(end));
+        }
+    }
+}
+
+/// Reports the checksum if it can be told by now, once.
+fn judge(key: &MappingKey, open: &mut OpenMapping, unjudged: &mut usize, data: &mut DataDirection) {
+    let Some(checksum) = open.checksum else {
+        return;
+    };
+    if let Some(result) = open.verdict(checksum, data.full_dsn(key.data), key.len) {
+        open.checksum = None;
+        *unjudged = unjudged.saturating_sub(1);
+        data.on_checksum(open.frame, result);
+    }
+}
+
+fn same_place(place: i64) -> Range<MappingKey> {
+    let at = |place| MappingKey {
+        place,
+        data: i64::MIN,
+        len: 0,
+    };
+    at(place)..at(place.saturating_add(1))
+}

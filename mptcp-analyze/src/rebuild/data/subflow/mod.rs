@@ -1,0 +1,212 @@
+//! One direction of one subflow.
+
+mod mapping;
+mod payload;
+
+use mptcp_proto::data::{IntervalMap, MapQueue, Stretch};
+use mptcp_proto::seq::TcpSeq;
+
+use super::direction::{DataDirection, Merged, limit_hits};
+use super::open_mappings::OpenMappings;
+use super::origin::Origin;
+use super::waiting::{MAX_WAITING_SEGMENTS, Waiting};
+use crate::model::{LimitHit, SubflowTotals};
+use mapping::PlacedMapping;
+
+/// One direction of one subflow: which bytes were sent, and what their mappings say.
+///
+/// Methods that take a [`DataDirection`] must always be given the one of the same connection, and
+/// the same subflow id.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SubflowDirection {
+    origin: Origin,
+    /// Places sent.
+    seen: IntervalMap<()>,
+    maps: MapQueue,
+    open: OpenMappings,
+    waiting: Waiting,
+    /// Mappings seen before it is known where SSN 1 is.
+    held: Vec<PlacedMapping>,
+    last_mapping_frame: Option<u64>,
+    syn_data: SynData,
+    implicit: Option<Implicit>,
+    /// The counters of bytes; packets and options are left at zero.
+    totals: SubflowTotals,
+    scratch: Vec<Stretch<()>>,
+}
+
+/// Where plain bytes begin that continue the stream after a fallback.
+#[derive(Debug, Clone, Copy)]
+struct Implicit {
+    /// Subflow place.
+    place: i64,
+    /// Data place.
+    data: i64,
+}
+
+/// Data in the SYN (TCP Fast Open).
+#[derive(Debug, Clone, Default)]
+enum SynData {
+    #[default]
+    None,
+    /// Sent, but not known to be accepted.
+    Offered { len: u32, bytes: Vec<u8> },
+    /// Settled, one way or the other.
+    Decided,
+}
+
+/// Bytes of SYN data that are kept for each direction of a subflow. A SYN is one segment, and no
+/// segment has more.
+const MAX_SYN_BYTES: usize = 64 << 10;
+
+impl SubflowDirection {
+    /// A direction of which nothing is known.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// A SYN or SYN/ACK with this ISN. Give its payload to [`Self::on_syn_payload`].
+    pub(crate) fn on_syn(&mut self, isn: TcpSeq) {
+        self.origin.on_syn(isn);
+    }
+
+    /// Payload of a SYN. It has no mapping, and whether it is data of the connection is up to the
+    /// SYN/ACK (RFC 8684 appendix B).
+    pub(crate) fn on_syn_payload(&mut self, data: &mut DataDirection, payload: &[u8], len: u32) {
+        data.count_wire_bytes(len);
+        self.totals.wire_bytes = self.totals.wire_bytes.saturating_add(u64::from(len));
+        if len > 0 && matches!(self.syn_data, SynData::None) {
+            let kept = if data.options().assemble {
+                payload
+            } else {
+                &[]
+            };
+            let kept = kept.get(..kept.len().min(MAX_SYN_BYTES)).unwrap_or(kept);
+            self.syn_data = SynData::Offered {
+                len,
+                bytes: kept.to_vec(),
+            };
+        }
+    }
+
+    /// The SYN/ACK acknowledged `len` bytes of the SYN's payload: SSN 1 is the byte after them.
+    /// Call it for every SYN/ACK, also with 0.
+    pub(crate) fn on_syn_acked(&mut self, data: &mut DataDirection, len: u32) {
+        let SynData::Offered {
+            len: offered,
+            bytes,
+        } = std::mem::replace(&mut self.syn_data, SynData::Decided)
+        else {
+            return;
+        };
+        let len = len.min(offered);
+        self.origin.skip(len);
+        let accepted = usize::try_from(len).unwrap_or(usize::MAX);
+        if let (true, Some(bytes)) = (accepted > 0, bytes.get(..accepted)) {
+            data.push_syn_data(bytes);
+        }
+    }
+
+    /// Nothing will come any more: judges what is still open.
+    pub(crate) fn finish(&mut self, data: &mut DataDirection, subflow: u32) {
+        self.settle(data, subflow);
+        self.open.finish(data);
+    }
+
+    /// From the end of the last mapping on (or from the first byte, if there was none), plain bytes
+    /// continue the stream. They are still counted as unmapped.
+    ///
+    /// For the one subflow that is left after a fallback without an infinite mapping.
+    pub(crate) fn set_implicit_mapping(&mut self, data: &mut DataDirection, subflow: u32) {
+        self.settle(data, subflow);
+        let start = self.origin.place_of_ssn(1, 1);
+        let (place, at) = self.maps.end().unwrap_or((start, data.scale().place(1)));
+        let implicit = Implicit { place, data: at };
+        self.implicit = Some(implicit);
+        for segment in self.waiting.drain() {
+            implicit.push(data, &segment.places, &segment.bytes);
+        }
+    }
+
+    /// Unwrapped subflow sequence number of a byte; none before the first byte after the SYN.
+    /// Provisional while neither SYN nor enough mappings were seen.
+    pub(crate) fn ssn_of(&self, seq: TcpSeq) -> Option<u64> {
+        let ssn = self.origin.ssn(self.origin.peek(seq)?);
+        u64::try_from(ssn).ok().filter(|ssn| *ssn > 0)
+    }
+
+    /// Place of a byte: it keeps its meaning when the number of the first byte is found out late.
+    pub(crate) fn place_of(&self, seq: TcpSeq) -> Option<i64> {
+        self.origin.peek(seq)
+    }
+
+    /// Whether no mapping covers the byte at `place`.
+    pub(crate) fn is_unmapped(&mut self, place: i64) -> bool {
+        let mut unmapped = false;
+        let byte = place..place.saturating_add(1);
+        self.maps
+            .look_up(byte, |_, data| unmapped |= data.is_none());
+        unmapped
+    }
+
+    /// The counts of bytes; packets and options are left at zero.
+    pub(crate) fn totals(&self) -> &SubflowTotals {
+        &self.totals
+    }
+
+    /// Distinct payload bytes without a mapping so far.
+    pub(crate) fn unmapped(&self) -> u64 {
+        self.totals.unmapped_bytes
+    }
+
+    /// Whether any mapping for bytes of this subflow was seen.
+    pub(crate) fn has_mappings(&self) -> bool {
+        !self.maps.is_empty() || !self.held.is_empty()
+    }
+
+    /// Adapts to the merge of the data direction: `id` is the new id of this subflow, and `moved`
+    /// whether it belonged to the half that was taken over.
+    pub(crate) fn follow_merge(&mut self, merged: &Merged, id: u32, moved: bool) {
+        if moved && merged.distance != 0 {
+            self.maps.shift_data(merged.distance);
+            self.open.shift_data(merged.distance);
+            self.waiting.shift_data(merged.distance);
+            for held in &mut self.held {
+                held.data = held.data.saturating_add(merged.distance);
+            }
+            if let Some(implicit) = &mut self.implicit {
+                implicit.data = implicit.data.saturating_add(merged.distance);
+            }
+        }
+        for lost in merged.lost.iter().filter(|lost| lost.subflow == id) {
+            let totals = &mut self.totals;
+            totals.unique_bytes = totals.unique_bytes.saturating_sub(lost.bytes);
+            let count = if lost.reinjected {
+                &mut totals.reinjected_bytes
+            } else {
+                &mut totals.data_retransmitted_bytes
+            };
+            *count = count.saturating_add(lost.bytes);
+        }
+    }
+
+    /// Limits that were reached.
+    pub(crate) fn limits(&self) -> Vec<LimitHit> {
+        let runs = IntervalMap::<()>::MAX_RUNS as u64;
+        limit_hits([
+            (
+                "runs of subflow sequence numbers",
+                runs,
+                self.seen
+                    .forgotten_runs()
+                    .saturating_add(self.seen.refused()),
+            ),
+            ("runs of mappings", runs, self.maps.dropped()),
+            (
+                "segments that wait for a mapping",
+                MAX_WAITING_SEGMENTS as u64,
+                self.waiting.dropped(),
+            ),
+        ])
+    }
+}

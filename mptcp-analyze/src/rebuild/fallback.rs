@@ -1,0 +1,396 @@
+//! Whether a connection fell back to regular TCP, and why (RFC 8684 §3.7).
+//!
+//! The verdict is drawn at the end of the capture: a packet without option is no fallback if the
+//! option comes back.
+
+use super::Rebuilder;
+use super::connection::ConnectionBuilder;
+use super::flow::StreamId;
+use super::observe::NOP_RUN_OF_A_BOX;
+use super::stream::{Bare, MptcpEnd, MptcpStream, Stream};
+use crate::model::{Blame, Confidence, Fallback, FallbackReason, Side};
+
+/// Initial TTLs that hosts use, ascending.
+const INITIAL_TTLS: [u8; 4] = [32, 64, 128, 255];
+
+/// Where the capture point seems to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vantage {
+    /// At the host, or in its network.
+    Near(Side),
+    Unknown,
+}
+
+impl Rebuilder {
+    /// The fallback of a connection, if there was one.
+    pub(super) fn fallback_of(&self, builder: &ConnectionBuilder) -> Option<Fallback> {
+        let explicit = self.explicit_fallback(builder);
+        if explicit.is_some() {
+            return explicit;
+        }
+        let stream = &self.streams[builder.initial_stream?];
+        let mptcp = stream.mptcp.as_ref()?;
+        let vantage = vantage(stream, mptcp);
+        handshake_fallback(builder, mptcp, stream, vantage)
+            .or_else(|| self.data_fallback(builder, vantage))
+    }
+
+    /// A fallback that a host announced: MP_FAIL on the only subflow, or the infinite mapping.
+    fn explicit_fallback(&self, builder: &ConnectionBuilder) -> Option<Fallback> {
+        let infinite = builder.infinite_mapping;
+        if let Some((frame, sender)) = builder.fail
+            && (infinite.is_some() || (self.is_sole_subflow(builder) && self.goes_bare(builder)))
+        {
+            let bad = builder.totals.of(sender.other().sends()).checksums.bad;
+            let proof = match bad {
+                0 => "this capture shows no wrong checksum",
+                _ => "a wrong DSS checksum before it is in this capture too",
+            };
+            return Some(Fallback {
+                reason: FallbackReason::MpFail,
+                frame,
+                by: Blame::Path,
+                confidence: if bad > 0 {
+                    Confidence::Proven
+                } else {
+                    Confidence::Likely
+                },
+                text: format!(
+                    "{} found a wrong DSS checksum (MP_FAIL); {proof}",
+                    name(sender)
+                ),
+            });
+        }
+        infinite.map(|(frame, sender)| Fallback {
+            reason: FallbackReason::InfiniteMapping,
+            frame,
+            by: blame(sender),
+            confidence: Confidence::Proven,
+            text: format!("{} sent the infinite mapping", name(sender)),
+        })
+    }
+
+    fn is_sole_subflow(&self, builder: &ConnectionBuilder) -> bool {
+        let established = builder.streams.iter().filter(|&&stream| {
+            self.streams[stream]
+                .mptcp
+                .as_ref()
+                .is_some_and(|mptcp| mptcp.is_established())
+        });
+        established.count() <= 1
+    }
+
+    /// Whether both ends of the initial subflow ended without options, or bytes without mapping.
+    fn goes_bare(&self, builder: &ConnectionBuilder) -> bool {
+        let Some(initial) = builder.initial_stream else {
+            return false;
+        };
+        self.streams[initial].mptcp.as_ref().is_some_and(|mptcp| {
+            mptcp
+                .ends
+                .iter()
+                .any(|end| end.bare_since.is_some() || first_unmapped(end).is_some())
+        })
+    }
+
+    /// Data that lost their mappings, first ones or later ones.
+    fn data_fallback(&self, builder: &ConnectionBuilder, vantage: Vantage) -> Option<Fallback> {
+        let initial = builder.initial_stream?;
+        let over = builder.fast_close.map_or(u64::MAX, |(frame, _)| frame);
+        let mut lost: Vec<(u64, usize, StreamId)> = Vec::new();
+        for &id in &builder.streams {
+            let stream = &self.streams[id];
+            let Some(mptcp) = &stream.mptcp else { continue };
+            let reset = stream.ends.iter().filter_map(|end| end.rst_frame).min();
+            let limit = over.min(reset.unwrap_or(u64::MAX));
+            for end in [0, 1] {
+                let frame = first_bare_data(&mptcp.ends[end]).filter(|&frame| frame < limit);
+                lost.extend(frame.map(|frame| (frame, end, id)));
+            }
+        }
+        let &(data_frame, data_end, stream) = lost.iter().min()?;
+        // A joined subflow that loses its mappings is reset; the connection does not fall back
+        // (RFC 8684 §3.7). Only the last subflow can take the connection with it.
+        if stream != initial && !self.is_sole_survivor(builder, stream) {
+            return None;
+        }
+        let mptcp = self.streams[stream].mptcp.as_ref()?;
+        let (bare, end) = first_bare(mptcp, data_frame, data_end);
+        Some(judge_lost_mapping(builder, mptcp, bare, end, vantage))
+    }
+
+    /// Whether every other subflow has ended.
+    fn is_sole_survivor(&self, builder: &ConnectionBuilder, survivor: StreamId) -> bool {
+        builder.streams.iter().all(|&id| {
+            let stream = &self.streams[id];
+            stream.mptcp.as_ref().is_none_or(|other| {
+                id == survivor
+                    || stream
+                        .ends
+                        .iter()
+                        .any(|e| e.rst_frame.is_some() || e.fin_frame.is_some())
+                    || !other.is_established()
+            })
+        })
+    }
+}
+
+/// A handshake that did not come to its end with MPTCP.
+fn handshake_fallback(
+    builder: &ConnectionBuilder,
+    mptcp: &MptcpStream,
+    stream: &Stream,
+    vantage: Vantage,
+) -> Option<Fallback> {
+    let dss_seen = mptcp.ends.iter().any(|end| end.sent_dss);
+    if dss_seen || builder.capable.ack.is_some() || builder.capable.syns == 0 {
+        return None;
+    }
+    if let Some(frame) = builder
+        .mirrored
+        .filter(|_| builder.capable.syn_ack.is_none())
+    {
+        return Some(Fallback {
+            reason: FallbackReason::PeerIsTcp,
+            frame,
+            by: Blame::Unknown,
+            confidence: Confidence::Likely,
+            text: "the SYN/ACK repeats the client's own option: the server, or a box before it, \
+                   mirrors what it does not know"
+                .to_owned(),
+        });
+    }
+    if let Some(frame) = builder.bare_syn
+        && builder.capable.syn_ack.is_none()
+    {
+        return Some(Fallback {
+            reason: FallbackReason::SynOptionMissing,
+            frame,
+            by: Blame::Path,
+            confidence: Confidence::Likely,
+            text: format!(
+                "{} with MP_CAPABLE stayed without answer, then the client sent one without",
+                syns(builder.capable.syns)
+            ),
+        });
+    }
+    if builder.capable.syn_ack.is_none() {
+        let (frame, nops) = builder.bare_syn_ack?;
+        return Some(bare_syn_ack(frame, nops, vantage));
+    }
+    let client = mptcp.client_end;
+    let bare = mptcp.ends[client].bare_since?;
+    // A single ACK may have been overtaken by the end of the capture; data or a second packet not.
+    let alone = stream.ends[client].packets <= 2 && stream.ends[client].wire_bytes == 0;
+    (!alone).then(|| third_ack(builder, bare, vantage))
+}
+
+fn bare_syn_ack(frame: u64, nops: u8, vantage: Vantage) -> Fallback {
+    if nops >= NOP_RUN_OF_A_BOX {
+        return Fallback {
+            reason: FallbackReason::SynAckOptionMissing,
+            frame,
+            by: Blame::Path,
+            confidence: Confidence::Likely,
+            text: format!(
+                "the SYN/ACK has {nops} NOPs in a row where MP_CAPABLE was: a middlebox erased it"
+            ),
+        };
+    }
+    let (by, confidence, where_) = match vantage {
+        Vantage::Near(Side::Server) => (
+            Blame::Server,
+            Confidence::Likely,
+            "captured near the server, to which the option came",
+        ),
+        _ => (
+            Blame::Unknown,
+            Confidence::Unknown,
+            "the server does not speak MPTCP, or the path removed the option; \
+             a capture at the server would tell",
+        ),
+    };
+    Fallback {
+        reason: FallbackReason::PeerIsTcp,
+        frame,
+        by,
+        confidence,
+        text: format!("the SYN/ACK has no MP_CAPABLE: {where_}"),
+    }
+}
+
+fn third_ack(builder: &ConnectionBuilder, bare: Bare, vantage: Vantage) -> Fallback {
+    let versions = (builder.capable.syn, builder.capable.syn_ack);
+    if let (Some((_, asked, _)), Some((frame, answered, _))) = versions
+        && asked != answered
+    {
+        return Fallback {
+            reason: FallbackReason::Negotiation,
+            frame,
+            by: Blame::Unknown,
+            confidence: Confidence::Likely,
+            text: format!(
+                "the client asked for version {asked}, the SYN/ACK says version {answered}, and \
+                 the client went on without MPTCP"
+            ),
+        };
+    }
+    let (by, confidence, text) = if bare.nops >= NOP_RUN_OF_A_BOX {
+        let text = "the third ACK has a run of NOPs where MP_CAPABLE was: a middlebox erased it";
+        (Blame::Path, Confidence::Likely, text)
+    } else if vantage == Vantage::Near(Side::Client) {
+        let text = "the client got a SYN/ACK with MP_CAPABLE and went on without MPTCP";
+        (Blame::Client, Confidence::Likely, text)
+    } else {
+        let text = "the SYN/ACK left with MP_CAPABLE, yet the client went on without: the path \
+                    removed the option from the SYN/ACK or from what followed";
+        (Blame::Path, Confidence::Likely, text)
+    };
+    Fallback {
+        reason: FallbackReason::ThirdAckOptionMissing,
+        frame: bare.frame,
+        by,
+        confidence,
+        text: text.to_owned(),
+    }
+}
+
+fn judge_lost_mapping(
+    builder: &ConnectionBuilder,
+    mptcp: &MptcpStream,
+    bare: Bare,
+    end: usize,
+    vantage: Vantage,
+) -> Fallback {
+    let sender = mptcp.side(end);
+    if let Some(fallback) = judge_checksums(builder, bare) {
+        return fallback;
+    }
+    let mapped_before = mptcp.ends.iter().any(|end| end.sent_mapping);
+    let reason = if mapped_before {
+        FallbackReason::StrippedMidStream
+    } else {
+        FallbackReason::DataOptionMissing
+    };
+    let what = if mapped_before {
+        "from here on"
+    } else {
+        "from the first data on"
+    };
+    let (by, confidence, cause) = if bare.nops >= NOP_RUN_OF_A_BOX {
+        (
+            Blame::Path,
+            Confidence::Likely,
+            "a run of NOPs stands where the option was",
+        )
+    } else if vantage == Vantage::Near(sender) {
+        (
+            blame(sender),
+            Confidence::Likely,
+            "they left their sender like that",
+        )
+    } else {
+        (
+            Blame::Path,
+            Confidence::Likely,
+            "they did not arrive as a host sends them",
+        )
+    };
+    Fallback {
+        reason,
+        frame: bare.frame,
+        by,
+        confidence,
+        text: format!("packets of {} have no DSS {what}; {cause}", name(sender)),
+    }
+}
+
+/// A fallback that follows from checksums that are missing or wrong.
+fn judge_checksums(builder: &ConnectionBuilder, bare: Bare) -> Option<Fallback> {
+    if let Some((frame, who)) = builder
+        .checksum_missing
+        .filter(|(frame, _)| *frame <= bare.frame)
+    {
+        return Some(Fallback {
+            reason: FallbackReason::Checksum,
+            frame,
+            by: blame(who),
+            confidence: Confidence::Likely,
+            text: format!(
+                "{} sent mappings that do not agree with the checksum flag",
+                name(who)
+            ),
+        });
+    }
+    let bad = builder.totals.to_server.checksums.bad + builder.totals.to_client.checksums.bad;
+    (bad > 0).then(|| Fallback {
+        reason: FallbackReason::Checksum,
+        frame: bare.frame,
+        by: Blame::Path,
+        confidence: Confidence::Likely,
+        text: "a DSS checksum is wrong (something changed the data), and then the mappings end"
+            .to_owned(),
+    })
+}
+
+/// First frame whose payload never got a mapping.
+fn first_unmapped(end: &MptcpEnd) -> Option<u64> {
+    end.unmapped_marks.first().map(|(frame, _)| *frame)
+}
+
+/// First frame whose payload never got a mapping, in the packets without option that an end sends
+/// at last. A lone segment without mapping among others is a gap in the capture, or a finding.
+fn first_bare_data(end: &MptcpEnd) -> Option<u64> {
+    let since = end.bare_since?.frame;
+    let mut frames = end.unmapped_marks.iter().map(|(frame, _)| *frame);
+    frames.find(|&frame| frame >= since)
+}
+
+/// The earlier of two beginnings: the data without mapping, or packets of either end without option
+/// that go on until the data come.
+fn first_bare(mptcp: &MptcpStream, data_frame: u64, data_end: usize) -> (Bare, usize) {
+    let at_data = mptcp.ends[data_end]
+        .bare_since
+        .filter(|bare| bare.frame <= data_frame);
+    let own = at_data.unwrap_or(Bare {
+        frame: data_frame,
+        nops: 0,
+    });
+    let other = 1 - data_end;
+    match mptcp.ends[other].bare_since {
+        Some(bare) if bare.frame < own.frame => (bare, other),
+        _ => (own, data_end),
+    }
+}
+
+/// The host whose TTL has not been counted down, if there is just one.
+fn vantage(stream: &Stream, mptcp: &MptcpStream) -> Vantage {
+    let pristine = |end: usize| stream.ends[end].ttl.map(|ttl| INITIAL_TTLS.contains(&ttl));
+    match (pristine(mptcp.client_end), pristine(1 - mptcp.client_end)) {
+        (Some(true), Some(false)) => Vantage::Near(Side::Client),
+        (Some(false), Some(true)) => Vantage::Near(Side::Server),
+        _ => Vantage::Unknown,
+    }
+}
+
+fn blame(side: Side) -> Blame {
+    match side {
+        Side::Client => Blame::Client,
+        Side::Server => Blame::Server,
+    }
+}
+
+fn name(side: Side) -> &'static str {
+    match side {
+        Side::Client => "the client",
+        Side::Server => "the server",
+    }
+}
+
+fn syns(count: u64) -> String {
+    if count == 1 {
+        "a SYN".to_owned()
+    } else {
+        format!("{count} SYNs")
+    }
+}

@@ -1,0 +1,401 @@
+//! The end of the capture: from what was kept to the model.
+
+use std::collections::BTreeMap;
+
+use mptcp_proto::version::Version;
+
+use super::address::check_add_addr;
+use super::connection::{ConnectionBuilder, MAX_EVENTS};
+use super::flow::{MAX_STREAMS, StreamId};
+use super::join::check_join;
+use super::stream::{MptcpStream, Stream};
+use super::{MAX_CONNECTIONS, Rebuilder};
+use crate::model::{
+    Analysis, CheckResult, CloseKind, Connection, ConnectionState, Direction, DirectionTotals,
+    Event, Grouping, JoinSeen, LimitHit, PerDirection, PerSide, Side, Subflow, SubflowKind,
+    SubflowTotals, Timestamp,
+};
+
+impl Rebuilder {
+    /// Ends the capture. `captures` of the model is left to the caller, who read the files.
+    pub fn finish(mut self) -> Analysis {
+        for connection in 0..self.connections.len() {
+            if self.connections[connection].merged_into.is_none() {
+                self.settle_keys(connection);
+                self.settle_data(connection);
+            }
+        }
+        let mut connections: Vec<Connection> = Vec::new();
+        for connection in 0..self.connections.len() {
+            let builder = &self.connections[connection];
+            if builder.merged_into.is_none() && !builder.streams.is_empty() {
+                connections.push(self.connection(connection));
+            }
+        }
+        connections.sort_by_key(|connection| connection.first_frame);
+        for (id, connection) in (0..).zip(&mut connections) {
+            connection.id = id;
+        }
+        let plain = self
+            .streams
+            .iter()
+            .filter(|stream| stream.mptcp.is_none())
+            .count();
+        Analysis {
+            captures: Vec::new(),
+            tcp_streams: self.flows.len() as u64,
+            plain_tcp_streams: plain as u64,
+            connections,
+            findings: Vec::new(),
+            limits: self.limits(),
+        }
+    }
+
+    /// Judges all data that are still open: nothing more will come.
+    fn settle_data(&mut self, connection: usize) {
+        let builder = &mut self.connections[connection];
+        for &stream in &builder.streams {
+            let Some(mptcp) = &mut self.streams[stream].mptcp else {
+                continue;
+            };
+            let number = u32::try_from(stream).unwrap_or(u32::MAX);
+            for end in [0, 1] {
+                let direction = mptcp.direction(end);
+                let part = &mut mptcp.ends[end];
+                part.data.finish(builder.data.of_mut(direction), number);
+                part.drop_mapped_marks();
+                self.data_limits.extend(part.data.limits());
+            }
+        }
+        for direction in Direction::BOTH {
+            let data = builder.data.of_mut(direction);
+            data.finish();
+            *builder.totals.of_mut(direction) = data.totals();
+            self.data_limits.extend(data.limits());
+        }
+    }
+
+    fn limits(&self) -> Vec<LimitHit> {
+        let events: u64 = self
+            .connections
+            .iter()
+            .map(|builder| builder.events_dropped)
+            .sum();
+        let mut limits = vec![
+            LimitHit {
+                limit: "TCP streams",
+                value: MAX_STREAMS as u64,
+                dropped: self.flows.dropped,
+            },
+            LimitHit {
+                limit: "MPTCP connections",
+                value: MAX_CONNECTIONS as u64,
+                dropped: self.connections_dropped,
+            },
+            LimitHit {
+                limit: "events of one connection",
+                value: MAX_EVENTS as u64,
+                dropped: events,
+            },
+        ];
+        for hit in &self.data_limits {
+            match limits.iter_mut().find(|known| known.limit == hit.limit) {
+                Some(known) => known.dropped += hit.dropped,
+                None => limits.push(hit.clone()),
+            }
+        }
+        limits.retain(|hit| hit.dropped > 0);
+        limits
+    }
+
+    fn connection(&self, index: usize) -> Connection {
+        let builder = &self.connections[index];
+        let mut order = builder.streams.clone();
+        order.sort_by_key(|&stream| (self.streams[stream].first_frame, stream));
+        let subflows: Vec<Subflow> = (0..)
+            .zip(&order)
+            .map(|(id, &stream)| self.subflow(id, stream, builder))
+            .collect();
+        let fallback = self.fallback_of(builder);
+        let state = state_of(builder, &subflows, fallback.is_some());
+        let version = builder.known_version().unwrap_or(Version::V1);
+        let at = |pick: fn(&Subflow) -> Timestamp| subflows.iter().map(pick);
+        Connection {
+            id: 0,
+            version: builder.version,
+            grouping: subflows
+                .iter()
+                .map(|subflow| subflow.grouping)
+                .max()
+                .unwrap_or(Grouping::Token),
+            checksum: builder.checksum,
+            keys: builder.keys,
+            tokens: PerSide {
+                client: builder.keys.client.map(|key| key.token(version)),
+                server: builder.keys.server.map(|key| key.token(version)),
+            },
+            idsns: PerSide {
+                client: builder.keys.client.map(|key| key.idsn(version)),
+                server: builder.keys.server.map(|key| key.idsn(version)),
+            },
+            token_of_unknown: builder
+                .token_of_unknown
+                .filter(|_| builder.has_no_handshake()),
+            capable: builder.capable.clone(),
+            echoed_keys: builder.echoed_keys,
+            idsn_check: idsn_check(builder),
+            fast_close_key: builder.fast_close_key,
+            state,
+            fallback,
+            addresses: self.addresses(builder, &order),
+            events: events(builder, &order),
+            address_events: builder.addresses.events.clone(),
+            totals: PerDirection {
+                to_server: direction_totals(builder, Direction::ToServer, &subflows),
+                to_client: direction_totals(builder, Direction::ToClient, &subflows),
+            },
+            first_frame: subflows
+                .iter()
+                .map(|s| s.first_frame)
+                .min()
+                .unwrap_or_default(),
+            last_frame: subflows
+                .iter()
+                .map(|s| s.last_frame)
+                .max()
+                .unwrap_or_default(),
+            first_at: at(|s| s.first_at).min().unwrap_or_default(),
+            last_at: at(|s| s.last_at).max().unwrap_or_default(),
+            subflows,
+            findings: Vec::new(),
+        }
+    }
+
+    fn subflow(&self, id: u32, stream_id: StreamId, builder: &ConnectionBuilder) -> Subflow {
+        let stream = &self.streams[stream_id];
+        let mptcp = stream
+            .mptcp
+            .as_deref()
+            .expect("a stream in a connection has an MPTCP part");
+        let ends = self.flows.ends(stream_id);
+        let (client, server) = (mptcp.client_end, 1 - mptcp.client_end);
+        let initial = builder.initial_stream == Some(stream_id);
+        let address_id = |end: usize| match mptcp.kind {
+            SubflowKind::Capable => Some(mptcp_proto::key::AddressId(0)),
+            _ => mptcp.join.ids[end],
+        };
+        let opener = match mptcp.kind {
+            SubflowKind::Join if mptcp.join.syns > 0 => Some(mptcp.join.opener),
+            _ => ends.opener(),
+        };
+        Subflow {
+            id,
+            tcp_stream: stream_id as u64,
+            kind: mptcp.kind,
+            grouping: mptcp.grouping,
+            initiator: opener.map(|end| mptcp.side(end)),
+            client: ends.addresses[client],
+            server: ends.addresses[server],
+            client_address_id: address_id(client),
+            server_address_id: address_id(server),
+            backup: mptcp.join.backup,
+            priority_changes: mptcp.priority_changes.clone(),
+            established: mptcp.is_established() || (initial && handshake_complete(builder)),
+            join: (mptcp.kind == SubflowKind::Join).then(|| join_seen(mptcp, builder)),
+            interface: stream.interface,
+            packets: stream.packets,
+            duplicate_packets: stream.duplicates,
+            packets_with_option: mptcp.packets_with_option,
+            first_frame: stream.first_frame,
+            last_frame: stream.last_frame,
+            first_at: stream.first_at,
+            last_at: stream.last_at,
+            syn_rtt_ns: syn_rtt(stream),
+            close: self.close_of(stream_id),
+            totals: PerDirection {
+                to_server: subflow_totals(stream, mptcp, client),
+                to_client: subflow_totals(stream, mptcp, server),
+            },
+        }
+    }
+
+    fn addresses(
+        &self,
+        builder: &ConnectionBuilder,
+        order: &[StreamId],
+    ) -> Vec<crate::model::Address> {
+        builder
+            .addresses
+            .entries
+            .iter()
+            .map(|entry| {
+                let mut address = entry.address.clone();
+                address.hmac = check_add_addr(builder, entry);
+                address.used_by = self.users_of(order, address.owner, address.address);
+                address
+            })
+            .collect()
+    }
+}
+
+fn join_seen(mptcp: &MptcpStream, builder: &ConnectionBuilder) -> JoinSeen {
+    let join = &mptcp.join;
+    let receiver = mptcp.side(1 - join.opener);
+    JoinSeen {
+        token: join.token,
+        syn_frame: join.syn_frame,
+        syn_ack_frame: join.syn_ack_frame,
+        ack_frame: join.ack_frame,
+        syns: join.syns,
+        syn_ack_hmac: check_join(join, builder, receiver, true),
+        ack_hmac: check_join(join, builder, receiver, false),
+    }
+}
+
+fn subflow_totals(stream: &Stream, mptcp: &MptcpStream, end: usize) -> SubflowTotals {
+    let part = &mptcp.ends[end];
+    let bytes = part.data.totals();
+    SubflowTotals {
+        packets: stream.ends[end].packets,
+        wire_bytes: stream.ends[end].wire_bytes,
+        unique_bytes: bytes.unique_bytes,
+        tcp_retransmitted_bytes: bytes.tcp_retransmitted_bytes,
+        data_retransmitted_bytes: bytes.data_retransmitted_bytes,
+        reinjected_bytes: bytes.reinjected_bytes,
+        spurious_bytes: bytes.spurious_bytes,
+        unmapped_bytes: bytes.unmapped_bytes,
+        options: part.options.clone(),
+        tcp_checksums: part.tcp_checksums.clone(),
+    }
+}
+
+fn direction_totals(
+    builder: &ConnectionBuilder,
+    direction: Direction,
+    subflows: &[Subflow],
+) -> DirectionTotals {
+    let sum = |pick: fn(&SubflowTotals) -> u64| {
+        subflows
+            .iter()
+            .map(|subflow| pick(subflow.totals.of(direction)))
+            .sum::<u64>()
+    };
+    let mut totals = builder.totals.of(direction).clone();
+    totals.wire_bytes = sum(|t| t.wire_bytes);
+    totals.reinjected_bytes = sum(|t| t.reinjected_bytes);
+    totals.data_retransmitted_bytes = sum(|t| t.data_retransmitted_bytes);
+    totals.spurious_bytes = sum(|t| t.spurious_bytes);
+    totals
+}
+
+fn idsn_check(builder: &ConnectionBuilder) -> PerDirection<CheckResult> {
+    let verdict = |direction: Direction| {
+        builder.idsn_check.of(direction).unwrap_or({
+            if builder.keys.of(direction.sender()).is_none() {
+                CheckResult::Unverifiable("the key is not in the capture")
+            } else {
+                CheckResult::Unverifiable("no mapping in the capture")
+            }
+        })
+    };
+    PerDirection {
+        to_server: verdict(Direction::ToServer),
+        to_client: verdict(Direction::ToClient),
+    }
+}
+
+fn events(builder: &ConnectionBuilder, order: &[StreamId]) -> Vec<Event> {
+    let numbers: BTreeMap<StreamId, u32> = order.iter().copied().zip(0..).collect();
+    let mut events: Vec<Event> = builder
+        .events
+        .iter()
+        .map(|event| Event {
+            frame: event.frame,
+            at: event.at,
+            subflow: numbers.get(&event.stream).copied().unwrap_or_default(),
+            sender: event.sender,
+            kind: event.kind.clone(),
+        })
+        .collect();
+    events.sort_by_key(|event| event.frame);
+    events
+}
+
+fn handshake_complete(builder: &ConnectionBuilder) -> bool {
+    builder.capable.syn_ack.is_some() && builder.capable.ack.is_some()
+}
+
+fn state_of(builder: &ConnectionBuilder, subflows: &[Subflow], fell_back: bool) -> ConnectionState {
+    let ended = |subflow: &Subflow| subflow.close.kind != CloseKind::None;
+    let fins = builder.has_both_data_fins();
+    if fell_back {
+        ConnectionState::FallenBack
+    } else if builder.fast_close.is_some() {
+        ConnectionState::FastClosed
+    } else if fins {
+        ConnectionState::Closed
+    } else if subflows.iter().all(ended)
+        && subflows
+            .iter()
+            .any(|subflow| subflow.close.kind == CloseKind::Reset)
+    {
+        ConnectionState::Reset
+    } else if subflows.iter().any(|subflow| subflow.established) {
+        ConnectionState::Established
+    } else {
+        ConnectionState::Unfinished
+    }
+}
+
+fn syn_rtt(stream: &Stream) -> Option<i64> {
+    let (one, other) = (stream.ends[0].syn_at?, stream.ends[1].syn_at?);
+    Some(one.since(other).abs())
+}
+
+impl ConnectionBuilder {
+    /// Swaps client and server.
+    pub(super) fn turn_around(&mut self) {
+        std::mem::swap(&mut self.keys.client, &mut self.keys.server);
+        std::mem::swap(&mut self.data.to_server, &mut self.data.to_client);
+        std::mem::swap(
+            &mut self.idsn_check.to_server,
+            &mut self.idsn_check.to_client,
+        );
+        for (_, side) in [
+            &mut self.infinite_mapping,
+            &mut self.fail,
+            &mut self.fast_close,
+            &mut self.checksum_missing,
+        ]
+        .into_iter()
+        .flatten()
+        {
+            *side = side.other();
+        }
+        for event in &mut self.events {
+            event.sender = event.sender.other();
+        }
+        self.addresses.turn_around();
+    }
+
+    /// Takes over all that is known of another part of the same connection.
+    pub(super) fn absorb(&mut self, other: ConnectionBuilder) {
+        fn earlier(one: &mut Option<(u64, Side)>, other: Option<(u64, Side)>) {
+            *one = [*one, other]
+                .into_iter()
+                .flatten()
+                .min_by_key(|(frame, _)| *frame);
+        }
+        self.streams.extend(other.streams);
+        self.events.extend(other.events);
+        self.events.sort_by_key(|event| event.frame);
+        self.events_dropped += other.events_dropped;
+        self.events.truncate(MAX_EVENTS);
+        self.addresses.absorb(other.addresses);
+        earlier(&mut self.infinite_mapping, other.infinite_mapping);
+        earlier(&mut self.fail, other.fail);
+        earlier(&mut self.fast_close, other.fast_close);
+        earlier(&mut self.checksum_missing, other.checksum_missing);
+        self.fast_close_key = self.fast_close_key.or(other.fast_close_key);
+    }
+}

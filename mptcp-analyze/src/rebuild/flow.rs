@@ -1,0 +1,209 @@
+//! Which TCP stream a segment belongs to: 4-tuples, and their generations.
+//!
+//! A generation begins with a SYN that cannot be a repetition (RFC 9293 §3.4: another initial
+//! sequence number), so a reused port is a new stream, and an ACK captured before its SYN is not.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hashbrown::HashMap;
+use mptcp_proto::seq::TcpSeq;
+
+use crate::model::Segment;
+
+/// Most TCP streams that are told apart: a capture with more is cut off from new plain streams.
+/// Sixteen million streams need about 3 GiB, which is as much as a person's machine can spare.
+pub(super) const MAX_STREAMS: usize = 16_000_000;
+
+/// How far before the SYN's next sequence number an early captured segment may start and still
+/// belong to that SYN: the largest window without scaling.
+const EARLY_SEGMENT_SPAN: u32 = 65_535;
+
+/// Index of a stream; equals Wireshark's `tcp.stream`.
+pub(super) type StreamId = usize;
+
+/// One end of a stream: 0 sent the first packet seen.
+pub(super) type End = usize;
+
+/// What the flow table has to know of a stream to tell generations apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FlowEnds {
+    /// Addresses of both ends; end 0 sent the first packet seen.
+    pub(super) addresses: [SocketAddr; 2],
+    /// Sequence number of the SYN of each end.
+    pub(super) isns: [Option<TcpSeq>; 2],
+    /// Sequence number of the first segment of each end that was not a SYN.
+    first_seqs: [Option<TcpSeq>; 2],
+    /// Whether a SYN without ACK came from the end.
+    pub(super) opened: [bool; 2],
+    /// Whether a SYN/ACK came from the end.
+    accepted: [bool; 2],
+}
+
+impl FlowEnds {
+    fn new(segment: &Segment<'_>) -> Self {
+        FlowEnds {
+            addresses: [segment.source, segment.destination],
+            isns: [None; 2],
+            first_seqs: [None; 2],
+            opened: [false; 2],
+            accepted: [false; 2],
+        }
+    }
+
+    /// The end that opened the stream, as far as the handshake tells.
+    pub(super) fn opener(&self) -> Option<End> {
+        match (self.opened, self.accepted) {
+            ([true, false], _) | (_, [false, true]) => Some(0),
+            ([false, true], _) | (_, [true, false]) => Some(1),
+            _ => None,
+        }
+    }
+
+    /// The end that opened the stream, or the likelier one: not the one with a well-known port,
+    /// else the one that sent first.
+    pub(super) fn likely_opener(&self) -> End {
+        let well_known = |end: End| self.addresses[end].port() < 1024;
+        self.opener()
+            .unwrap_or_else(|| usize::from(well_known(0) && !well_known(1)))
+    }
+
+    fn end_of(&self, source: SocketAddr) -> End {
+        usize::from(self.addresses[0] != source)
+    }
+
+    /// Whether `segment`, sent by `end`, cannot belong to this generation.
+    fn is_new_generation(&self, segment: &Segment<'_>, end: End) -> bool {
+        if !segment.flags.syn() {
+            return false;
+        }
+        let peer = 1 - end;
+        if let Some(isn) = self.isns[end] {
+            let repeated = isn == segment.seq;
+            if segment.flags.ack() && !repeated {
+                // A server that keeps no state may answer the same SYN with another number.
+                return self.isns[peer].map(|p| p.add(1)) != Some(segment.ack);
+            }
+            return !repeated;
+        }
+        if segment.flags.ack() {
+            return false;
+        }
+        if self.accepted[peer] || (self.opened[peer] && self.first_seqs != [None; 2]) {
+            // The other end has opened this stream, and it is past its handshake.
+            return true;
+        }
+        match self.first_seqs[end] {
+            // Linux answers RSTs to its half-open joins with the number of the SYN itself.
+            Some(first) => first
+                .distance_from(segment.seq)
+                .is_none_or(|ahead| ahead > EARLY_SEGMENT_SPAN),
+            None => false,
+        }
+    }
+
+    fn note(&mut self, segment: &Segment<'_>, end: End) {
+        if segment.flags.syn() {
+            self.isns[end].get_or_insert(segment.seq);
+            if segment.flags.ack() {
+                self.accepted[end] = true;
+            } else {
+                self.opened[end] = true;
+            }
+        } else if !segment.flags.rst() {
+            self.first_seqs[end].get_or_insert(segment.seq);
+        }
+    }
+}
+
+/// All streams seen, the newest generation of each 4-tuple reachable by its addresses.
+#[derive(Debug, Default)]
+pub(super) struct FlowTable {
+    newest: HashMap<FlowKey, StreamId>,
+    ends: Vec<FlowEnds>,
+    /// Segments of new streams that were left out for [`MAX_STREAMS`].
+    pub(super) dropped: u64,
+}
+
+/// Where a segment belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Located {
+    pub(super) stream: StreamId,
+    pub(super) end: End,
+    /// Whether the segment is the first of the stream.
+    pub(super) is_new: bool,
+}
+
+impl FlowTable {
+    /// The stream of `segment`, made new if need be; `None` when there is no room for another.
+    pub(super) fn locate(&mut self, segment: &Segment<'_>) -> Option<Located> {
+        let key = FlowKey::of(segment.source, segment.destination);
+        if let Some(&stream) = self.newest.get(&key) {
+            let ends = &mut self.ends[stream];
+            let end = ends.end_of(segment.source);
+            if !ends.is_new_generation(segment, end) {
+                ends.note(segment, end);
+                return Some(Located {
+                    stream,
+                    end,
+                    is_new: false,
+                });
+            }
+        }
+        if self.ends.len() >= MAX_STREAMS {
+            self.dropped += 1;
+            return None;
+        }
+        let stream = self.ends.len();
+        let mut ends = FlowEnds::new(segment);
+        ends.note(segment, 0);
+        self.ends.push(ends);
+        self.newest.insert(key, stream);
+        Some(Located {
+            stream,
+            end: 0,
+            is_new: true,
+        })
+    }
+
+    /// The ends of a stream.
+    pub(super) fn ends(&self, stream: StreamId) -> &FlowEnds {
+        &self.ends[stream]
+    }
+
+    /// How many streams there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+}
+
+/// A 4-tuple without direction, packed so that hashing it is cheap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct FlowKey {
+    low: u128,
+    high: u128,
+    ports: u32,
+    is_ipv6: bool,
+}
+
+impl FlowKey {
+    fn of(one: SocketAddr, other: SocketAddr) -> Self {
+        let (low, high) = if (packed(one.ip()), one.port()) <= (packed(other.ip()), other.port()) {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        FlowKey {
+            low: packed(low.ip()),
+            high: packed(high.ip()),
+            ports: u32::from(low.port()) << 16 | u32::from(high.port()),
+            is_ipv6: low.is_ipv6(),
+        }
+    }
+}
+
+fn packed(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}

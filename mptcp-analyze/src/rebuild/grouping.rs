@@ -1,0 +1,405 @@
+//! The ladder by which a subflow finds its connection when the capture does not hold all of its
+//! handshake: token, HMAC, announced address, data sequence numbers, and at last a guess.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hashbrown::HashMap;
+use mptcp_proto::key::Token;
+use mptcp_proto::seq::Dsn;
+use mptcp_proto::wire::mptcp::{DataAck, Dss, MptcpOption, WireDsn};
+
+use super::Rebuilder;
+use super::connection::ConnectionBuilder;
+use super::flow::{End, FlowEnds};
+use super::join::Candidate;
+use super::options::SegmentOptions;
+use super::stream::Place;
+use crate::model::{Direction, Grouping, Segment, Side, SubflowKind};
+
+/// Connections that share a token; more are a forged capture.
+const MAX_PER_TOKEN: usize = 64;
+
+/// Connections per host that a stream without handshake is compared with, the latest first.
+const MAX_PER_HOST: usize = 256;
+
+/// Packets with DSS by which grouping is tried before a stream stays on its own.
+const MAX_GROUPING_TRIES: u32 = 16;
+
+/// How near 8-byte numbers must be: two random ones are with a chance of 2^-33.
+const NEAR_LONG: u64 = 1 << 30;
+
+/// How near 4-byte numbers must be: larger than the flight of most connections, and two random
+/// ones are with a chance of 2^-11.
+const NEAR_SHORT: u64 = 1 << 20;
+
+/// Finds connections by token and by host.
+#[derive(Debug, Default)]
+pub(super) struct GroupingIndex {
+    tokens: HashMap<Token, Vec<Candidate>>,
+    orphans: HashMap<Token, usize>,
+    hosts: HashMap<IpAddr, Vec<usize>>,
+    announced: HashMap<IpAddr, Vec<(usize, Side)>>,
+}
+
+impl GroupingIndex {
+    /// Notes whose token it is. `false` when that was known.
+    pub(super) fn add_token(&mut self, token: Token, connection: usize, owner: Side) -> bool {
+        let candidate = Candidate {
+            connection,
+            receiver: owner,
+        };
+        let list = self.tokens.entry(token).or_default();
+        if list.contains(&candidate) || list.len() >= MAX_PER_TOKEN {
+            return false;
+        }
+        list.push(candidate);
+        true
+    }
+
+    /// The connections that a join with this token may mean.
+    pub(super) fn by_token(&self, token: Token) -> Vec<Candidate> {
+        self.tokens.get(&token).cloned().unwrap_or_default()
+    }
+
+    /// The connection made for joins with an unknown token.
+    pub(super) fn orphan(&self, token: Token) -> Option<usize> {
+        self.orphans.get(&token).copied()
+    }
+
+    /// Remembers the connection made for joins with an unknown token.
+    pub(super) fn set_orphan(&mut self, token: Token, connection: usize) {
+        self.orphans.insert(token, connection);
+    }
+
+    fn take_orphan(&mut self, token: Token) -> Option<usize> {
+        self.orphans.remove(&token)
+    }
+
+    /// Notes the hosts of a stream of `connection`.
+    pub(super) fn note_hosts(&mut self, ends: &FlowEnds, connection: usize) {
+        for address in ends.addresses {
+            let list = self.hosts.entry(address.ip()).or_default();
+            if list.last() == Some(&connection) || list.contains(&connection) {
+                continue;
+            }
+            if list.len() >= MAX_PER_HOST {
+                list.remove(0);
+            }
+            list.push(connection);
+        }
+    }
+
+    /// Notes an address that `owner` announced.
+    pub(super) fn note_announced(&mut self, address: IpAddr, connection: usize, owner: Side) {
+        let list = self.announced.entry(address).or_default();
+        if !list.contains(&(connection, owner)) && list.len() < MAX_PER_HOST {
+            list.push((connection, owner));
+        }
+    }
+
+    /// Connections that share a host with `ends`, the latest first.
+    fn near_hosts(&self, ends: &FlowEnds) -> Vec<usize> {
+        let mut found: Vec<usize> = ends
+            .addresses
+            .iter()
+            .filter_map(|address| self.hosts.get(&address.ip()))
+            .chain(
+                ends.addresses
+                    .iter()
+                    .filter_map(|a| self.hosts.get(&a.ip())),
+            )
+            .flatten()
+            .copied()
+            .collect();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        found.dedup();
+        found
+    }
+}
+
+/// A connection that a stream without handshake fits into.
+#[derive(Debug, Clone, Copy)]
+struct Fit {
+    connection: usize,
+    client_end: End,
+    evidence: Grouping,
+}
+
+/// How the numbers of a DSS compare with those of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Numbers {
+    Fit,
+    Contradict,
+    Silent,
+}
+
+impl Rebuilder {
+    /// Takes up a stream whose first MPTCP option is no handshake.
+    pub(super) fn on_unseen_stream(
+        &mut self,
+        segment: &Segment<'_>,
+        place: Place,
+        options: &SegmentOptions,
+    ) {
+        let dss = first_dss(options);
+        if let Some(fit) = self.find_fit(place, dss, None) {
+            self.enter(
+                place.stream,
+                fit.connection,
+                fit.client_end,
+                SubflowKind::Unseen,
+                fit.evidence,
+            );
+        } else {
+            let opener = self.flows.ends(place.stream).likely_opener();
+            self.take_up_unseen(segment, place, opener);
+        }
+        if let Some(mptcp) = &self.streams[place.stream].mptcp {
+            self.index
+                .note_hosts(self.flows.ends(place.stream), mptcp.connection);
+        }
+    }
+
+    /// Gives a stream without known connection a connection of its own.
+    pub(super) fn take_up_unseen(&mut self, _: &Segment<'_>, place: Place, client_end: End) {
+        let Some(connection) = self.new_connection(place.stream) else {
+            return;
+        };
+        self.enter(
+            place.stream,
+            connection,
+            client_end,
+            SubflowKind::Unseen,
+            Grouping::Guess,
+        );
+    }
+
+    /// Tries again to find the connection of a stream that was taken up on its own, now that it
+    /// has shown another DSS.
+    pub(super) fn retry_grouping(&mut self, place: Place, dss: &Dss) {
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+            return;
+        };
+        let alone = mptcp.connection;
+        if mptcp.kind != SubflowKind::Unseen
+            || mptcp.grouping_tries >= MAX_GROUPING_TRIES
+            || self.connections[alone].streams != [place.stream]
+        {
+            return;
+        }
+        mptcp.grouping_tries += 1;
+        if let Some(fit) = self.find_fit(place, Some(dss), Some(alone)) {
+            let Some(mptcp) = &self.streams[place.stream].mptcp else {
+                return;
+            };
+            let turned = mptcp.client_end != fit.client_end;
+            self.merge(alone, fit.connection, turned);
+            if let Some(mptcp) = &mut self.streams[place.stream].mptcp {
+                mptcp.grouping = fit.evidence;
+            }
+        }
+    }
+
+    /// The connection that a stream without handshake fits into best, if one does.
+    fn find_fit(&self, place: Place, dss: Option<&Dss>, except: Option<usize>) -> Option<Fit> {
+        let ends = self.flows.ends(place.stream);
+        let near: Vec<usize> = self
+            .index
+            .near_hosts(ends)
+            .into_iter()
+            .filter(|&c| Some(c) != except && self.connections[c].merged_into.is_none())
+            .collect();
+        let orientations = |connection: usize| [(connection, 0), (connection, 1)];
+        let numbers = |connection: usize, client_end: End| {
+            let sender = if place.end == client_end {
+                Side::Client
+            } else {
+                Side::Server
+            };
+            compare_numbers(&self.connections[connection], sender, dss)
+        };
+        let mut fitting = near
+            .iter()
+            .flat_map(|&connection| orientations(connection))
+            .filter(|&(connection, client_end)| numbers(connection, client_end) == Numbers::Fit);
+        if let Some((connection, client_end)) = fitting.next() {
+            return Some(Fit {
+                connection,
+                client_end,
+                evidence: Grouping::Dsn,
+            });
+        }
+        let possible = |fit: &Fit| {
+            numbers(fit.connection, fit.client_end) != Numbers::Contradict
+                && !self.connections[fit.connection].is_over()
+        };
+        self.fit_by_address(ends).filter(possible).or_else(|| {
+            let mut pairs = near
+                .iter()
+                .filter_map(|&c| self.same_hosts(ends, c))
+                .filter(possible);
+            let only = pairs.next()?;
+            // Two connections between the same hosts leave nothing but chance.
+            pairs.next().is_none().then_some(only)
+        })
+    }
+
+    /// The one connection in which the address of one end was announced, if there is just one.
+    fn fit_by_address(&self, ends: &FlowEnds) -> Option<Fit> {
+        let mut found = None;
+        for end in [0, 1] {
+            let address = ends.addresses[end].ip();
+            let Some(list) = self.index.announced.get(&address) else {
+                continue;
+            };
+            let peer_known = |connection: usize| {
+                self.connections[connection].streams.iter().any(|&stream| {
+                    let known = self.flows.ends(stream).addresses;
+                    known.iter().any(|a| a.ip() == ends.addresses[1 - end].ip())
+                })
+            };
+            for &(connection, owner) in list {
+                if !peer_known(connection) {
+                    continue;
+                }
+                if found.is_some() {
+                    return None;
+                }
+                let client_end = if owner == Side::Client { end } else { 1 - end };
+                found = Some(Fit {
+                    connection,
+                    client_end,
+                    evidence: Grouping::AddressId,
+                });
+            }
+        }
+        found
+    }
+
+    /// Whether a connection with a handshake has a subflow between the hosts of `ends`, at the same
+    /// server port.
+    fn same_hosts(&self, ends: &FlowEnds, connection: usize) -> Option<Fit> {
+        let builder = &self.connections[connection];
+        if builder.has_no_handshake() && builder.token_of_unknown.is_none() {
+            return None;
+        }
+        let server_of = |stream: usize| {
+            let mptcp = self.streams[stream].mptcp.as_ref()?;
+            let known = self.flows.ends(stream).addresses;
+            Some((known[mptcp.client_end], known[1 - mptcp.client_end]))
+        };
+        builder
+            .streams
+            .iter()
+            .filter_map(|&stream| server_of(stream))
+            .find_map(|(client, server): (SocketAddr, SocketAddr)| {
+                [0, 1].into_iter().find_map(|client_end| {
+                    let (c, s) = (ends.addresses[client_end], ends.addresses[1 - client_end]);
+                    (c.ip() == client.ip() && s == server).then_some(Fit {
+                        connection,
+                        client_end,
+                        evidence: Grouping::Guess,
+                    })
+                })
+            })
+    }
+
+    /// Merges the connection made for joins with an unknown token into the one whose key explains
+    /// the token. `owner` is the host that the token belongs to, and received the joins' SYNs.
+    pub(super) fn adopt_orphan(&mut self, token: Token, connection: usize, owner: Side) {
+        let Some(orphan) = self.index.take_orphan(token) else {
+            return;
+        };
+        if orphan != connection && self.connections[orphan].merged_into.is_none() {
+            self.merge(orphan, connection, owner == Side::Client);
+        }
+    }
+
+    /// Makes `from` a part of `into`. `turned`: the client of one is the server of the other.
+    pub(super) fn merge(&mut self, from: usize, into: usize, turned: bool) {
+        let fresh = ConnectionBuilder::new(super::DataOptions::default());
+        let mut source = std::mem::replace(&mut self.connections[from], fresh);
+        self.connections[from].merged_into = Some(into);
+        for &stream in &source.streams {
+            if let Some(mptcp) = &mut self.streams[stream].mptcp {
+                mptcp.connection = into;
+                if turned {
+                    mptcp.client_end = 1 - mptcp.client_end;
+                }
+            }
+            self.index.note_hosts(self.flows.ends(stream), into);
+        }
+        if turned {
+            source.turn_around();
+        }
+        self.merge_data(&mut source, into);
+        self.connections[into].absorb(source);
+    }
+
+    /// Puts the data of both parts on one scale, and tells all subflows.
+    fn merge_data(&mut self, source: &mut ConnectionBuilder, into: usize) {
+        let target = &mut self.connections[into];
+        for direction in Direction::BOTH {
+            let data = std::mem::take(source.data.of_mut(direction));
+            let merged = target.data.of_mut(direction).merge(data, |id| id, |id| id);
+            let own = target.streams.iter().map(|&stream| (stream, false));
+            let theirs = source.streams.iter().map(|&stream| (stream, true));
+            for (stream, moved) in own.chain(theirs) {
+                let Some(mptcp) = &mut self.streams[stream].mptcp else {
+                    continue;
+                };
+                let end = mptcp.end_of(direction.sender());
+                let id = u32::try_from(stream).unwrap_or(u32::MAX);
+                mptcp.ends[end].data.follow_merge(&merged, id, moved);
+            }
+        }
+    }
+
+    /// Turns a connection around whose client was taken for its server.
+    pub(super) fn turn_around(&mut self, connection: usize) {
+        self.connections[connection].turn_around();
+        for &stream in &self.connections[connection].streams {
+            if let Some(mptcp) = &mut self.streams[stream].mptcp {
+                mptcp.client_end = 1 - mptcp.client_end;
+            }
+        }
+    }
+}
+
+fn first_dss(options: &SegmentOptions) -> Option<&Dss> {
+    options.iter().find_map(|option| match option {
+        MptcpOption::Dss(dss) => Some(dss),
+        _ => None,
+    })
+}
+
+/// Compares the DSN and DATA_ACK of a DSS that `sender` would have sent with what is known of a
+/// connection.
+fn compare_numbers(builder: &ConnectionBuilder, sender: Side, dss: Option<&Dss>) -> Numbers {
+    let Some(dss) = dss else {
+        return Numbers::Silent;
+    };
+    let own = builder.data.of(sender.sends()).near();
+    let peer = builder.data.of(sender.other().sends()).near();
+    let dsn = dss.mapping.map(|mapping| match mapping.dsn {
+        WireDsn::Long(long) => is_near_long(own, long),
+        WireDsn::Short(short) => is_near_short(own, short),
+    });
+    let ack = dss.data_ack.map(|ack| match ack {
+        DataAck::Long(long) => is_near_long(peer, long),
+        DataAck::Short(short) => is_near_short(peer, short),
+    });
+    match (dsn.flatten(), ack.flatten()) {
+        (Some(false), _) | (_, Some(false)) => Numbers::Contradict,
+        (None, None) => Numbers::Silent,
+        _ => Numbers::Fit,
+    }
+}
+
+fn is_near_long(near: Option<Dsn>, number: u64) -> Option<bool> {
+    near.map(|near| Dsn(number).offset_from(near).unsigned_abs() <= NEAR_LONG)
+}
+
+fn is_near_short(near: Option<Dsn>, number: u32) -> Option<bool> {
+    near.map(|near| Dsn::expand(number, near).offset_from(near).unsigned_abs() <= NEAR_SHORT)
+}

@@ -1,0 +1,309 @@
+//! MP_JOIN: tokens, HMACs and which connection a subflow belongs to (RFC 8684 §3.2).
+
+use mptcp_proto::hmac::join_hmac;
+use mptcp_proto::key::Token;
+use mptcp_proto::version::Version;
+use mptcp_proto::wire::mptcp::{Join, Priority};
+
+use super::Rebuilder;
+use super::connection::ConnectionBuilder;
+use super::flow::{End, StreamId};
+use super::stream::{JoinState, Place};
+use crate::model::{CheckResult, EventKind, Grouping, Segment, Side, SubflowKind};
+
+/// Connections whose keys are tried on a join that names no known token, the latest first. A search
+/// through all of them would let a capture of forged joins take quadratic time.
+const MAX_HMAC_CANDIDATES: usize = 64;
+
+/// A connection that a join may belong to, and which host the receiver of its SYN would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) connection: usize,
+    pub(super) receiver: Side,
+}
+
+impl Rebuilder {
+    /// Takes an MP_JOIN of any step of the handshake.
+    pub(super) fn on_join(&mut self, segment: &Segment<'_>, place: Place, join: Join) {
+        match join {
+            Join::Syn {
+                priority,
+                address_id,
+                token,
+                nonce,
+                ..
+            } => {
+                if self.streams[place.stream].mptcp.is_none() {
+                    self.place_join(place, token);
+                }
+                let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+                    return;
+                };
+                let state = &mut mptcp.join;
+                state.syns += 1;
+                state.opener = place.end;
+                state.token.get_or_insert(token);
+                state.syn_frame.get_or_insert(place.frame);
+                state.nonces[place.end].get_or_insert(nonce);
+                state.ids[place.end].get_or_insert(address_id);
+                state.backup |= priority == Priority::Backup;
+                if mptcp.kind == SubflowKind::Unseen {
+                    mptcp.kind = SubflowKind::Join;
+                    let connection = mptcp.connection;
+                    let named = self.index.by_token(token);
+                    if named.iter().any(|named| named.connection == connection) {
+                        mptcp.grouping = Grouping::Token;
+                    }
+                }
+            }
+            Join::SynAck {
+                priority,
+                address_id,
+                hmac,
+                nonce,
+                ..
+            } => {
+                self.ensure_join(segment, place, 1 - place.end);
+                let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+                    return;
+                };
+                let state = &mut mptcp.join;
+                state.syn_ack_frame.get_or_insert(place.frame);
+                state.nonces[place.end].get_or_insert(nonce);
+                state.ids[place.end].get_or_insert(address_id);
+                state.backup |= priority == Priority::Backup;
+                state.syn_ack_hmac.get_or_insert(hmac);
+                self.settle_join(place, true);
+            }
+            Join::Ack { hmac, .. } => {
+                self.ensure_join(segment, place, place.end);
+                let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+                    return;
+                };
+                mptcp.join.ack_frame.get_or_insert(place.frame);
+                mptcp.join.ack_hmac.get_or_insert(hmac);
+                self.settle_join(place, false);
+            }
+        }
+        if let Some(mptcp) = &self.streams[place.stream].mptcp {
+            self.index
+                .note_hosts(self.flows.ends(place.stream), mptcp.connection);
+        }
+    }
+
+    /// Puts the stream of a join SYN into the connection that its token names, or into one made for
+    /// the unknown token.
+    fn place_join(&mut self, place: Place, token: Token) {
+        let candidates = self.index.by_token(token);
+        if let Some(best) = self.best_candidate(&candidates, place) {
+            let client_end = opener_is_client(best.receiver, place.end);
+            self.enter(
+                place.stream,
+                best.connection,
+                client_end,
+                SubflowKind::Join,
+                Grouping::Token,
+            );
+            return;
+        }
+        let (connection, is_new) = match self.index.orphan(token) {
+            Some(orphan) => (orphan, false),
+            None => match self.new_connection(place.stream) {
+                Some(new) => (new, true),
+                None => return,
+            },
+        };
+        if is_new {
+            self.connections[connection].token_of_unknown = Some(token);
+            self.index.set_orphan(token, connection);
+        }
+        self.enter(
+            place.stream,
+            connection,
+            place.end,
+            SubflowKind::Join,
+            Grouping::Token,
+        );
+    }
+
+    /// A join whose SYN is not in the capture is taken up like any stream without handshake.
+    fn ensure_join(&mut self, segment: &Segment<'_>, place: Place, opener: End) {
+        if self.streams[place.stream].mptcp.is_none() {
+            self.take_up_unseen(segment, place, opener);
+        }
+        if let Some(mptcp) = &mut self.streams[place.stream].mptcp {
+            if mptcp.kind == SubflowKind::Unseen {
+                mptcp.kind = SubflowKind::Join;
+            }
+            mptcp.join.opener = opener;
+        }
+    }
+
+    /// Among connections with the same token: one that is still open, and the latest of those. A
+    /// token is only unique among the live connections of one host (RFC 8684 §3.2).
+    fn best_candidate(&self, candidates: &[Candidate], place: Place) -> Option<Candidate> {
+        let ends = self.flows.ends(place.stream);
+        candidates.iter().copied().max_by_key(|candidate| {
+            let builder = &self.connections[candidate.connection];
+            let shares_host = builder.streams.iter().any(|&stream| {
+                let known = self.flows.ends(stream).addresses;
+                known
+                    .iter()
+                    .any(|a| ends.addresses.iter().any(|b| a.ip() == b.ip()))
+            });
+            (!builder.is_over(), shares_host, candidate.connection)
+        })
+    }
+
+    /// Once an HMAC has come: moves the stream to the connection whose keys explain it, if another
+    /// than the one chosen by the token does.
+    fn settle_join(&mut self, place: Place, syn_ack: bool) {
+        let Some(mptcp) = &self.streams[place.stream].mptcp else {
+            return;
+        };
+        let here = Candidate {
+            connection: mptcp.connection,
+            receiver: mptcp.side(1 - mptcp.join.opener),
+        };
+        let verdict = |candidate: Candidate| {
+            let builder = &self.connections[candidate.connection];
+            check_join(&mptcp.join, builder, candidate.receiver, syn_ack)
+        };
+        let current = verdict(here);
+        if current == CheckResult::Ok {
+            return;
+        }
+        let by_token = mptcp
+            .join
+            .token
+            .map(|token| self.index.by_token(token))
+            .unwrap_or_default();
+        let is_orphan = self.connections[here.connection].has_no_handshake();
+        let found = by_token
+            .iter()
+            .copied()
+            .find(|&c| verdict(c) == CheckResult::Ok)
+            .or_else(|| {
+                let all = self.connections.iter().enumerate().rev();
+                let keyed = all.filter(|(_, b)| b.merged_into.is_none() && b.both_keys().is_some());
+                keyed
+                    .take(if is_orphan { MAX_HMAC_CANDIDATES } else { 0 })
+                    .find_map(|(connection, _)| {
+                        [Side::Server, Side::Client]
+                            .map(|receiver| Candidate {
+                                connection,
+                                receiver,
+                            })
+                            .into_iter()
+                            .find(|&candidate| verdict(candidate) == CheckResult::Ok)
+                    })
+            });
+        match found {
+            Some(candidate) => self.move_join(place.stream, candidate),
+            None if current == CheckResult::Bad => {
+                let sender = self.side(place);
+                let connection = here.connection;
+                self.connections[connection].note(
+                    place,
+                    sender,
+                    EventKind::JoinHmacBad { syn_ack },
+                );
+            }
+            None => {}
+        }
+    }
+
+    /// Moves a join that has carried no data yet to another connection.
+    fn move_join(&mut self, stream: StreamId, to: Candidate) {
+        let Some(mptcp) = &mut self.streams[stream].mptcp else {
+            return;
+        };
+        let from = mptcp.connection;
+        mptcp.client_end = opener_is_client(to.receiver, mptcp.join.opener);
+        if from == to.connection {
+            return;
+        }
+        mptcp.connection = to.connection;
+        let token = mptcp.join.token;
+        let source = &mut self.connections[from];
+        source.streams.retain(|&other| other != stream);
+        let (moved, kept) = std::mem::take(&mut source.events)
+            .into_iter()
+            .partition(|event: &super::connection::RawEvent| event.stream == stream);
+        source.events = kept;
+        if source.streams.is_empty() {
+            source.merged_into = Some(to.connection);
+        }
+        let target = &mut self.connections[to.connection];
+        target.streams.push(stream);
+        target.events.extend::<Vec<_>>(moved);
+        let named = token.is_some_and(|t| self.index.by_token(t).contains(&to));
+        if !named && let Some(mptcp) = &mut self.streams[stream].mptcp {
+            mptcp.grouping = Grouping::Hmac;
+        }
+    }
+}
+
+/// The end that is the connection's client, given which host received the join's SYN.
+fn opener_is_client(receiver: Side, opener: End) -> End {
+    match receiver {
+        Side::Server => opener,
+        Side::Client => 1 - opener,
+    }
+}
+
+/// Checks one HMAC of a join against the keys of `builder`; `receiver` is the host that received
+/// the SYN.
+pub(super) fn check_join(
+    join: &JoinState,
+    builder: &ConnectionBuilder,
+    receiver: Side,
+    syn_ack: bool,
+) -> CheckResult {
+    let present = if syn_ack {
+        join.syn_ack_hmac.is_some()
+    } else {
+        join.ack_hmac.is_some()
+    };
+    if !present {
+        return CheckResult::Unverifiable("not in the capture");
+    }
+    let Some((client, server)) = builder.both_keys() else {
+        return CheckResult::Unverifiable("the keys are not in the capture");
+    };
+    let (Some(opener_nonce), Some(receiver_nonce)) =
+        (join.nonces[join.opener], join.nonces[1 - join.opener])
+    else {
+        return CheckResult::Unverifiable("a random number of the handshake is not in the capture");
+    };
+    let (receiver_key, opener_key) = match receiver {
+        Side::Server => (server, client),
+        Side::Client => (client, server),
+    };
+    let version = builder.known_version().unwrap_or(Version::V1);
+    let holds = if syn_ack {
+        let expected = join_hmac(
+            version,
+            receiver_key,
+            opener_key,
+            receiver_nonce,
+            opener_nonce,
+        )
+        .truncated();
+        join.syn_ack_hmac == Some(expected)
+    } else {
+        let expected = join_hmac(
+            version,
+            opener_key,
+            receiver_key,
+            opener_nonce,
+            receiver_nonce,
+        );
+        join.ack_hmac == Some(expected)
+    };
+    if holds {
+        CheckResult::Ok
+    } else {
+        CheckResult::Bad
+    }
+}

@@ -1,0 +1,326 @@
+//! What is kept of one TCP stream while the capture is read.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher};
+
+use hashbrown::DefaultHashBuilder;
+use mptcp_proto::hmac::{JoinHmac, TruncatedHmac};
+use mptcp_proto::key::{AddressId, Nonce, Token};
+
+use mptcp_proto::seq::TcpSeq;
+
+use super::data::SubflowDirection;
+use super::flow::{End, StreamId};
+use crate::model::{
+    ByteClass, Direction, Grouping, OptionTally, Piece, PriorityChange, Segment, Side, SubflowKind,
+    TcpChecksums, Timestamp,
+};
+
+/// Packets per direction that a new packet is compared with to recognise a copy. On a router's
+/// `any` capture a copy follows when the packet has passed the queue, which is rarely longer.
+const MAX_RECENT: usize = 64;
+
+/// Unmapped segments per direction that are remembered, to name the first one in a verdict.
+pub(super) const MAX_UNMAPPED_MARKS: usize = 16;
+
+/// One TCP stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) first_frame: u64,
+    pub(super) last_frame: u64,
+    pub(super) first_at: Timestamp,
+    pub(super) last_at: Timestamp,
+    pub(super) interface: u32,
+    pub(super) packets: u64,
+    pub(super) duplicates: u64,
+    pub(super) ends: [StreamEnd; 2],
+    /// Present from the first MPTCP option on.
+    pub(super) mptcp: Option<Box<MptcpStream>>,
+}
+
+/// One end of a TCP stream, as its packets show it.
+#[derive(Debug, Default)]
+pub(super) struct StreamEnd {
+    pub(super) packets: u64,
+    pub(super) wire_bytes: u64,
+    /// TTL of its latest packet that was no RST.
+    pub(super) ttl: Option<u8>,
+    pub(super) syn_at: Option<Timestamp>,
+    pub(super) syn_payload_len: u32,
+    pub(super) fin_frame: Option<u64>,
+    pub(super) rst_frame: Option<u64>,
+    recent: VecDeque<Fingerprint>,
+}
+
+/// What makes two packets the same packet.
+#[derive(Debug, Clone, Copy)]
+struct Fingerprint {
+    hash: u64,
+    id: Option<u16>,
+    ttl: u8,
+    interface: u32,
+    outbound: Option<bool>,
+}
+
+/// The MPTCP part of a stream.
+#[derive(Debug)]
+pub(super) struct MptcpStream {
+    /// Index of the connection.
+    pub(super) connection: usize,
+    /// Which end is the connection's client.
+    pub(super) client_end: End,
+    pub(super) kind: SubflowKind,
+    /// Why it is in its connection.
+    pub(super) grouping: Grouping,
+    pub(super) packets_with_option: u64,
+    pub(super) ends: [MptcpEnd; 2],
+    pub(super) join: JoinState,
+    /// Reason of the first MP_TCPRST.
+    pub(super) reset_reason: Option<u8>,
+    /// First MP_FASTCLOSE: frame and sender.
+    pub(super) fast_close: Option<(u64, End)>,
+    /// First RST whose TTL fits neither end.
+    pub(super) foreign_reset: Option<u64>,
+    pub(super) priority_changes: Vec<PriorityChange>,
+    /// Whether its bytes continue the data stream without mapping.
+    pub(super) is_plain: bool,
+    /// DSS packets by which grouping was tried, while the stream has no handshake.
+    pub(super) grouping_tries: u32,
+}
+
+/// The MPTCP part of one end.
+#[derive(Debug, Default)]
+pub(super) struct MptcpEnd {
+    pub(super) data: SubflowDirection,
+    pub(super) options: OptionTally,
+    pub(super) tcp_checksums: TcpChecksums,
+    /// First frame of the packets without MPTCP option that the end sends now; `None` while its
+    /// latest packet (SYN and RST aside) has one.
+    pub(super) bare_since: Option<Bare>,
+    /// Whether it has sent a DSS.
+    pub(super) sent_dss: bool,
+    /// Whether it has sent a mapping.
+    pub(super) sent_mapping: bool,
+    /// Segments whose bytes no mapping covered when they came: frame and place of the first one.
+    pub(super) unmapped_marks: Vec<(u64, i64)>,
+}
+
+impl MptcpEnd {
+    /// Remembers a segment that has bytes without mapping.
+    pub(super) fn mark_unmapped(&mut self, frame: u64, seq: TcpSeq, pieces: &[Piece]) {
+        let Some(piece) = pieces
+            .iter()
+            .find(|piece| piece.class == ByteClass::Unmapped)
+        else {
+            return;
+        };
+        let Some(place) = self.data.place_of(seq.add(piece.offset)) else {
+            return;
+        };
+        if self.unmapped_marks.len() >= MAX_UNMAPPED_MARKS {
+            self.drop_mapped_marks();
+        }
+        if self.unmapped_marks.len() < MAX_UNMAPPED_MARKS {
+            self.unmapped_marks.push((frame, place));
+        }
+    }
+
+    /// Forgets those segments whose mapping has come since.
+    pub(super) fn drop_mapped_marks(&mut self) {
+        let data = &mut self.data;
+        self.unmapped_marks
+            .retain(|(_, place)| data.is_unmapped(*place));
+    }
+}
+
+/// The first of a series of packets without MPTCP option.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bare {
+    pub(super) frame: u64,
+    /// NOPs in a row in its option area.
+    pub(super) nops: u8,
+}
+
+/// What the MP_JOIN handshake has shown so far.
+#[derive(Debug, Default)]
+pub(super) struct JoinState {
+    pub(super) token: Option<Token>,
+    /// The end that sent the SYN.
+    pub(super) opener: End,
+    pub(super) syns: u64,
+    pub(super) syn_frame: Option<u64>,
+    pub(super) syn_ack_frame: Option<u64>,
+    pub(super) ack_frame: Option<u64>,
+    pub(super) nonces: [Option<Nonce>; 2],
+    pub(super) ids: [Option<AddressId>; 2],
+    pub(super) backup: bool,
+    pub(super) syn_ack_hmac: Option<TruncatedHmac>,
+    pub(super) ack_hmac: Option<JoinHmac>,
+}
+
+impl Stream {
+    /// A stream that begins with `segment`.
+    pub(super) fn new(segment: &Segment<'_>) -> Self {
+        Stream {
+            first_frame: segment.frame,
+            last_frame: segment.frame,
+            first_at: segment.at,
+            last_at: segment.at,
+            interface: segment.interface,
+            packets: 0,
+            duplicates: 0,
+            ends: [StreamEnd::default(), StreamEnd::default()],
+            mptcp: None,
+        }
+    }
+
+    /// Counts a packet; `true` when it is a copy of one that was counted before.
+    pub(super) fn count(&mut self, segment: &Segment<'_>, end: End) -> bool {
+        self.packets += 1;
+        self.first_frame = self.first_frame.min(segment.frame);
+        self.last_frame = self.last_frame.max(segment.frame);
+        self.first_at = self.first_at.min(segment.at);
+        self.last_at = self.last_at.max(segment.at);
+        let sender = &mut self.ends[end];
+        if sender.is_copy(segment) {
+            self.duplicates += 1;
+            return true;
+        }
+        sender.packets += 1;
+        sender.wire_bytes += u64::from(segment.payload_len);
+        if segment.flags.syn() && !segment.flags.ack() {
+            // What was refused before the SYN (captured late, or sent by a host that had forgotten
+            // the subflow) does not end what begins now.
+            for end in &mut self.ends {
+                end.rst_frame = None;
+            }
+        }
+        let sender = &mut self.ends[end];
+        if segment.flags.syn() {
+            sender.syn_at.get_or_insert(segment.at);
+            sender.syn_payload_len = sender.syn_payload_len.max(segment.payload_len);
+        }
+        if segment.flags.fin() {
+            sender.fin_frame.get_or_insert(segment.frame);
+        }
+        false
+    }
+}
+
+impl StreamEnd {
+    /// A copy has the same TCP header, length and IPv4 identification, and either another capture
+    /// point (interface, direction, TTL) or an identification that a repetition would not have.
+    fn is_copy(&mut self, segment: &Segment<'_>) -> bool {
+        let print = Fingerprint::of(segment);
+        let found = self.recent.iter().any(|seen| {
+            seen.hash == print.hash
+                && seen.id == print.id
+                && (seen.ttl != print.ttl
+                    || seen.interface != print.interface
+                    || seen.outbound != print.outbound
+                    || print.id.is_some_and(|id| id != 0))
+        });
+        if self.recent.len() == MAX_RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(print);
+        found
+    }
+}
+
+impl Fingerprint {
+    fn of(segment: &Segment<'_>) -> Self {
+        // A fixed state would let a capture be made whose packets collide, and a collision hides
+        // one packet at most; the hash never leaves this comparison.
+        let mut hasher = FINGERPRINTS.with(BuildHasher::build_hasher);
+        hasher.write(segment.header);
+        hasher.write_u32(segment.payload_len);
+        Fingerprint {
+            hash: hasher.finish(),
+            id: segment.ip.id,
+            ttl: segment.ip.ttl,
+            interface: segment.interface,
+            outbound: segment.ip.outbound,
+        }
+    }
+}
+
+thread_local! {
+    static FINGERPRINTS: DefaultHashBuilder = DefaultHashBuilder::default();
+}
+
+impl MptcpStream {
+    /// The MPTCP part of `stream`, as a subflow of `connection`.
+    pub(super) fn new(
+        connection: usize,
+        client_end: End,
+        kind: SubflowKind,
+        grouping: Grouping,
+    ) -> Self {
+        MptcpStream {
+            connection,
+            client_end,
+            kind,
+            grouping,
+            packets_with_option: 0,
+            ends: [MptcpEnd::default(), MptcpEnd::default()],
+            join: JoinState::default(),
+            reset_reason: None,
+            fast_close: None,
+            foreign_reset: None,
+            priority_changes: Vec::new(),
+            is_plain: false,
+            grouping_tries: 0,
+        }
+    }
+
+    /// Which host of the connection `end` is.
+    pub(super) fn side(&self, end: End) -> Side {
+        if end == self.client_end {
+            Side::Client
+        } else {
+            Side::Server
+        }
+    }
+
+    /// The direction of what `end` sends.
+    pub(super) fn direction(&self, end: End) -> Direction {
+        self.side(end).sends()
+    }
+
+    /// The end that is `side`.
+    pub(super) fn end_of(&self, side: Side) -> End {
+        match side {
+            Side::Client => self.client_end,
+            Side::Server => 1 - self.client_end,
+        }
+    }
+
+    /// Whether both hosts have shown that they speak MPTCP on this subflow.
+    pub(super) fn is_established(&self) -> bool {
+        let dss = self.ends.iter().any(|end| end.sent_dss);
+        match self.kind {
+            SubflowKind::Join => {
+                self.join.syn_ack_frame.is_some() && (self.join.ack_frame.is_some() || dss)
+                    || self.join.syn_frame.is_none() && dss
+            }
+            SubflowKind::Capable | SubflowKind::Unseen => dss,
+        }
+    }
+}
+
+/// Where a packet stands: stream, sender, frame, time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) stream: StreamId,
+    pub(super) end: End,
+    pub(super) frame: u64,
+    pub(super) at: Timestamp,
+}
+
+impl Place {
+    /// The stream as the data level names it.
+    pub(super) fn stream_number(self) -> u32 {
+        u32::try_from(self.stream).unwrap_or(u32::MAX)
+    }
+}

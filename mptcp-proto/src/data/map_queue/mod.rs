@@ -1,0 +1,168 @@
+//! From subflow places to data places.
+
+use std::ops::Range;
+
+use super::{Held, IntervalMap, PLACE_LIMIT, Stretch};
+
+/// The mappings of one direction of one subflow: which data place a subflow place has.
+///
+/// The first mapping of a place stays (RFC 8684 §3.3.1: a mapping is fixed once it was declared);
+/// one that says otherwise is a [`Conflict`].
+#[derive(Debug, Clone, Default)]
+pub struct MapQueue {
+    /// Data place minus subflow place.
+    offsets: IntervalMap<i64>,
+    scratch: Vec<Stretch<i64>>,
+    /// Subflow place after the highest finite mapping, and the data place that follows.
+    end: Option<(i64, i64)>,
+}
+
+/// What [`MapQueue::insert`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Insertion {
+    /// Places that had no mapping and have one now.
+    pub added: u64,
+    /// Places that had just this mapping before.
+    pub repeated: u64,
+    /// Places that keep another mapping.
+    pub refused: u64,
+    /// The first of the refused places.
+    pub conflict: Option<Conflict>,
+}
+
+/// Two mappings that give one subflow place different data places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conflict {
+    /// First subflow place they disagree on.
+    pub place: i64,
+    /// Its data place by the mapping that came first, which stays.
+    pub kept: i64,
+    /// Its data place by the mapping that came later.
+    pub refused: i64,
+}
+
+impl MapQueue {
+    /// No mapping yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Maps `len` subflow places from `place` on to the data places from `data` on, and appends to
+    /// `out` the ranges of subflow places that are mapped by this.
+    pub fn insert(
+        &mut self,
+        place: i64,
+        data: i64,
+        len: u32,
+        out: &mut Vec<Range<i64>>,
+    ) -> Insertion {
+        let end = place.saturating_add(i64::from(len));
+        if len > 0 && self.end.is_none_or(|(highest, _)| end > highest) {
+            self.end = Some((end, data.saturating_add(i64::from(len))));
+        }
+        self.insert_range(place..end, data, out)
+    }
+
+    /// Maps everything from `place` on to the data places from `data` on: the infinite mapping
+    /// (RFC 8684 §3.7).
+    pub fn insert_infinite(
+        &mut self,
+        place: i64,
+        data: i64,
+        out: &mut Vec<Range<i64>>,
+    ) -> Insertion {
+        self.insert_range(place..PLACE_LIMIT, data, out)
+    }
+
+    /// Calls `each` for the parts of `places`, in order, with the data place of the first byte if
+    /// there is one.
+    pub fn look_up(&mut self, places: Range<i64>, mut each: impl FnMut(Range<i64>, Option<i64>)) {
+        self.scratch.clear();
+        self.offsets.look_up(places, &mut self.scratch);
+        for stretch in self.scratch.drain(..) {
+            let data = match stretch.held {
+                Held::By(offset) => Some(stretch.range.start.saturating_add(offset)),
+                Held::Free | Held::Unknown => None,
+            };
+            each(stretch.range, data);
+        }
+    }
+
+    /// Subflow place after the highest finite mapping, and the data place that follows it.
+    pub fn end(&self) -> Option<(i64, i64)> {
+        self.end
+    }
+
+    /// Whether nothing was ever mapped.
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// Runs in memory: contiguous mappings are one.
+    pub fn run_count(&mut self) -> usize {
+        self.offsets.run_count()
+    }
+
+    /// How often something was forgotten or refused for a limit of [`IntervalMap`].
+    pub fn dropped(&self) -> u64 {
+        self.offsets
+            .forgotten_runs()
+            .saturating_add(self.offsets.refused())
+    }
+
+    /// Moves all data places by `delta`, for a user who learns late what they are relative to.
+    pub fn shift_data(&mut self, delta: i64) {
+        let mut moved = IntervalMap::new();
+        for (range, offset) in self.offsets.runs() {
+            self.scratch.clear();
+            let offset = clamp(offset.saturating_add(delta));
+            moved.claim(range.clone(), offset, &mut self.scratch);
+        }
+        self.offsets = moved;
+        self.end = self
+            .end
+            .map(|(place, data)| (place, data.saturating_add(delta)));
+    }
+
+    fn insert_range(
+        &mut self,
+        places: Range<i64>,
+        data: i64,
+        out: &mut Vec<Range<i64>>,
+    ) -> Insertion {
+        let mut result = Insertion::default();
+        let (place, data) = (clamp(places.start), clamp(data));
+        let offset = data.saturating_sub(place);
+        self.scratch.clear();
+        self.offsets.claim(places, offset, &mut self.scratch);
+        for stretch in self.scratch.drain(..) {
+            let len = stretch.len();
+            match stretch.held {
+                Held::Free => {
+                    result.added = result.added.saturating_add(len);
+                    out.push(stretch.range);
+                }
+                Held::By(held) if held == offset => {
+                    result.repeated = result.repeated.saturating_add(len);
+                }
+                Held::By(held) => {
+                    result.refused = result.refused.saturating_add(len);
+                    result.conflict.get_or_insert(Conflict {
+                        place: stretch.range.start,
+                        kept: stretch.range.start.saturating_add(held),
+                        refused: stretch.range.start.saturating_add(offset),
+                    });
+                }
+                Held::Unknown => {}
+            }
+        }
+        result
+    }
+}
+
+fn clamp(place: i64) -> i64 {
+    place.clamp(-PLACE_LIMIT, PLACE_LIMIT)
+}
+
+#[cfg(test)]
+mod tests;

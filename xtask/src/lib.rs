@@ -1,0 +1,77 @@
+//! Automation of the project, in Rust so that it needs nothing but cargo: the rules of the house
+//! (`tidy`), what continuous integration runs (`ci`) and the captures of `testdata/` (`testdata`).
+
+mod app;
+mod ci;
+mod lab;
+mod payload;
+mod say;
+mod testdata;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+use crate::say::say;
+
+const HELP: &str = "\
+usage: cargo xtask COMMAND
+
+  ci                   everything that continuous integration checks
+  tidy                 the rules of the house, without a build
+  testdata [NAME...]   make the captures of testdata/ again (root; iproute2, tcpdump, dumpcap,
+                       ethtool, iptables; a kernel with MPTCP), all or the named scenarios
+  testdata --list      the scenarios and what each one shows
+";
+
+/// Runs the command that `args` name and returns the exit code: 0 done, 1 failed, 2 usage.
+pub fn main(args: &[String]) -> ExitCode {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["ci"] => ci::run(&root()),
+        ["tidy"] => tidy::run(&root()),
+        ["testdata", "--list"] => {
+            testdata::list();
+            Ok(())
+        }
+        ["testdata", names @ ..] => testdata::make(&root(), names),
+        ["app", rest @ ..] => app::run(rest),
+        ["reap", prefix] => lab::reap(prefix),
+        ["help" | "--help" | "-h"] => {
+            say(HELP);
+            Ok(())
+        }
+        _ => {
+            say(HELP);
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The directory of the workspace.
+fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_path_buf()
+}
+
+/// The standard output of a command that must succeed.
+fn output(command: &mut std::process::Command) -> anyhow::Result<String> {
+    let shown = format!("{command:?}");
+    let output = command
+        .output()
+        .with_context(|| format!("starting {shown}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{shown}: {}: {}", output.status, said.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,69 @@
+//! Makes the captures of `testdata/captures` with the kernel's own MPTCP, and the manifest that
+//! says what each of them must show.
+
+pub(crate) mod manifest;
+mod oracle;
+mod run;
+mod scenario;
+mod scenarios;
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use crate::say::say;
+use scenario::Scenario;
+use scenarios::SCENARIOS;
+
+/// How often a scenario is tried when the kernel's timing spoils it (no reinjection happened, a
+/// segment of the close came late).
+const ATTEMPTS: u32 = 4;
+
+/// Prints every scenario with what it shows.
+pub(crate) fn list() {
+    for scenario in SCENARIOS {
+        say(&format!("{:24} {}", scenario.name, scenario.shows));
+    }
+}
+
+/// Makes the scenarios called `names` again, or all of them.
+pub(crate) fn make(root: &Path, names: &[&str]) -> anyhow::Result<()> {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| SCENARIOS.iter().all(|s| s.name != **name))
+    {
+        bail!("{unknown}: no such scenario; `cargo xtask testdata --list` names them");
+    }
+    let directory = root.join("testdata");
+    std::fs::create_dir_all(directory.join("captures")).context("making testdata/captures")?;
+    let path = directory.join("MANIFEST.toml");
+    let mut manifest = manifest::read(&path)?;
+    let wanted = |scenario: &&Scenario| names.is_empty() || names.contains(&scenario.name);
+    for scenario in SCENARIOS.iter().filter(wanted) {
+        let entry = attempt(scenario, &directory)?;
+        manifest.scenario.retain(|other| other.name != entry.name);
+        manifest.scenario.push(entry);
+        // In the order of the table, so that a new scenario is a small difference.
+        let order = |name: &str| SCENARIOS.iter().position(|s| s.name == name);
+        manifest.scenario.sort_by_key(|entry| order(&entry.name));
+        manifest::write(&path, &manifest)?;
+    }
+    Ok(())
+}
+
+fn attempt(scenario: &Scenario, directory: &Path) -> anyhow::Result<manifest::Entry> {
+    let mut number = 1;
+    loop {
+        match run::run(scenario, directory) {
+            Ok(entry) => {
+                say(&format!("{}: done", scenario.name));
+                return Ok(entry);
+            }
+            Err(error) if number < ATTEMPTS => {
+                say(&format!("{}: attempt {number}: {error:#}", scenario.name));
+                number += 1;
+            }
+            Err(error) => return Err(error.context(format!("scenario {}", scenario.name))),
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Runs one scenario: network, captures, applications, steps, oracles.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+
+use super::manifest::{self, Expected, Pair};
+use super::oracle;
+use super::scenario::{Protocol, Scenario, Side, Step};
+use crate::lab::{Lab, Node, Process};
+use crate::output;
+use crate::payload::sha256;
+
+/// Rates at which a few kilobytes already queue, so that the scheduler uses both paths.
+const RATE: &str = "for i in rc1 rc2 rs1 rs2; do
+    tc qdisc add dev $i root tbf rate 3mbit burst 3kb latency 300ms; done";
+
+/// Time for the last segments of a close, which no event announces, to cross the network.
+const LAST_SEGMENTS: Duration = Duration::from_millis(400);
+
+/// Makes the files of `scenario` below `directory` and says what they must show.
+pub(crate) fn run(scenario: &Scenario, directory: &Path) -> anyhow::Result<manifest::Entry> {
+    let lab = Lab::new()?;
+    lab.run(Node::Router, RATE)?;
+    for (node, script) in scenario.setup {
+        lab.run(*node, script)?;
+    }
+    let mut run = Run::start(scenario, &lab, directory)?;
+    let idsns = run.idsns()?;
+    for step in scenario.steps {
+        run.step(step)?;
+    }
+    let capture = run.finish_captures(directory)?;
+    let expected = run.expected(idsns)?;
+    Ok(manifest::Entry {
+        name: scenario.name.to_owned(),
+        shows: scenario.shows.to_owned(),
+        command: format!("cargo xtask testdata {}", scenario.name),
+        kernel: output(Command::new("uname").arg("-r"))?.trim().to_owned(),
+        tools: tools(),
+        script: script(scenario),
+        expected,
+        capture,
+    })
+}
+
+struct Run<'a> {
+    scenario: &'a Scenario,
+    lab: &'a Lab,
+    captures: Vec<Process>,
+    client: End,
+    server: End,
+}
+
+/// One host's application and event monitor.
+struct End {
+    app: Process,
+    monitor: Process,
+    told: usize,
+}
+
+impl<'a> Run<'a> {
+    fn start(scenario: &'a Scenario, lab: &'a Lab, directory: &Path) -> anyhow::Result<Self> {
+        let mut captures = Vec::new();
+        for capture in scenario.captures {
+            let path = directory.join("captures").join(capture.file(scenario));
+            let line = capture.command(&path.to_string_lossy());
+            let (program, arguments) = line.split_first().context("an empty command")?;
+            let mut command = lab.command(capture.node, program);
+            let mut process = Process::start(program, command.args(arguments))?;
+            let ready = if program == "dumpcap" {
+                "File: "
+            } else {
+                "listening on"
+            };
+            process.wait_for(ready, 1)?;
+            captures.push(process);
+        }
+        let family = scenario.family;
+        let server = match scenario.server {
+            Protocol::Mptcp => "mptcp",
+            Protocol::Tcp => "tcp",
+        };
+        let mut server = End::start(
+            lab,
+            Node::Server,
+            &["listen", server, "read", family.any_address()],
+        )?;
+        server.app.wait_for("listening", 1)?;
+        let reading = if scenario.client_reads {
+            "read"
+        } else {
+            "hold"
+        };
+        let mut client = End::start(
+            lab,
+            Node::Client,
+            &["connect", "mptcp", reading, family.server_address()],
+        )?;
+        client.app.wait_for("connected", 1)?;
+        server.app.wait_for("connected", 1)?;
+        Ok(Self {
+            scenario,
+            lab,
+            captures,
+            client,
+            server,
+        })
+    }
+
+    /// The initial data sequence numbers; to be asked before any data move.
+    fn idsns(&self) -> anyhow::Result<Option<Pair>> {
+        let found = oracle::idsns(&self.lab.run(Node::Client, "ss -HMni")?);
+        Ok(found.map(|(client, server)| Pair { client, server }))
+    }
+
+    fn end(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    fn step(&mut self, step: &Step) -> anyhow::Result<()> {
+        match *step {
+            Step::Tell(side, command) => {
+                let end = self.end(side);
+                end.told += 1;
+                end.app.tell(command)
+            }
+            Step::Done(side) => {
+                let end = self.end(side);
+                end.app.wait_for("ok ", end.told)
+            }
+            Step::Run(node, script) => self.lab.run(node, script).map(drop),
+            Step::Event(side, event) => self.end(side).monitor.wait_for(event, 1),
+            Step::Pause { millis } => {
+                std::thread::sleep(Duration::from_millis(millis));
+                Ok(())
+            }
+        }
+    }
+
+    fn finish_captures(&mut self, directory: &Path) -> anyhow::Result<Vec<manifest::Capture>> {
+        std::thread::sleep(LAST_SEGMENTS);
+        let mut entries = Vec::new();
+        for (process, capture) in self.captures.drain(..).zip(self.scenario.captures) {
+            let lines = process.interrupt()?;
+            let file = format!("captures/{}", capture.file(self.scenario));
+            let path = directory.join(&file);
+            let bytes = std::fs::read(&path).with_context(|| format!("reading {file}"))?;
+            // dumpcap makes files that only root may read.
+            std::fs::set_permissions(&path, Permissions::from_mode(0o644))?;
+            entries.push(manifest::Capture {
+                packets: packets(&lines)
+                    .with_context(|| format!("no packet count in {lines:?}"))?,
+                command: capture.command(&capture.file(self.scenario)).join(" "),
+                sha256: sha256(&bytes),
+                bytes: bytes.len() as u64,
+                side: capture.node.name().to_owned(),
+                file,
+                fallback: capture.fallback.map(str::to_owned),
+                large_because: None,
+            });
+        }
+        Ok(entries)
+    }
+
+    /// Asks the oracles and refuses a run that does not show what the scenario promises.
+    fn expected(self, idsns: Option<Pair>) -> anyhow::Result<Expected> {
+        let scenario = self.scenario;
+        let counters =
+            |node| -> anyhow::Result<_> { Ok(oracle::counters(&self.lab.run(node, "nstat -as")?)) };
+        let (counters_client, counters_server) = (counters(Node::Client)?, counters(Node::Server)?);
+        for (node, name, least) in scenario.require {
+            let counters = if *node == Node::Client {
+                &counters_client
+            } else {
+                &counters_server
+            };
+            let value = counters.get(*name).copied().unwrap_or(0);
+            ensure!(
+                value >= *least,
+                "{}: {name} is {value}, {least} wanted",
+                node.name()
+            );
+        }
+        let checksum = self
+            .lab
+            .run(Node::Client, "cat /proc/sys/net/mptcp/checksum_enabled")?;
+        let (client, client_events) = self.client.finish()?;
+        let (server, server_events) = self.server.finish()?;
+        let subflows = oracle::subflows(&client_events);
+        let mptcp = scenario
+            .captures
+            .iter()
+            .all(|capture| capture.fallback.is_none());
+        if mptcp && subflows.len() != scenario.expect.subflows {
+            bail!(
+                "{} subflows, {} wanted: {subflows:?}",
+                subflows.len(),
+                scenario.expect.subflows
+            );
+        }
+        let tokens = oracle::token(&client_events).zip(oracle::token(&server_events));
+        let expected = Expected {
+            clean: scenario.expect.clean,
+            complete: scenario.expect.complete,
+            checksum: mptcp && checksum.trim() == "1",
+            tokens: tokens.map(|(client, server)| Pair { client, server }),
+            idsns,
+            subflows,
+            to_server: oracle::stream(&client, &server)?,
+            to_client: oracle::stream(&server, &client)?,
+            counters_client,
+            counters_server,
+        };
+        for stream in [&expected.to_server, &expected.to_client] {
+            let whole = stream.sent_sha256 == stream.received_sha256;
+            ensure!(whole || !expected.complete, "sent and received data differ");
+        }
+        Ok(expected)
+    }
+}
+
+impl End {
+    fn start(lab: &Lab, node: Node, arguments: &[&str]) -> anyhow::Result<Self> {
+        let monitor = Process::start(
+            "monitor",
+            lab.command(node, "ip").args(["mptcp", "monitor"]),
+        )?;
+        // The monitor does not say when it listens.
+        std::thread::sleep(Duration::from_millis(300));
+        let own = std::env::current_exe()?;
+        let mut command = lab.command(node, &own.to_string_lossy());
+        let app = Process::start(node.name(), command.arg("app").args(arguments))?;
+        Ok(Self {
+            app,
+            monitor,
+            told: 0,
+        })
+    }
+
+    /// What the application and the monitor said.
+    fn finish(self) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+        Ok((self.app.finish()?, self.monitor.interrupt()?))
+    }
+}
+
+/// `N packets captured` of tcpdump, `Packets captured: N` of dumpcap.
+fn packets(lines: &[String]) -> Option<u64> {
+    lines.iter().find_map(|line| {
+        // dumpcap overwrites its progress line with a carriage return.
+        let line = line.trim();
+        let number = line
+            .strip_suffix(" packets captured")
+            .or_else(|| line.strip_prefix("Packets captured: "))?;
+        number.trim().parse().ok()
+    })
+}
+
+/// What was done, for the manifest.
+fn script(scenario: &Scenario) -> Vec<String> {
+    let mut lines = vec![format!("router: {}", RATE.replace("\n   ", ""))];
+    lines.extend(
+        scenario
+            .setup
+            .iter()
+            .map(|(node, script)| format!("{}: {script}", node.name())),
+    );
+    lines.extend(scenario.steps.iter().filter_map(|step| match step {
+        Step::Tell(side, command) => Some(format!("{} application: {command}", side.node().name())),
+        Step::Run(node, script) => Some(format!("{}: {script}", node.name())),
+        Step::Event(side, event) => Some(format!("{}: wait for {event}", side.node().name())),
+        Step::Pause { millis } => Some(format!("wait {millis} ms")),
+        Step::Done(_) => None,
+    }));
+    lines
+}
+
+/// The versions of the programs that made the files; a program that is not there is left out.
+fn tools() -> Vec<String> {
+    [
+        ["ip", "-V"],
+        ["tcpdump", "--version"],
+        ["dumpcap", "--version"],
+        ["iptables", "--version"],
+    ]
+    .iter()
+    .filter_map(|[program, flag]| {
+        let said = output(Command::new(program).arg(flag)).ok()?;
+        Some(said.lines().next()?.to_owned())
+    })
+    .collect()
+}

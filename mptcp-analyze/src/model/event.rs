@@ -150,6 +150,4 @@ pub enum EventKind {
         /// Whether the mapping carries a checksum.
         present: bool,
     },
-    /// The bytes of a retransmission differ from those seen first.
-    PayloadMismatch,
 }

@@ -50,6 +50,9 @@ pub(super) struct StreamEnd {
     pub(super) fin_frame: Option<u64>,
     pub(super) rst_frame: Option<u64>,
     recent: VecDeque<Fingerprint>,
+    /// Whether two different packets in a row had the same IPv4 identification: the end does not
+    /// count them, and the number tells nothing about repetitions.
+    has_constant_id: bool,
 }
 
 /// What makes two packets the same packet.
@@ -214,13 +217,17 @@ impl StreamEnd {
     /// point (interface, direction, TTL) or an identification that a repetition would not have.
     fn is_copy(&mut self, segment: &Segment<'_>) -> bool {
         let print = Fingerprint::of(segment);
+        if let Some(last) = self.recent.back() {
+            self.has_constant_id |= last.id == print.id && last.hash != print.hash;
+        }
+        let telling_id = !self.has_constant_id && print.id.is_some_and(|id| id != 0);
         let found = self.recent.iter().any(|seen| {
             seen.hash == print.hash
                 && seen.id == print.id
                 && (seen.ttl != print.ttl
                     || seen.interface != print.interface
                     || seen.outbound != print.outbound
-                    || print.id.is_some_and(|id| id != 0))
+                    || telling_id)
         });
         if self.recent.len() == MAX_RECENT {
             self.recent.pop_front();

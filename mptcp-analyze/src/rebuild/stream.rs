@@ -53,8 +53,9 @@ pub(super) struct StreamEnd {
     pub(super) fin_frame: Option<u64>,
     pub(super) rst_frame: Option<u64>,
     recent: VecDeque<Fingerprint>,
-    /// Whether it numbers its IPv4 packets; some programs give all of them the same number.
-    ids_vary: bool,
+    /// Whether two different packets in a row had the same IPv4 identification: the end does not
+    /// count them, and the number tells nothing about repetitions.
+    has_constant_id: bool,
 }
 
 /// What makes two packets the same packet.
@@ -219,7 +220,10 @@ impl StreamEnd {
     /// would not have.
     fn is_copy(&mut self, segment: &Segment<'_>) -> bool {
         let print = Fingerprint::of(segment);
-        let ids_vary = self.ids_vary;
+        if let Some(last) = self.recent.back() {
+            self.has_constant_id |= last.id == print.id && last.hash != print.hash;
+        }
+        let telling_id = !self.has_constant_id && print.id.is_some_and(|id| id != 0);
         let found = self.recent.iter().any(|seen| {
             let elsewhere = seen.ttl != print.ttl
                 || seen.interface != print.interface
@@ -227,9 +231,8 @@ impl StreamEnd {
             let at_once = print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS;
             seen.hash == print.hash
                 && seen.id == print.id
-                && (elsewhere || (ids_vary && at_once && print.id.is_some_and(|id| id != 0)))
+                && (elsewhere || (telling_id && at_once))
         });
-        self.ids_vary |= self.recent.back().is_some_and(|last| last.id != print.id);
         if self.recent.len() == MAX_RECENT {
             self.recent.pop_front();
         }

@@ -45,6 +45,8 @@ impl CaptureFile {
             };
             return Err(OpenError::TooShort { file, what });
         }
+        // More than the magic number is wanted only for the message.
+        opened.window.fill(8);
         let begin = opened.window.data();
         let magic = begin.first_chunk().copied().unwrap_or_default();
         let format = match Variant::from_magic(magic) {

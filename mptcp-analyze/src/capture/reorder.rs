@@ -153,3 +153,71 @@ impl Reorder {
         (self.order.len(), self.held_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::byte_order::ByteOrder;
+    use super::*;
+
+    fn record(at_ns: i64, data_len: usize) -> Record {
+        Record {
+            at: Timestamp(at_ns),
+            timed: true,
+            interface: 0,
+            link_type: Some(1),
+            original_len: 0,
+            data_at: 0,
+            data_len,
+            options_at: 0,
+            options_len: 0,
+            order: ByteOrder::Little,
+            outbound: None,
+        }
+    }
+
+    /// Pushes packets of one length, all at the same time, and lets go what may go.
+    fn fill(count: u64, data: &[u8]) -> (u64, Reorder) {
+        let mut reorder = Reorder::default();
+        let mut released = 0;
+        for frame in 0..count {
+            reorder.push((frame, 0, 0), record(5, data.len()), data, &[]);
+            while reorder.is_ready() {
+                assert!(reorder.release());
+                released += 1;
+            }
+            let (packets, bytes) = reorder.held();
+            assert!(packets < MAX_HELD_PACKETS && bytes < MAX_HELD_BYTES);
+        }
+        (released, reorder)
+    }
+
+    #[test]
+    fn no_more_packets_are_held_than_the_limit() {
+        let (released, reorder) = fill(MAX_HELD_PACKETS as u64 + 9, &[]);
+        assert_eq!(released, 10);
+        assert_eq!(reorder.held().0, MAX_HELD_PACKETS - 1);
+    }
+
+    #[test]
+    fn no_more_bytes_are_held_than_the_limit() {
+        let data = vec![0; 1 << 20];
+        let (released, mut reorder) = fill(70, &data);
+        assert_eq!(released, 7);
+        while reorder.release() {
+            assert!(
+                reorder
+                    .current()
+                    .is_some_and(|held| held.data().len() == data.len())
+            );
+        }
+        assert_eq!(reorder.held(), (0, 0));
+        assert!(reorder.spare.is_empty(), "large buffers are not kept");
+    }
+
+    #[test]
+    fn few_small_buffers_are_kept() {
+        let (_, mut reorder) = fill(3 * MAX_SPARE_BUFFERS as u64, &[0; 60]);
+        while reorder.release() {}
+        assert_eq!(reorder.spare.len(), MAX_SPARE_BUFFERS);
+    }
+}

@@ -97,8 +97,9 @@ impl Window {
         if self.buffer.len() >= most {
             return false;
         }
-        self.buffer
-            .resize((self.buffer.len() * 2).clamp(READ_BYTES, most), 0);
+        let len = (self.buffer.len() * 2).clamp(READ_BYTES, most);
+        self.buffer.reserve_exact(len - self.buffer.len());
+        self.buffer.resize(len, 0);
         true
     }
 
@@ -106,5 +107,32 @@ impl Window {
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.buffer.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_costs_no_memory_that_the_file_does_not_fill() {
+        let mut window = Window::new(Box::new(std::io::Cursor::new(vec![1; 100])));
+        assert!(!window.fill(MAX_RECORD_BYTES));
+        assert_eq!(window.data().len(), 100);
+        assert!(window.capacity() <= READ_BYTES);
+    }
+
+    #[test]
+    fn the_window_holds_the_largest_record_and_little_more() {
+        let mut window = Window::new(Box::new(std::io::repeat(7)));
+        assert!(window.fill(MAX_RECORD_BYTES));
+        assert!(!window.fill(MAX_RECORD_BYTES + READ_BYTES + 1));
+        assert!(window.capacity() <= MAX_RECORD_BYTES + READ_BYTES);
+        window.consume(MAX_RECORD_BYTES);
+        assert!(
+            window.fill(MAX_RECORD_BYTES),
+            "what was consumed makes room"
+        );
+        assert_eq!(window.position(), MAX_RECORD_BYTES as u64);
     }
 }

@@ -266,7 +266,8 @@ fn judge_lost_mapping(
     if let Some(fallback) = judge_checksums(builder, bare) {
         return fallback;
     }
-    let mapped_before = mptcp.ends.iter().any(|end| end.sent_mapping);
+    // The data on MP_CAPABLE are part of the handshake: only a DSS shows that it came through.
+    let mapped_before = mptcp.ends[end].sent_dss;
     let reason = if mapped_before {
         FallbackReason::StrippedMidStream
     } else {

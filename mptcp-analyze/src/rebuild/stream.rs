@@ -154,6 +154,8 @@ pub(super) struct JoinState {
     pub(super) nonces: [Option<Nonce>; 2],
     pub(super) ids: [Option<AddressId>; 2],
     pub(super) backup: bool,
+    /// Whether the acceptor went on after the third ACK: the fourth ACK of RFC 8684 §3.2.
+    pub(super) confirmed: bool,
     pub(super) syn_ack_hmac: Option<TruncatedHmac>,
     pub(super) ack_hmac: Option<JoinHmac>,
 }
@@ -296,13 +298,18 @@ impl MptcpStream {
         }
     }
 
+    fn both_sent_dss(&self) -> bool {
+        self.ends.iter().all(|end| end.sent_dss)
+    }
+
     /// Whether both hosts have shown that they speak MPTCP on this subflow.
     pub(super) fn is_established(&self) -> bool {
         let dss = self.ends.iter().any(|end| end.sent_dss);
         match self.kind {
             SubflowKind::Join => {
-                self.join.syn_ack_frame.is_some() && (self.join.ack_frame.is_some() || dss)
-                    || self.join.syn_frame.is_none() && dss
+                let join = &self.join;
+                join.ack_frame.is_some() && join.confirmed
+                    || dss && (join.ack_frame.is_none() || self.both_sent_dss())
             }
             SubflowKind::Capable | SubflowKind::Unseen => dss,
         }

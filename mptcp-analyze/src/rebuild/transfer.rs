@@ -252,6 +252,8 @@ impl Rebuilder {
         let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
             return;
         };
+        let join = &mut mptcp.join;
+        join.confirmed |= join.ack_frame.is_some() && place.end != join.opener;
         let end = &mut mptcp.ends[place.end];
         if options.has_mptcp() {
             end.bare_since = None;

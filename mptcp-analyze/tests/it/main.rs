@@ -1,3 +1,3 @@
 //! Tests of the analyzer as a library.
 
-mod capture_shared;
+mod capture;

@@ -95,7 +95,7 @@ mod tests {
         check_at(clock.with_resolution(0), 7, 7_000_000_000);
         check_at(clock.with_resolution(3), 7, 7_000_000);
         check_at(clock.with_resolution(12), 7_900, 7);
-        check_at(clock.with_resolution(0x80 | 20), 3 << 19, 1_500_000_000);
+        check_at(clock.with_resolution(0x94), 3 << 19, 1_500_000_000);
         check_at(clock.with_resolution(0x80), 2, 2_000_000_000);
     }
 

@@ -83,9 +83,9 @@ impl Assembler {
         std::mem::take(&mut self.ready)
     }
 
-    /// SHA-256 of the stream, if it has no hole.
+    /// SHA-256 of the stream, if it has bytes and no hole.
     pub(super) fn sha256(&self) -> Option<[u8; 32]> {
-        let whole = self.hole_count == 0 && self.islands.is_empty();
+        let whole = self.delivered > 0 && self.hole_count == 0 && self.islands.is_empty();
         whole.then(|| self.hash.clone().finalize().into())
     }
 

@@ -37,6 +37,11 @@ fn a_hole_is_reported_and_spoils_the_hash() {
 }
 
 #[test]
+fn a_stream_without_bytes_has_no_hash() {
+    assert_eq!(Assembler::new(false).sha256(), None);
+}
+
+#[test]
 fn too_much_behind_a_hole_makes_it_given_up() {
     let mut assembler = Assembler::new(false);
     assembler.begin_at(1);

@@ -31,7 +31,7 @@ pub(crate) struct DataDirection {
     scale: Scale,
     senders: SenderMap,
     scratch: Vec<Stretch<u32>>,
-    /// Highest data place known from mappings and DATA_FINs: 4-byte numbers are expanded near it.
+    /// Highest data place known from a mapping or a DATA_FIN: 4-byte numbers are expanded near it.
     highest: i64,
     acked: Option<i64>,
     data_fin: Option<(i64, u64)>,

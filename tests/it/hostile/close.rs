@@ -1,0 +1,97 @@
+//! Fast close, resets, and closing in good order.
+
+use mptcp_analyze::model::{CheckResult, CloseKind, CloseSide, ConnectionState};
+use mptcp_proto::key::Key;
+use mptcp_proto::version::Version;
+use mptcp_proto::wire::mptcp::{FastClose, MptcpOption};
+use mptcp_tests::craft::{Host, tcp_reset};
+
+use super::{check_findings, connected, lte, read_one};
+
+#[test]
+fn a_fast_close_with_the_right_key_ends_the_connection() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    connection.send(&mut capture, 0, Host::Client, 100);
+    let option = connection.fast_close(Host::Client);
+    connection.say(&mut capture, 0, Host::Client, &[option]);
+    let frame = capture.last_frame();
+    connection.reset(&mut capture, 0, Host::Server, &[]);
+    let read = read_one(&capture);
+    assert_eq!(read.fast_close_key, Some(CheckResult::Ok));
+    assert_eq!(read.state, ConnectionState::FastClosed);
+    let close = read.subflows[0].close;
+    assert_eq!(
+        (close.kind, close.by),
+        (CloseKind::FastClose, CloseSide::Client)
+    );
+    assert_eq!(close.frame, Some(frame));
+    check_findings(&read, &[]);
+}
+
+#[test]
+fn a_fast_close_with_a_wrong_key_ends_nothing() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    let forged = MptcpOption::FastClose(FastClose {
+        receiver_key: Key(*b"guessed!"),
+        reserved: 0,
+    });
+    connection.say(&mut capture, 0, Host::Client, &[forged]);
+    connection.send(&mut capture, 0, Host::Client, 100);
+    connection.acknowledge(&mut capture, 0, Host::Server);
+    let read = read_one(&capture);
+    assert_eq!(read.fast_close_key, Some(CheckResult::Bad));
+    // RFC 8684 §3.5: only the right key closes.
+    assert_eq!(read.state, ConnectionState::Established);
+    assert_eq!(read.totals.to_server.unique_bytes, 100);
+    check_findings(&read, &["MPT062"]);
+}
+
+#[test]
+fn a_reset_of_one_subflow_names_its_reason_and_leaves_the_other() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    let second = connection.join(&mut capture, lte(), Host::Client);
+    connection.send(&mut capture, second, Host::Client, 100);
+    connection.reset(&mut capture, second, Host::Server, &[tcp_reset(6)]);
+    let frame = capture.last_frame();
+    connection.send(&mut capture, 0, Host::Client, 100);
+    let read = read_one(&capture);
+    let close = read.subflows[1].close;
+    assert_eq!(
+        (close.kind, close.by),
+        (CloseKind::Reset, CloseSide::Server)
+    );
+    assert_eq!((close.reset_reason, close.frame), (Some(6), Some(frame)));
+    assert_eq!(read.subflows[0].close.kind, CloseKind::None);
+    assert_eq!(read.state, ConnectionState::Established);
+    check_findings(&read, &["MPT060"]);
+}
+
+#[test]
+fn an_orderly_close_shows_both_data_fins_and_who_began() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    connection.send(&mut capture, 0, Host::Client, 100);
+    connection.close(&mut capture);
+    let read = read_one(&capture);
+    assert_eq!(read.state, ConnectionState::Closed);
+    assert_eq!(read.totals.to_server.data_fin_at, Some(101));
+    assert_eq!(read.totals.to_client.data_fin_at, Some(1));
+    assert_eq!(read.totals.to_server.unique_bytes, 100);
+    let close = read.subflows[0].close;
+    assert_eq!((close.kind, close.by), (CloseKind::Fin, CloseSide::Client));
+    check_findings(&read, &[]);
+}
+
+#[test]
+fn both_hosts_may_repeat_the_data_fin_on_every_subflow() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    let second = connection.join(&mut capture, lte(), Host::Client);
+    connection.send(&mut capture, 0, Host::Client, 100);
+    let option = connection.dss_fin(Host::Client);
+    connection.say(&mut capture, second, Host::Client, &[option]);
+    connection.close(&mut capture);
+    let read = read_one(&capture);
+    assert_eq!(read.totals.to_server.unique_bytes, 100);
+    assert_eq!(read.totals.to_server.data_fin_at, Some(101));
+    assert_eq!(read.state, ConnectionState::Closed);
+    check_findings(&read, &[]);
+}

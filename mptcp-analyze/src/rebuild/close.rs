@@ -31,14 +31,17 @@ impl Rebuilder {
         for option in options.iter() {
             match option {
                 MptcpOption::FastClose(close) => {
-                    mptcp.fast_close.get_or_insert((place.frame, place.end));
-                    builder.fast_close.get_or_insert((place.frame, sender));
                     let key = match builder.keys.of(sender.other()) {
                         Some(key) if *key == close.receiver_key => CheckResult::Ok,
                         Some(_) => CheckResult::Bad,
                         None => CheckResult::Unverifiable("the key is not in the capture"),
                     };
                     builder.fast_close_key.get_or_insert(key);
+                    // RFC 8684 §3.5: only an option with the receiver's key closes.
+                    if key != CheckResult::Bad {
+                        mptcp.fast_close.get_or_insert((place.frame, place.end));
+                        builder.fast_close.get_or_insert((place.frame, sender));
+                    }
                     builder.note(place, sender, EventKind::FastClose { key });
                 }
                 MptcpOption::TcpReset(reset) => reason = Some(reset.reason.0),

@@ -20,6 +20,9 @@ use crate::model::{
 /// `any` capture a copy follows when the packet has passed the queue, which is rarely longer.
 const MAX_RECENT: usize = 64;
 
+/// A copy made at the same point follows at once; a host repeats after 200 ms at the earliest.
+const MAX_COPY_DELAY_NS: i64 = 100_000_000;
+
 /// Unmapped segments per direction that are remembered, to name the first one in a verdict.
 pub(super) const MAX_UNMAPPED_MARKS: usize = 16;
 
@@ -50,6 +53,9 @@ pub(super) struct StreamEnd {
     pub(super) fin_frame: Option<u64>,
     pub(super) rst_frame: Option<u64>,
     recent: VecDeque<Fingerprint>,
+    /// Whether two different packets in a row had the same IPv4 identification: the end does not
+    /// count them, and the number tells nothing about repetitions.
+    has_constant_id: bool,
 }
 
 /// What makes two packets the same packet.
@@ -60,6 +66,7 @@ struct Fingerprint {
     ttl: u8,
     interface: u32,
     outbound: Option<bool>,
+    at: Timestamp,
 }
 
 /// The MPTCP part of a stream.
@@ -99,8 +106,6 @@ pub(super) struct MptcpEnd {
     pub(super) bare_since: Option<Bare>,
     /// Whether it has sent a DSS.
     pub(super) sent_dss: bool,
-    /// Whether it has sent a mapping.
-    pub(super) sent_mapping: bool,
     /// Segments whose bytes no mapping covered when they came: frame and place of the first one.
     pub(super) unmapped_marks: Vec<(u64, i64)>,
 }
@@ -211,16 +216,22 @@ impl Stream {
 
 impl StreamEnd {
     /// A copy has the same TCP header, length and IPv4 identification, and either another capture
-    /// point (interface, direction, TTL) or an identification that a repetition would not have.
+    /// point (interface, direction, TTL), or came at once with an identification that a repetition
+    /// would not have.
     fn is_copy(&mut self, segment: &Segment<'_>) -> bool {
         let print = Fingerprint::of(segment);
+        if let Some(last) = self.recent.back() {
+            self.has_constant_id |= last.id == print.id && last.hash != print.hash;
+        }
+        let telling_id = !self.has_constant_id && print.id.is_some_and(|id| id != 0);
         let found = self.recent.iter().any(|seen| {
+            let elsewhere = seen.ttl != print.ttl
+                || seen.interface != print.interface
+                || seen.outbound != print.outbound;
+            let at_once = print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS;
             seen.hash == print.hash
                 && seen.id == print.id
-                && (seen.ttl != print.ttl
-                    || seen.interface != print.interface
-                    || seen.outbound != print.outbound
-                    || print.id.is_some_and(|id| id != 0))
+                && (elsewhere || (telling_id && at_once))
         });
         if self.recent.len() == MAX_RECENT {
             self.recent.pop_front();
@@ -243,6 +254,7 @@ impl Fingerprint {
             ttl: segment.ip.ttl,
             interface: segment.interface,
             outbound: segment.ip.outbound,
+            at: segment.at,
         }
     }
 }

@@ -106,3 +106,42 @@ fn the_mapping_of_mp_capable_with_data_is_one_however_often_it_is_repeated() {
     assert_eq!((totals.mappings, totals.mapping_options), (2, 4));
     check_findings(&read, &[]);
 }
+
+#[test]
+fn equal_packets_of_a_host_that_numbers_none_are_no_copies() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    connection.send(&mut capture, 0, Host::Client, 100);
+    connection.acknowledge(&mut capture, 0, Host::Server);
+    let ack = capture.last_frame();
+    for _ in 0..3 {
+        capture.repeat(ack);
+    }
+    // Identification 1 in every packet, as a hand-made stack writes it.
+    for packet in &mut capture.packets {
+        packet.bytes[18..20].copy_from_slice(&[0, 1]);
+    }
+    let read = read_one(&capture);
+    let subflow = &read.subflows[0];
+    assert_eq!((subflow.packets, subflow.duplicate_packets), (8, 0));
+    assert_eq!(subflow.totals.to_client.options.data_ack4, 4);
+}
+
+#[test]
+fn copies_of_a_second_capture_point_are_counted_once() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    connection.send(&mut capture, 0, Host::Client, 3000);
+    let routed: Vec<_> = capture.packets.clone();
+    capture.packets.clear();
+    for packet in routed {
+        let mut behind = packet.clone();
+        // One hop further: TTL less by one.
+        behind.bytes[22] -= 1;
+        behind.at_us += 50;
+        capture.packets.extend([packet, behind]);
+    }
+    let read = read_one(&capture);
+    let subflow = &read.subflows[0];
+    assert_eq!((subflow.packets, subflow.duplicate_packets), (6, 6));
+    check_bytes(&read, Direction::ToServer, &[Bytes::unique(3000)]);
+    assert_eq!(read.totals.to_server.wire_bytes, 3000);
+}

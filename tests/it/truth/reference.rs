@@ -100,6 +100,9 @@ pub(crate) struct RefFlow {
     pub(crate) joined: bool,
     pub(crate) opened_by_connection_server: Option<bool>,
     pub(crate) subtypes: [BTreeMap<String, u64>; 2],
+    /// Bytes in the SYN and SYN/ACK, which no mapping covers and `unmapped_bytes` leaves out.
+    #[serde(default)]
+    pub(crate) syn_data: [u64; 2],
     pub(crate) payload_bytes_unique: [u64; 2],
     pub(crate) unmapped_bytes: [Option<RefUnmapped>; 2],
     pub(crate) join: Option<RefJoin>,
@@ -155,7 +158,8 @@ pub(crate) struct TSharkStream {
     pub(crate) server: RefAddress,
     pub(crate) packets: u64,
     pub(crate) packets_with_option_30: u64,
-    pub(crate) master: bool,
+    /// Whether it is the initial subflow; none when `TShark` makes no connection of it.
+    pub(crate) master: Option<bool>,
     pub(crate) expected_token: [Option<String>; 2],
     pub(crate) expected_idsn: [Option<String>; 2],
     pub(crate) subtypes: [BTreeMap<String, u64>; 2],

@@ -7,9 +7,9 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 
 use crate::say::say;
-use crate::tidy;
+use crate::{session, tidy};
 
-/// The cargo commands, with what `RUSTDOCFLAGS` must be for the documentation.
+/// The cargo commands, quick ones first.
 const COMMANDS: &[&str] = &[
     "fmt --all --check",
     "clippy --workspace --all-targets --locked -- -D warnings",
@@ -39,5 +39,5 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
             begin.elapsed().as_secs()
         ));
     }
-    Ok(())
+    session::run(root, false)
 }

@@ -6,6 +6,7 @@ mod ci;
 mod lab;
 mod payload;
 mod say;
+mod session;
 mod testdata;
 mod tidy;
 
@@ -20,9 +21,11 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   ci                   everything that continuous integration checks
-  tidy                 the rules of the house, without a build
+  readme               write what the programs print into the sessions of README.md
+  tidy [DIRECTORY]     the rules of the house, without a build
   testdata [NAME...]   make the captures of testdata/ again (root; iproute2, tcpdump, dumpcap,
                        ethtool, iptables; a kernel with MPTCP), all or the named scenarios
+  testdata --into DIRECTORY [NAME...]   the same, elsewhere
   testdata --list      the scenarios and what each one shows
 ";
 
@@ -31,12 +34,17 @@ pub fn main(args: &[String]) -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["ci"] => ci::run(&root()),
+        ["readme"] => session::run(&root(), true),
         ["tidy"] => tidy::run(&root()),
+        ["tidy", directory] => tidy::run(Path::new(directory)),
         ["testdata", "--list"] => {
             testdata::list();
             Ok(())
         }
-        ["testdata", names @ ..] => testdata::make(&root(), names),
+        ["testdata", "--into", directory, names @ ..] => {
+            testdata::make(Path::new(directory), names)
+        }
+        ["testdata", names @ ..] => testdata::make(&root().join("testdata"), names),
         ["app", rest @ ..] => app::run(rest),
         ["reap", prefix] => lab::reap(prefix),
         ["help" | "--help" | "-h"] => {

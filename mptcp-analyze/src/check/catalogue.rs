@@ -242,14 +242,6 @@ pub const EXPLANATIONS: &[Explanation] = &[
                harmless left-overs.",
     },
     Explanation {
-        id: "MPT045",
-        title: "repeated bytes differ from the first copy",
-        severity: Severity::Error,
-        rfc: "RFC 8684 §3.3",
-        text: "A retransmission carries other bytes than the segment it repeats: something on the \
-               path changes payload, or somebody injects data.",
-    },
-    Explanation {
         id: "MPT046",
         title: "many bytes were sent twice",
         severity: Severity::Note,

@@ -41,10 +41,6 @@ fn check_events(connection: &Connection, findings: &mut Findings) {
                 let text = format!("{who} maps bytes of a subflow to other DSNs than before");
                 findings.add("MPT043", event.frame, text);
             }
-            EventKind::PayloadMismatch => {
-                let text = format!("{who} repeats bytes with other contents");
-                findings.add("MPT045", event.frame, text);
-            }
             _ => {}
         }
     }

@@ -255,8 +255,15 @@ pub struct DirectionTotals {
     pub data_acked: Option<i64>,
     /// Bytes missing between the first and the last byte seen.
     pub missing_bytes: u64,
+    /// Where they are missing, in relative DSNs, at most [`DirectionTotals::MAX_HOLES`] ranges.
+    pub holes: Vec<(i64, i64)>,
     /// Time of the first and last data byte.
     pub data_times: Option<(Timestamp, Timestamp)>,
     /// SHA-256 of the data stream, when it was asked for and is whole.
     pub stream_sha256: Option<[u8; 32]>,
+}
+
+impl DirectionTotals {
+    /// Most holes that are listed; `missing_bytes` counts all.
+    pub const MAX_HOLES: usize = 20;
 }

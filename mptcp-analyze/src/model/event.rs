@@ -74,7 +74,7 @@ pub enum EventKind {
     },
     /// A SYN of the same subflow came without the MPTCP option that an earlier one had.
     SynWithoutOption,
-    /// MP_JOIN accepted by the peer.
+    /// The third ACK of a join.
     Joined,
     /// A join whose HMAC is wrong.
     JoinHmacBad {
@@ -150,6 +150,4 @@ pub enum EventKind {
         /// Whether the mapping carries a checksum.
         present: bool,
     },
-    /// The bytes of a retransmission differ from those seen first.
-    PayloadMismatch,
 }

@@ -26,36 +26,7 @@ impl Rebuilder {
     /// Takes an MP_JOIN of any step of the handshake.
     pub(super) fn on_join(&mut self, segment: &Segment<'_>, place: Place, join: Join) {
         match join {
-            Join::Syn {
-                priority,
-                address_id,
-                token,
-                nonce,
-                ..
-            } => {
-                if self.streams[place.stream].mptcp.is_none() {
-                    self.place_join(place, token);
-                }
-                let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
-                    return;
-                };
-                let state = &mut mptcp.join;
-                state.syns += 1;
-                state.opener = place.end;
-                state.token.get_or_insert(token);
-                state.syn_frame.get_or_insert(place.frame);
-                state.nonces[place.end].get_or_insert(nonce);
-                state.ids[place.end].get_or_insert(address_id);
-                state.backup |= priority == Priority::Backup;
-                if mptcp.kind == SubflowKind::Unseen {
-                    mptcp.kind = SubflowKind::Join;
-                    let connection = mptcp.connection;
-                    let named = self.index.by_token(token);
-                    if named.iter().any(|named| named.connection == connection) {
-                        mptcp.grouping = Grouping::Token;
-                    }
-                }
-            }
+            Join::Syn { token, .. } => self.on_join_syn(place, join, token),
             Join::SynAck {
                 priority,
                 address_id,
@@ -80,14 +51,58 @@ impl Rebuilder {
                 let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
                     return;
                 };
+                let first = mptcp.join.ack_frame.is_none();
                 mptcp.join.ack_frame.get_or_insert(place.frame);
                 mptcp.join.ack_hmac.get_or_insert(hmac);
                 self.settle_join(place, false);
+                self.note_joined(place, first);
             }
         }
         if let Some(mptcp) = &self.streams[place.stream].mptcp {
             self.index
                 .note_hosts(self.flows.ends(place.stream), mptcp.connection);
+        }
+    }
+
+    fn on_join_syn(&mut self, place: Place, join: Join, token: Token) {
+        let Join::Syn {
+            priority,
+            address_id,
+            nonce,
+            ..
+        } = join
+        else {
+            return;
+        };
+        if self.streams[place.stream].mptcp.is_none() {
+            self.place_join(place, token);
+        }
+        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+            return;
+        };
+        let state = &mut mptcp.join;
+        state.syns += 1;
+        state.opener = place.end;
+        state.token.get_or_insert(token);
+        state.syn_frame.get_or_insert(place.frame);
+        state.nonces[place.end].get_or_insert(nonce);
+        state.ids[place.end].get_or_insert(address_id);
+        state.backup |= priority == Priority::Backup;
+        if mptcp.kind == SubflowKind::Unseen {
+            mptcp.kind = SubflowKind::Join;
+            let connection = mptcp.connection;
+            let named = self.index.by_token(token);
+            if named.iter().any(|named| named.connection == connection) {
+                mptcp.grouping = Grouping::Token;
+            }
+        }
+    }
+
+    /// The first third ACK is the moment at which the opener takes the subflow for joined.
+    fn note_joined(&mut self, place: Place, first: bool) {
+        let sender = self.side(place);
+        if first && let Some(mptcp) = &self.streams[place.stream].mptcp {
+            self.connections[mptcp.connection].note(place, sender, EventKind::Joined);
         }
     }
 

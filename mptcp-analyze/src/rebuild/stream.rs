@@ -20,6 +20,9 @@ use crate::model::{
 /// `any` capture a copy follows when the packet has passed the queue, which is rarely longer.
 const MAX_RECENT: usize = 64;
 
+/// A copy made at the same point follows at once; a host repeats after 200 ms at the earliest.
+const MAX_COPY_DELAY_NS: i64 = 100_000_000;
+
 /// Unmapped segments per direction that are remembered, to name the first one in a verdict.
 pub(super) const MAX_UNMAPPED_MARKS: usize = 16;
 
@@ -63,6 +66,7 @@ struct Fingerprint {
     ttl: u8,
     interface: u32,
     outbound: Option<bool>,
+    at: Timestamp,
 }
 
 /// The MPTCP part of a stream.
@@ -102,8 +106,6 @@ pub(super) struct MptcpEnd {
     pub(super) bare_since: Option<Bare>,
     /// Whether it has sent a DSS.
     pub(super) sent_dss: bool,
-    /// Whether it has sent a mapping.
-    pub(super) sent_mapping: bool,
     /// Segments whose bytes no mapping covered when they came: frame and place of the first one.
     pub(super) unmapped_marks: Vec<(u64, i64)>,
 }
@@ -214,7 +216,8 @@ impl Stream {
 
 impl StreamEnd {
     /// A copy has the same TCP header, length and IPv4 identification, and either another capture
-    /// point (interface, direction, TTL) or an identification that a repetition would not have.
+    /// point (interface, direction, TTL), or came at once with an identification that a repetition
+    /// would not have.
     fn is_copy(&mut self, segment: &Segment<'_>) -> bool {
         let print = Fingerprint::of(segment);
         if let Some(last) = self.recent.back() {
@@ -222,12 +225,11 @@ impl StreamEnd {
         }
         let telling_id = !self.has_constant_id && print.id.is_some_and(|id| id != 0);
         let found = self.recent.iter().any(|seen| {
-            seen.hash == print.hash
-                && seen.id == print.id
-                && (seen.ttl != print.ttl
-                    || seen.interface != print.interface
-                    || seen.outbound != print.outbound
-                    || telling_id)
+            let elsewhere = seen.ttl != print.ttl
+                || seen.interface != print.interface
+                || seen.outbound != print.outbound;
+            let at_once = print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS;
+            seen.hash == print.hash && seen.id == print.id && (elsewhere || (telling_id && at_once))
         });
         if self.recent.len() == MAX_RECENT {
             self.recent.pop_front();
@@ -250,6 +252,7 @@ impl Fingerprint {
             ttl: segment.ip.ttl,
             interface: segment.interface,
             outbound: segment.ip.outbound,
+            at: segment.at,
         }
     }
 }

@@ -146,7 +146,6 @@ impl Rebuilder {
         let sender = mptcp.side(place.end);
         let builder = &mut self.connections[mptcp.connection];
         let end = &mut mptcp.ends[place.end];
-        end.sent_mapping = true;
         let data = builder.data.of_mut(direction);
         let outcome = end.data.on_mapping(data, place.stream_number(), input);
         if input.data_fin {

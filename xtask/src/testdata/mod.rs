@@ -26,21 +26,20 @@ pub(crate) fn list() {
     }
 }
 
-/// Makes the scenarios called `names` again, or all of them.
-pub(crate) fn make(root: &Path, names: &[&str]) -> anyhow::Result<()> {
+/// Makes the scenarios called `names`, or all of them, below `directory`.
+pub(crate) fn make(directory: &Path, names: &[&str]) -> anyhow::Result<()> {
     if let Some(unknown) = names
         .iter()
         .find(|name| SCENARIOS.iter().all(|s| s.name != **name))
     {
         bail!("{unknown}: no such scenario; `cargo xtask testdata --list` names them");
     }
-    let directory = root.join("testdata");
     std::fs::create_dir_all(directory.join("captures")).context("making testdata/captures")?;
     let path = directory.join("MANIFEST.toml");
     let mut manifest = manifest::read(&path)?;
     let wanted = |scenario: &&Scenario| names.is_empty() || names.contains(&scenario.name);
     for scenario in SCENARIOS.iter().filter(wanted) {
-        let entry = attempt(scenario, &directory)?;
+        let entry = attempt(scenario, directory)?;
         manifest.scenario.retain(|other| other.name != entry.name);
         manifest.scenario.push(entry);
         // In the order of the table, so that a new scenario is a small difference.

@@ -90,6 +90,7 @@ impl Assembler {
     }
 
     /// The first holes, as places.
+    #[cfg(test)]
     pub(super) fn holes(&self) -> &[Range<i64>] {
         &self.holes
     }

@@ -77,6 +77,7 @@ impl DataDirection {
     }
 
     /// DSN that relative numbers count from: the IDSN, or one before the first DSN seen.
+    #[cfg(test)]
     pub(crate) fn base(&self) -> Option<Dsn> {
         self.scale.base()
     }
@@ -92,6 +93,7 @@ impl DataDirection {
     }
 
     /// Highest DATA_ACK for the data of this direction, as a DSN.
+    #[cfg(test)]
     pub(crate) fn acked(&self) -> Option<Dsn> {
         self.acked.and_then(|place| self.scale.dsn(place))
     }
@@ -151,6 +153,7 @@ impl DataDirection {
     }
 
     /// The first holes of the stream that were skipped, in relative DSNs.
+    #[cfg(test)]
     pub(crate) fn stream_holes(&self) -> Vec<Range<i64>> {
         let holes = self.assembler.as_ref().map_or(&[][..], Assembler::holes);
         holes
@@ -173,7 +176,9 @@ impl DataDirection {
     pub(crate) fn totals(&mut self) -> DirectionTotals {
         let scale = self.scale;
         let relative = |place: i64| scale.relative(place);
+        let holes = self.missing().into_iter().take(DirectionTotals::MAX_HOLES);
         DirectionTotals {
+            holes: holes.map(|hole| (hole.start, hole.end)).collect(),
             unique_bytes: self.senders.unique_bytes(),
             data_fin: self.data_fin.is_some(),
             data_fin_at: self.data_fin.map(|(place, _)| relative(place)),

@@ -60,11 +60,6 @@ enum SynData {
 const MAX_SYN_BYTES: usize = 64 << 10;
 
 impl SubflowDirection {
-    /// A direction of which nothing is known.
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// A SYN or SYN/ACK with this ISN. Give its payload to [`Self::on_syn_payload`].
     pub(crate) fn on_syn(&mut self, isn: TcpSeq) {
         self.origin.on_syn(isn);
@@ -155,13 +150,9 @@ impl SubflowDirection {
     }
 
     /// Distinct payload bytes without a mapping so far.
+    #[cfg(test)]
     pub(crate) fn unmapped(&self) -> u64 {
         self.totals.unmapped_bytes
-    }
-
-    /// Whether any mapping for bytes of this subflow was seen.
-    pub(crate) fn has_mappings(&self) -> bool {
-        !self.maps.is_empty() || !self.held.is_empty()
     }
 
     /// Adapts to the merge of the data direction: `id` is the new id of this subflow, and `moved`

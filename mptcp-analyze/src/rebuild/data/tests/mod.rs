@@ -38,7 +38,7 @@ impl Rig {
                 assemble: true,
                 keep_stream: true,
             }),
-            subflows: (0..subflows).map(|_| SubflowDirection::new()).collect(),
+            subflows: (0..subflows).map(|_| SubflowDirection::default()).collect(),
             frame: 0,
         }
     }

@@ -1,0 +1,176 @@
+//! Aligned columns, the same on a terminal and in a pipe: no borders, no wrapping, no trailing
+//! space. Cells may have a style.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+
+use crate::style;
+
+/// A table under construction.
+#[derive(Debug)]
+pub struct Table {
+    indent: usize,
+    columns: Vec<Column>,
+    rows: Vec<Vec<Cell>>,
+}
+
+/// A column: title and alignment.
+#[derive(Debug, Clone)]
+pub struct Column {
+    title: String,
+    right: bool,
+}
+
+/// A cell: text without escape sequences, and its style.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl Column {
+    /// A column of text.
+    pub fn left(title: &str) -> Self {
+        Column {
+            title: title.to_owned(),
+            right: false,
+        }
+    }
+
+    /// A column of numbers.
+    pub fn right(title: &str) -> Self {
+        Column {
+            title: title.to_owned(),
+            right: true,
+        }
+    }
+}
+
+impl Cell {
+    /// A cell in `style`.
+    pub fn new(text: impl Into<String>, style: Style) -> Self {
+        Cell {
+            text: text.into(),
+            style,
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Cell::new(text, style::PLAIN)
+    }
+}
+
+impl Table {
+    /// An empty table whose lines begin with `indent` spaces.
+    pub fn new(indent: usize, columns: Vec<Column>) -> Self {
+        Table {
+            indent,
+            columns,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row. Cells that are missing at its end are empty; cells without a column are left
+    /// out.
+    pub fn row(&mut self, cells: Vec<Cell>) {
+        self.rows.push(cells);
+    }
+
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Writes the titles and the rows.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let titles: Vec<Cell> = self
+            .columns
+            .iter()
+            .map(|c| Cell::new(c.title.clone(), style::HEADING))
+            .collect();
+        let widths = self.widths();
+        for row in std::iter::once(&titles).chain(&self.rows) {
+            self.write_row(row, &widths, out)?;
+        }
+        Ok(())
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let mut widths: Vec<usize> = self
+            .columns
+            .iter()
+            .map(|c| c.title.chars().count())
+            .collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.text.chars().count());
+            }
+        }
+        widths
+    }
+
+    fn write_row(&self, row: &[Cell], widths: &[usize], out: &mut dyn Write) -> io::Result<()> {
+        // Spaces are owed until the next text, so that no line ends in one.
+        let mut owed = self.indent;
+        for ((cell, column), &width) in row.iter().zip(&self.columns).zip(widths) {
+            let fill = width - cell.text.chars().count().min(width);
+            if column.right {
+                owed += fill;
+            }
+            if !cell.text.is_empty() {
+                write!(out, "{:owed$}{}", "", style::paint(cell.style, &cell.text))?;
+                owed = 0;
+            }
+            owed += GAP;
+            if !column.right {
+                owed += fill;
+            }
+        }
+        writeln!(out)
+    }
+}
+
+const GAP: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(table: &Table) -> String {
+        let mut out = Vec::new();
+        table.write(&mut out).unwrap();
+        anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
+    }
+
+    #[test]
+    fn columns_line_up_and_no_line_ends_in_a_space() {
+        let columns = vec![
+            Column::left("name"),
+            Column::right("size"),
+            Column::left("note"),
+        ];
+        let mut table = Table::new(1, columns);
+        table.row(vec!["a".into(), "1".into(), "x".into()]);
+        table.row(vec!["longer".into(), "12345".into(), "".into()]);
+        table.row(vec!["".into(), "".into(), "y".into()]);
+        let expected = concat!(
+            " name     size  note\n",
+            " a           1  x\n",
+            " longer  12345\n",
+            "                y\n",
+        );
+        assert_eq!(rendered(&table), expected);
+    }
+
+    #[test]
+    fn a_style_does_not_move_a_column() {
+        let columns = vec![Column::left("a"), Column::left("b")];
+        let mut table = Table::new(0, columns);
+        table.row(vec![Cell::new("bad", style::ERROR), "1".into()]);
+        table.row(vec!["ok".into(), "2".into()]);
+        assert_eq!(rendered(&table), "a    b\nbad  1\nok   2\n");
+    }
+}

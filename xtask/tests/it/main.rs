@@ -1,0 +1,125 @@
+//! The lab against the real kernel: it makes captures and leaves nothing behind.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What is missing for the lab, by name.
+fn missing() -> Vec<&'static str> {
+    let succeeds = |program: &str, argument: &str| {
+        let status = Command::new(program)
+            .arg(argument)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        status.is_ok_and(|status| status.success())
+    };
+    let mut missing = Vec::new();
+    if Command::new("id")
+        .arg("-u")
+        .output()
+        .map_or(true, |out| out.stdout != b"0\n")
+    {
+        missing.push("root");
+    }
+    if !Path::new("/proc/sys/net/mptcp/enabled").exists() {
+        missing.push("a kernel with MPTCP");
+    }
+    let programs = [("ip", "-V"), ("ss", "-V"), ("nstat", "-V"), ("tc", "-V")];
+    let more = [("tcpdump", "--version"), ("ethtool", "--version")];
+    let programs = programs.iter().chain(&more);
+    missing.extend(
+        programs
+            .filter(|(name, flag)| !succeeds(name, flag))
+            .map(|(name, _)| *name),
+    );
+    missing
+}
+
+/// Whether the lab can run; says what is missing, and fails if `MPTCP_LAB=require` forbids to skip.
+fn lab_works() -> bool {
+    let missing = missing();
+    let required = std::env::var("MPTCP_LAB").is_ok_and(|value| value == "require");
+    assert!(
+        missing.is_empty() || !required,
+        "the lab lacks: {}",
+        missing.join(", ")
+    );
+    if !missing.is_empty() {
+        // Past the harness, which hides the output of tests that pass.
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped, the lab lacks: {}",
+            missing.join(", ")
+        );
+    }
+    missing.is_empty()
+}
+
+fn testdata(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command
+        .args(["testdata", "--into"])
+        .arg(directory)
+        .arg("v1-single");
+    command
+}
+
+/// The namespaces of the lab that process `id` made.
+fn namespaces(id: u32) -> Vec<String> {
+    let listed = Command::new("ip")
+        .args(["netns", "list"])
+        .output()
+        .expect("ip was there before");
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    listed
+        .lines()
+        .filter(|line| line.starts_with(&format!("mptx{id}n")))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Waits for what another process brings about.
+#[track_caller]
+fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not in 30 s: {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_scenario_gives_a_capture_its_manifest_and_no_leftovers() {
+    if !lab_works() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut made = testdata(directory.path()).spawn().unwrap();
+    assert!(made.wait().unwrap().success());
+    let capture = std::fs::read(directory.path().join("captures/v1-single.pcap")).unwrap();
+    // A SYN alone would already be longer than this.
+    assert!(
+        capture.len() > 18_000,
+        "{} bytes for 18,000 bytes of data",
+        capture.len()
+    );
+    let manifest = std::fs::read_to_string(directory.path().join("MANIFEST.toml")).unwrap();
+    assert!(manifest.contains("received_bytes = 9000"), "{manifest}");
+    assert_eq!(namespaces(made.id()), Vec::<String>::new());
+}
+
+#[test]
+fn a_killed_run_leaves_no_namespace() {
+    if !lab_works() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut run = testdata(directory.path()).spawn().unwrap();
+    let id = run.id();
+    eventually("the namespaces exist", || namespaces(id).len() == 3);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    eventually("the namespaces are gone", || namespaces(id).is_empty());
+}

@@ -19,12 +19,7 @@ use crate::model::{
 impl Rebuilder {
     /// Ends the capture. `captures` of the model is left to the caller, who read the files.
     pub fn finish(mut self) -> Analysis {
-        for connection in 0..self.connections.len() {
-            if self.connections[connection].merged_into.is_none() {
-                self.settle_keys(connection);
-                self.settle_data(connection);
-            }
-        }
+        self.end_followed();
         let mut connections: Vec<Connection> = Vec::new();
         for connection in 0..self.connections.len() {
             let builder = &self.connections[connection];
@@ -48,6 +43,16 @@ impl Rebuilder {
             connections,
             findings: Vec::new(),
             limits: self.limits(),
+        }
+    }
+
+    /// Nothing more will come: what waits behind a hole of a followed stream can be taken now.
+    pub fn end_followed(&mut self) {
+        for connection in 0..self.connections.len() {
+            if self.connections[connection].merged_into.is_none() {
+                self.settle_keys(connection);
+                self.settle_data(connection);
+            }
         }
     }
 

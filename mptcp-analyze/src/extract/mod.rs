@@ -1,0 +1,158 @@
+//! `extract`: all packets of one connection in a pcapng file, with findings as packet comments.
+
+mod pcapng;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::Context as _;
+use mptcp_cli::quantity::counted;
+use mptcp_cli::{Output, OutputArgs, UsageError, Verdict};
+
+use self::pcapng::{EnhancedPacket, InterfaceDescription, PcapNgWriter};
+use crate::args::ExtractArgs;
+use crate::command::{checking, note_cuts};
+use crate::model::{Connection, Interface};
+use crate::pass::{Reading, Source, Visit};
+use crate::plan;
+use crate::rebuild::RebuildOptions;
+use crate::report::word;
+
+/// Writes the packets of the connection to the file that the arguments name.
+pub(crate) fn extract(
+    args: &ExtractArgs,
+    common: &OutputArgs,
+    out: &mut Output,
+) -> anyhow::Result<Verdict> {
+    refuse_input_as_output(args)?;
+    let source = Source::twice(plan::inputs(&args.input.files)?, common.quiet)?;
+    let Reading {
+        analysis,
+        interfaces,
+    } = source.analyze(checking())?;
+    note_cuts(&analysis, common);
+    let connection = plan::connection(&analysis, args.conn)?;
+    let owners = plan::owners(&[connection]);
+    let to_stdout = args.out.as_os_str() == "-";
+    let mut file: Box<dyn Write + '_> = if to_stdout {
+        Box::new(out.bytes())
+    } else {
+        let name = args.out.display();
+        Box::new(BufWriter::new(
+            File::create(&args.out).with_context(|| format!("creating {name}"))?,
+        ))
+    };
+    let names: Vec<String> = analysis.captures.iter().map(|c| c.file.clone()).collect();
+    let mut extraction = Extraction {
+        writer: PcapNgWriter::begin(&mut file, APPLICATION)?,
+        remarks: remarks(connection),
+        interfaces,
+        names,
+        numbers: BTreeMap::new(),
+        packets: 0,
+    };
+    source.revisit(RebuildOptions::default(), |visit| {
+        if owners.contains_key(&visit.note.tcp_stream) {
+            extraction.write(&visit)?;
+        }
+        Ok(())
+    })?;
+    let packets = counted(extraction.packets, "packet", "packets");
+    file.flush()
+        .with_context(|| format!("writing {}", args.out.display()))?;
+    drop(file);
+    if !to_stdout {
+        common.note(&format!("{}: {packets}", args.out.display()));
+    }
+    Ok(Verdict::Clean)
+}
+
+/// Writing to a file that is still to be read would destroy it.
+fn refuse_input_as_output(args: &ExtractArgs) -> Result<(), UsageError> {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    match real(&args.out) {
+        Some(out)
+            if args
+                .input
+                .files
+                .iter()
+                .any(|file| real(file).as_ref() == Some(&out)) =>
+        {
+            let text = format!("{} is an input; choose another output", args.out.display());
+            Err(UsageError(text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the findings of `connection` say, by the frame that they name.
+fn remarks(connection: &Connection) -> BTreeMap<u64, Vec<String>> {
+    let mut remarks: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for finding in &connection.findings {
+        for &frame in &finding.frames {
+            let severity = word::severity(finding.severity);
+            let remark = format!("{} ({severity}): {}", finding.id, finding.text);
+            remarks.entry(frame).or_default().push(remark);
+        }
+    }
+    remarks
+}
+
+struct Extraction<W: Write> {
+    writer: PcapNgWriter<W>,
+    remarks: BTreeMap<u64, Vec<String>>,
+    /// Interfaces of the inputs, each with the input it is of.
+    interfaces: Vec<(u16, Interface)>,
+    /// Names of the inputs.
+    names: Vec<String>,
+    /// Numbers in the output by those in the inputs.
+    numbers: BTreeMap<u32, u32>,
+    packets: u64,
+}
+
+impl<W: Write> Extraction<W> {
+    fn write(&mut self, visit: &Visit<'_>) -> anyhow::Result<()> {
+        let packet = &visit.packet;
+        let interface = match self.numbers.get(&packet.interface) {
+            Some(&number) => number,
+            None => self.describe(packet.interface, packet.link_type)?,
+        };
+        let mut comments: Vec<String> = packet.comments.iter().map(Cow::into_owned).collect();
+        comments.extend(
+            self.remarks
+                .get(&packet.frame)
+                .into_iter()
+                .flatten()
+                .cloned(),
+        );
+        self.writer.packet(&EnhancedPacket {
+            interface,
+            at: packet.at,
+            original_len: packet.original_len,
+            bytes: packet.bytes,
+            outbound: visit.segment.ip.outbound,
+            comments: &comments,
+        })?;
+        self.packets += 1;
+        Ok(())
+    }
+
+    fn describe(&mut self, interface: u32, link_type: u16) -> anyhow::Result<u32> {
+        let known = usize::try_from(interface)
+            .ok()
+            .and_then(|index| self.interfaces.get(index));
+        let file = known.and_then(|(file, _)| self.names.get(usize::from(*file)));
+        let number = self.writer.interface(&InterfaceDescription {
+            link_type,
+            name: known.and_then(|(_, interface)| interface.name.as_deref()),
+            description: file.filter(|_| self.names.len() > 1).map(String::as_str),
+        })?;
+        self.numbers.insert(interface, number);
+        Ok(number)
+    }
+}
+
+const APPLICATION: &str = concat!("mptcp-analyze ", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,152 @@
+//! Passes over the input: the first finds out what is in it, a second one looks again at packets.
+
+use std::fs::File;
+use std::io::{self, Seek};
+
+use anyhow::Context as _;
+use mptcp_cli::UsageError;
+
+use crate::capture::{Captures, Content, Input, Packet};
+use crate::check;
+use crate::model::{Analysis, Interface, PacketNote, Segment};
+use crate::progress::Progress;
+use crate::rebuild::{RebuildOptions, Rebuilder};
+
+/// Inputs that can be read as often as announced.
+#[derive(Debug)]
+pub(crate) struct Source {
+    inputs: Vec<Input>,
+    /// What came from standard input, when it has to be read twice.
+    spool: Option<File>,
+    quiet: bool,
+}
+
+/// What a pass learnt.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// The model, with findings.
+    pub analysis: Analysis,
+    /// Interfaces by the number that packets name, each with its input.
+    pub interfaces: Vec<(u16, Interface)>,
+}
+
+/// A TCP packet in a second pass.
+pub(crate) struct Visit<'a> {
+    /// The packet.
+    pub packet: Packet<'a>,
+    /// The segment in it.
+    pub segment: Segment<'a>,
+    /// What it turned out to be.
+    pub note: PacketNote,
+    /// The rebuilder, to take streams from.
+    pub rebuilder: &'a mut Rebuilder,
+}
+
+impl Source {
+    /// Inputs that are read once.
+    pub(crate) fn once(inputs: Vec<Input>, quiet: bool) -> Self {
+        Source {
+            inputs,
+            spool: None,
+            quiet,
+        }
+    }
+
+    /// Inputs that are read twice; standard input is copied to a temporary file without name.
+    pub(crate) fn twice(inputs: Vec<Input>, quiet: bool) -> anyhow::Result<Self> {
+        let mut spool = None;
+        if inputs.contains(&Input::Stdin) {
+            if inputs.len() > 1 {
+                let text = "this command reads its input twice, and cannot do so with standard \
+                            input among other files; save it to a file first";
+                return Err(UsageError(text.to_owned()).into());
+            }
+            let mut file = tempfile::tempfile().context("creating a temporary file")?;
+            io::copy(&mut io::stdin().lock(), &mut file)
+                .context("copying standard input to a temporary file")?;
+            spool = Some(file);
+        }
+        Ok(Source {
+            inputs,
+            spool,
+            quiet,
+        })
+    }
+
+    fn open(&self) -> anyhow::Result<Captures> {
+        match &self.spool {
+            Some(file) => {
+                let mut file = file
+                    .try_clone()
+                    .context("reading the temporary file again")?;
+                file.rewind().context("reading the temporary file again")?;
+                Ok(Captures::from_reader("-", file)?)
+            }
+            None => Ok(Captures::open(&self.inputs)?),
+        }
+    }
+
+    /// Reads everything and gives the model with its findings.
+    pub(crate) fn analyze(&self, options: RebuildOptions) -> anyhow::Result<Reading> {
+        let captures = self.open()?;
+        let progress = Progress::new(captures.bytes_total(), self.quiet);
+        Ok(read(captures, options, progress))
+    }
+
+    /// Reads everything again, shows every TCP packet to `visit`, and gives the rebuilder as it is
+    /// after the last one.
+    pub(crate) fn revisit(
+        &self,
+        mut options: RebuildOptions,
+        mut visit: impl FnMut(Visit<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Rebuilder> {
+        options.note_packets = true;
+        let mut captures = self.open()?;
+        let mut progress = Progress::new(captures.bytes_total(), self.quiet);
+        let mut rebuilder = Rebuilder::new(options);
+        while let Some(packet) = captures.next_packet() {
+            if let Content::Tcp(segment) = packet.content
+                && let Some(note) = rebuilder.push(&segment)
+            {
+                visit(Visit {
+                    packet,
+                    segment,
+                    note,
+                    rebuilder: &mut rebuilder,
+                })?;
+            }
+            if progress.is_due() {
+                progress.show(captures.bytes_read());
+            }
+        }
+        Ok(rebuilder)
+    }
+}
+
+/// Reads `captures` to their end and gives the model with its findings.
+pub(crate) fn read(
+    mut captures: Captures,
+    options: RebuildOptions,
+    mut progress: Progress,
+) -> Reading {
+    let mut rebuilder = Rebuilder::new(options);
+    while let Some(packet) = captures.next_packet() {
+        if let Content::Tcp(segment) = &packet.content {
+            rebuilder.push(segment);
+        }
+        if progress.is_due() {
+            progress.show(captures.bytes_read());
+        }
+    }
+    let interfaces = captures
+        .interfaces()
+        .map(|(file, i)| (file, i.clone()))
+        .collect();
+    let mut analysis = rebuilder.finish();
+    analysis.captures = captures.finish();
+    check::run(&mut analysis);
+    Reading {
+        analysis,
+        interfaces,
+    }
+}

@@ -1,0 +1,145 @@
+//! Findings and explanations in text.
+
+use std::io::{self, Write};
+
+use mptcp_cli::escape::escape;
+use mptcp_cli::paragraph::wrap;
+use mptcp_cli::quantity::counted;
+use mptcp_cli::style::{self, paint};
+
+use super::{severity_style, word};
+use crate::check::Explanation;
+use crate::model::{Analysis, Connection, Finding, Severity};
+
+/// `check`: the findings of the file and of `connections`, then how many there are.
+pub fn write_check(
+    out: &mut dyn Write,
+    analysis: &Analysis,
+    connections: &[&Connection],
+    width: Option<usize>,
+) -> io::Result<()> {
+    let mut all: Vec<&Finding> = analysis.findings.iter().collect();
+    write_findings(out, "file", &analysis.findings, width)?;
+    for connection in connections {
+        write_findings(
+            out,
+            &format!("conn {}", connection.id),
+            &connection.findings,
+            width,
+        )?;
+        all.extend(&connection.findings);
+    }
+    let of = |severity| all.iter().filter(|f| f.severity == severity).count() as u64;
+    writeln!(
+        out,
+        "{}, {}, {} in {}",
+        counted(of(Severity::Error), "error", "errors"),
+        counted(of(Severity::Warn), "warning", "warnings"),
+        counted(of(Severity::Note), "note", "notes"),
+        counted(connections.len() as u64, "connection", "connections"),
+    )?;
+    write_hint(out, all.first().copied())
+}
+
+/// One paragraph for each finding; `place` says where it belongs.
+pub(super) fn write_findings(
+    out: &mut dyn Write,
+    place: &str,
+    findings: &[Finding],
+    width: Option<usize>,
+) -> io::Result<()> {
+    for finding in findings {
+        let severity = word::severity(finding.severity);
+        let text = format!("{}{}", escape(&finding.text), frames(finding));
+        writeln!(
+            out,
+            "{}{severity_pad} {} {place}: {}",
+            paint(severity_style(finding.severity), severity),
+            paint(style::NAME, finding.id),
+            wrap(
+                &text,
+                width.map(|w| w.saturating_sub(place.len() + HEAD)),
+                0
+            )
+            .replace('\n', &format!("\n{:INDENT$}", "")),
+            severity_pad = &"     "[severity.len().min(5)..],
+        )?;
+    }
+    Ok(())
+}
+
+/// Where to read more, if there is something to read about.
+pub(super) fn write_hint(out: &mut dyn Write, first: Option<&Finding>) -> io::Result<()> {
+    match first {
+        Some(finding) => {
+            let hint = format!("what a finding means: mptcp-analyze explain {}", finding.id);
+            writeln!(out, "{}", paint(style::FAINT, hint))
+        }
+        None => Ok(()),
+    }
+}
+
+fn frames(finding: &Finding) -> String {
+    let shown: Vec<String> = finding
+        .frames
+        .iter()
+        .take(FRAMES_SHOWN)
+        .map(ToString::to_string)
+        .collect();
+    let rest = finding.count.saturating_sub(shown.len() as u64);
+    match (shown.len(), rest) {
+        (0, _) => String::new(),
+        (1, 0) => format!(" (frame {})", shown.join("")),
+        (_, 0) => format!(" (frames {})", shown.join(", ")),
+        (_, rest) => format!(" (frames {} and {rest} more)", shown.join(", ")),
+    }
+}
+
+/// `explain`: each finding with its text, or all of them in a list when `all`.
+pub fn write_explanations(
+    out: &mut dyn Write,
+    explanations: &[&Explanation],
+    all: bool,
+    width: Option<usize>,
+) -> io::Result<()> {
+    for (position, explanation) in explanations.iter().enumerate() {
+        let Explanation {
+            id,
+            title,
+            severity,
+            rfc,
+            text,
+        } = explanation;
+        let severity_word = word::severity(*severity);
+        if all {
+            writeln!(
+                out,
+                "{}  {severity_word:<5}  {title}",
+                paint(style::NAME, id)
+            )?;
+            continue;
+        }
+        if position > 0 {
+            writeln!(out)?;
+        }
+        let title = paint(style::HEADING, title);
+        let severity_word = paint(severity_style(*severity), severity_word);
+        writeln!(
+            out,
+            "{}: {title} ({severity_word}, {rfc})",
+            paint(style::NAME, id)
+        )?;
+        let width = width.unwrap_or(PROSE_WIDTH).min(PROSE_WIDTH);
+        writeln!(out, "  {}", wrap(text, Some(width), 2))?;
+    }
+    Ok(())
+}
+
+/// Columns taken by severity and id in front of the place.
+const HEAD: usize = 15;
+/// Further lines of a finding stand under its id.
+const INDENT: usize = 6;
+/// Frames that a line of text names; JSON names all that the finding has.
+const FRAMES_SHOWN: usize = 5;
+/// Prose is read best in lines of this length, however wide the terminal.
+const PROSE_WIDTH: usize = 80;

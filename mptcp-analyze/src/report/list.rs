@@ -1,0 +1,207 @@
+//! `list` in text: a row for each connection, what is wrong below it, the files at the end.
+
+use std::io::{self, Write};
+
+use mptcp_cli::escape::escape;
+use mptcp_cli::paragraph::wrap;
+use mptcp_cli::quantity::{self, counted};
+use mptcp_cli::style::{self, paint};
+use mptcp_cli::table::{Cell, Column, Table};
+
+use super::{severity_style, state_style, word};
+use crate::model::{Analysis, CaptureEnd, CaptureSummary, Connection, Fallback, Finding, Severity};
+
+/// Writes the connections, then a summary of the files. `width` is that of the terminal.
+pub fn write(
+    out: &mut dyn Write,
+    analysis: &Analysis,
+    connections: &[&Connection],
+    width: Option<usize>,
+) -> io::Result<()> {
+    if !connections.is_empty() {
+        table(connections).write(out)?;
+        writeln!(out)?;
+    }
+    write_troubles(out, connections, width)?;
+    write_files(out, analysis, connections.len(), width)
+}
+
+fn table(connections: &[&Connection]) -> Table {
+    let mut table = Table::new(
+        0,
+        vec![
+            Column::right("id"),
+            Column::left("v"),
+            Column::left("client > server"),
+            Column::right("sf"),
+            Column::right("up"),
+            Column::right("down"),
+            Column::right("time"),
+            Column::left("state"),
+        ],
+    );
+    for connection in connections {
+        let totals = &connection.totals;
+        table.row(vec![
+            Cell::new(connection.id.to_string(), style::NAME),
+            connection
+                .version
+                .map_or_else(|| "?".to_owned(), |v| v.to_string())
+                .into(),
+            endpoints(connection).into(),
+            connection.subflows.len().to_string().into(),
+            short(&quantity::bytes(totals.to_server.unique_bytes)).into(),
+            short(&quantity::bytes(totals.to_client.unique_bytes)).into(),
+            short(&quantity::duration(
+                connection.last_at.since(connection.first_at),
+            ))
+            .into(),
+            Cell::new(word::state(connection.state), state_style(connection.state)),
+        ]);
+    }
+    table
+}
+
+fn endpoints(connection: &Connection) -> String {
+    match connection.subflows.first() {
+        Some(subflow) => format!("{} > {}", subflow.client, subflow.server),
+        None => "-".to_owned(),
+    }
+}
+
+/// Without the space before the unit, for narrow columns.
+fn short(quantity: &str) -> String {
+    quantity.replace(' ', "")
+}
+
+/// One line for each connection that fell back or has findings.
+fn write_troubles(
+    out: &mut dyn Write,
+    connections: &[&Connection],
+    width: Option<usize>,
+) -> io::Result<()> {
+    let mut any = false;
+    for connection in connections {
+        let mut parts = Vec::new();
+        if let Some(fallback) = &connection.fallback {
+            parts.push(fallback_summary(fallback));
+        }
+        if !connection.findings.is_empty() {
+            parts.push(findings_summary(&connection.findings));
+        }
+        if !parts.is_empty() {
+            any = true;
+            let id = connection.id.to_string();
+            let text = wrap(&parts.join("; "), width, id.len() + 2);
+            writeln!(out, "{}: {text}", paint(style::NAME, id))?;
+        }
+    }
+    if any { writeln!(out) } else { Ok(()) }
+}
+
+fn fallback_summary(fallback: &Fallback) -> String {
+    format!(
+        "fell back in frame {}: {} (by {}, {})",
+        fallback.frame,
+        word::fallback_reason(fallback.reason),
+        word::blame(fallback.by),
+        word::confidence(fallback.confidence),
+    )
+}
+
+/// Number of findings by severity, and the ids of those that are no notes.
+fn findings_summary(findings: &[Finding]) -> String {
+    let of = |severity| findings.iter().filter(move |f| f.severity == severity);
+    let counts: Vec<String> = [Severity::Error, Severity::Warn, Severity::Note]
+        .into_iter()
+        .filter(|&severity| of(severity).next().is_some())
+        .map(|severity| format!("{} {}", of(severity).count(), word::severity(severity)))
+        .collect();
+    let mut ids: Vec<&str> = findings
+        .iter()
+        .filter(|f| f.severity > Severity::Note)
+        .map(|f| f.id)
+        .collect();
+    ids.dedup();
+    let ids = if ids.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", ids.join(" "))
+    };
+    format!("findings: {}{ids}", counts.join(", "))
+}
+
+/// Writes a line for each file, what the files lack, and the totals.
+pub(super) fn write_files(
+    out: &mut dyn Write,
+    analysis: &Analysis,
+    shown: usize,
+    width: Option<usize>,
+) -> io::Result<()> {
+    for capture in &analysis.captures {
+        writeln!(out, "{}", wrap(&describe(capture), width, 2))?;
+        if let CaptureEnd::Cut { at_byte, reason } = &capture.end {
+            let text = format!("cut at byte {at_byte}: {}", escape(reason));
+            writeln!(out, "  {}", paint(style::WARN, wrap(&text, width, 4)))?;
+        }
+    }
+    let connections = analysis.connections.len();
+    let all = counted(connections as u64, "MPTCP connection", "MPTCP connections");
+    let shown = if shown == connections {
+        String::new()
+    } else {
+        format!(" ({shown} shown)")
+    };
+    let plain = counted(
+        analysis.plain_tcp_streams,
+        "plain TCP stream",
+        "plain TCP streams",
+    );
+    writeln!(out, "{all}{shown}, {plain}")?;
+    for hit in &analysis.limits {
+        let text = format!(
+            "limit reached: {} ({}), {} dropped",
+            hit.limit, hit.value, hit.dropped
+        );
+        writeln!(out, "{}", paint(style::WARN, text))?;
+    }
+    for finding in &analysis.findings {
+        let severity = word::severity(finding.severity);
+        let line = format!("{} {}", finding.id, escape(&finding.text));
+        writeln!(
+            out,
+            "{}: {}",
+            paint(severity_style(finding.severity), severity),
+            wrap(&line, width, 2)
+        )?;
+    }
+    Ok(())
+}
+
+fn describe(capture: &CaptureSummary) -> String {
+    let packets = counted(capture.packets, "packet", "packets");
+    let mut parts = vec![format!("{}: {packets}", escape(&capture.file))];
+    if let (Some(first), Some(last)) = (capture.first_at, capture.last_at) {
+        parts.push(format!("{} long", quantity::duration(last.since(first))));
+    }
+    for (count, what) in [
+        (capture.truncated_packets, "cut by the snapshot length"),
+        (capture.undecoded_packets, "not decoded"),
+        (capture.incomplete_fragments, "incomplete fragments"),
+        (lost(capture), "lost by the capturing program"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    parts.join(", ")
+}
+
+/// Packets that the interface statistics of the file say are missing.
+fn lost(capture: &CaptureSummary) -> u64 {
+    let drops = capture
+        .interfaces
+        .iter()
+        .filter_map(|interface| interface.drops);
+    drops.fold(0, u64::saturating_add)
+}

@@ -1,0 +1,183 @@
+//! Tables of subflows and addresses.
+
+use std::io::{self, Write};
+
+use mptcp_cli::quantity::duration;
+use mptcp_cli::table::{Cell, Column, Table};
+use mptcp_proto::key::AddressId;
+
+use super::heading;
+use crate::model::{
+    Address, CheckResult, Close, CloseKind, CloseSide, Connection, Subflow, SubflowKind,
+};
+use crate::report::{check_style, word};
+
+/// Writes who the subflows are, then how they began and ended.
+pub(super) fn write(out: &mut dyn Write, connection: &Connection) -> io::Result<()> {
+    heading(out, "Subflows")?;
+    let mut ends = Table::new(
+        2,
+        vec![
+            Column::right("sf"),
+            Column::right("stream"),
+            Column::left("client > server"),
+            Column::left("opened"),
+            Column::left("ids"),
+            Column::left("priority"),
+        ],
+    );
+    let mut course = Table::new(
+        2,
+        vec![
+            Column::right("sf"),
+            Column::right("packets"),
+            Column::left("frames"),
+            Column::left("hmac S/A"),
+            Column::left("ack"),
+            Column::right("syn rtt"),
+            Column::left("end"),
+        ],
+    );
+    for subflow in &connection.subflows {
+        ends.row(vec![
+            subflow.id.to_string().into(),
+            subflow.tcp_stream.to_string().into(),
+            format!("{} > {}", subflow.client, subflow.server).into(),
+            opened(subflow).into(),
+            format!(
+                "{}/{}",
+                id(subflow.client_address_id),
+                id(subflow.server_address_id)
+            )
+            .into(),
+            priority(subflow).into(),
+        ]);
+        let hmacs = subflow.join.as_ref();
+        course.row(vec![
+            subflow.id.to_string().into(),
+            subflow.packets.to_string().into(),
+            format!("{}-{}", subflow.first_frame, subflow.last_frame).into(),
+            hmacs.map_or_else(|| "-".into(), |join| check(join.syn_ack_hmac)),
+            hmacs.map_or_else(|| "-".into(), |join| check(join.ack_hmac)),
+            subflow
+                .syn_rtt_ns
+                .map_or_else(|| "-".to_owned(), duration)
+                .into(),
+            end(subflow).into(),
+        ]);
+    }
+    ends.write(out)?;
+    writeln!(out)?;
+    course.write(out)
+}
+
+/// Writes the addresses announced, if any.
+pub(super) fn write_addresses(out: &mut dyn Write, connection: &Connection) -> io::Result<()> {
+    if connection.addresses.is_empty() {
+        return Ok(());
+    }
+    heading(out, "Addresses announced")?;
+    let mut table = Table::new(
+        2,
+        vec![
+            Column::left("by"),
+            Column::right("id"),
+            Column::left("address"),
+            Column::right("frame"),
+            Column::right("times"),
+            Column::right("echo"),
+            Column::right("removed"),
+            Column::left("hmac"),
+            Column::left("used by sf"),
+        ],
+    );
+    for address in &connection.addresses {
+        table.row(vec![
+            word::side(address.owner).into(),
+            address.id.to_string().into(),
+            announced(address).into(),
+            address.advertised_frame.to_string().into(),
+            address.advertised_count.to_string().into(),
+            frame(address.echo_frame).into(),
+            frame(address.removed_frame).into(),
+            check(address.hmac),
+            used_by(address).into(),
+        ]);
+    }
+    table.write(out)
+}
+
+fn check(result: CheckResult) -> Cell {
+    let text = match result {
+        CheckResult::Unverifiable(_) => "?",
+        known => word::check(known),
+    };
+    Cell::new(text, check_style(result))
+}
+
+fn id(id: Option<AddressId>) -> String {
+    id.map_or_else(|| "?".to_owned(), |id| id.to_string())
+}
+
+fn frame(frame: Option<u64>) -> String {
+    frame.map_or_else(|| "-".to_owned(), |frame| frame.to_string())
+}
+
+fn opened(subflow: &Subflow) -> String {
+    match (subflow.kind, subflow.initiator) {
+        (SubflowKind::Unseen, _) | (_, None) => word::subflow_kind(subflow.kind).to_owned(),
+        (kind, Some(side)) => format!("{} by {}", word::subflow_kind(kind), word::side(side)),
+    }
+}
+
+fn priority(subflow: &Subflow) -> String {
+    let word = |backup| if backup { "backup" } else { "regular" };
+    let first = word(subflow.backup);
+    match subflow.priority_changes.last() {
+        Some(last) => format!("{first}, {} from frame {}", word(last.backup), last.frame),
+        None => first.to_owned(),
+    }
+}
+
+fn end(subflow: &Subflow) -> String {
+    let Close {
+        kind,
+        by,
+        reset_reason,
+        frame,
+    } = subflow.close;
+    if kind == CloseKind::None {
+        return if subflow.established {
+            "open"
+        } else {
+            "not established"
+        }
+        .to_owned();
+    }
+    let by = match by {
+        CloseSide::Unknown => String::new(),
+        known => format!(" by {}", word::close_side(known)),
+    };
+    let reason = reset_reason.map_or_else(String::new, |reason| format!(", reason {reason}"));
+    let frame = frame.map_or_else(String::new, |frame| format!(", frame {frame}"));
+    format!("{}{by}{reason}{frame}", word::close_kind(kind))
+}
+
+fn announced(address: &Address) -> String {
+    match address.port {
+        Some(port) => std::net::SocketAddr::new(address.address, port).to_string(),
+        None => address.address.to_string(),
+    }
+}
+
+fn used_by(address: &Address) -> String {
+    if address.used_by.is_empty() {
+        return "-".to_owned();
+    }
+    address
+        .used_by
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mptcp_proto::key::Token;
 use mptcp_proto::version::Version;
 
 use super::address::check_add_addr;
@@ -12,8 +13,8 @@ use super::stream::{MptcpStream, Stream};
 use super::{MAX_CONNECTIONS, Rebuilder};
 use crate::model::{
     Analysis, CheckResult, CloseKind, Connection, ConnectionState, Direction, DirectionTotals,
-    Event, Grouping, JoinSeen, LimitHit, PerDirection, PerSide, Side, Subflow, SubflowKind,
-    SubflowTotals, Timestamp,
+    Event, EventKind, Grouping, JoinSeen, LimitHit, PerDirection, PerSide, Side, Subflow,
+    SubflowKind, SubflowTotals, Timestamp,
 };
 
 impl Rebuilder {
@@ -150,6 +151,7 @@ impl Rebuilder {
             echoed_keys: builder.echoed_keys,
             idsn_check: idsn_check(builder),
             fast_close_key: builder.fast_close_key,
+            fail_dsn: fail_dsn(builder),
             state,
             fallback,
             addresses: self.addresses(builder, &order),
@@ -248,6 +250,7 @@ fn join_seen(mptcp: &MptcpStream, builder: &ConnectionBuilder) -> JoinSeen {
     let receiver = mptcp.side(1 - join.opener);
     JoinSeen {
         token: join.token,
+        token_check: check_token(join.token, builder, receiver),
         syn_frame: join.syn_frame,
         syn_ack_frame: join.syn_ack_frame,
         ack_frame: join.ack_frame,
@@ -291,6 +294,33 @@ fn direction_totals(
     totals.data_retransmitted_bytes = sum(|t| t.data_retransmitted_bytes);
     totals.spurious_bytes = sum(|t| t.spurious_bytes);
     totals
+}
+
+/// The token of a join against the key of its receiver.
+fn check_token(token: Option<Token>, builder: &ConnectionBuilder, receiver: Side) -> CheckResult {
+    let version = builder.known_version().unwrap_or(Version::V1);
+    match (token, builder.keys.of(receiver)) {
+        (None, _) => CheckResult::Unverifiable("the SYN is not in the capture"),
+        (_, None) => CheckResult::Unverifiable("the key is not in the capture"),
+        (Some(token), Some(key)) if key.token(version) == token => CheckResult::Ok,
+        _ => CheckResult::Bad,
+    }
+}
+
+/// The DSN of the first MP_FAIL against the mappings with a wrong checksum.
+fn fail_dsn(builder: &ConnectionBuilder) -> Option<CheckResult> {
+    let (sender, dsn) = builder.events.iter().find_map(|event| match event.kind {
+        EventKind::Fail { dsn } => Some((event.sender, dsn)),
+        _ => None,
+    })?;
+    let totals = builder.totals.of(sender.other().sends());
+    Some(if totals.bad_checksum_dsns.contains(&dsn) {
+        CheckResult::Ok
+    } else if totals.checksums.bad > 0 {
+        CheckResult::Bad
+    } else {
+        CheckResult::Unverifiable("no wrong checksum in this capture")
+    })
 }
 
 fn idsn_check(builder: &ConnectionBuilder) -> PerDirection<CheckResult> {

@@ -140,6 +140,11 @@ impl DataDirection {
                 .data_fin
                 .map(|(place, frame)| (place.saturating_add(distance), frame));
         }
+        let bad = other.bad_mappings.iter();
+        self.bad_mappings
+            .extend(bad.map(|(frame, place)| (*frame, place.saturating_add(distance))));
+        self.bad_mappings.sort_unstable();
+        self.bad_mappings.truncate(Finding::MAX_FRAMES);
         self.out_of_range = self.out_of_range.saturating_add(other.out_of_range);
     }
 }
@@ -162,10 +167,6 @@ fn add_totals(own: &mut DirectionTotals, other: &DirectionTotals) {
     own.checksums.ok = own.checksums.ok.saturating_add(ok);
     own.checksums.bad = own.checksums.bad.saturating_add(bad);
     own.checksums.unverifiable = own.checksums.unverifiable.saturating_add(unverifiable);
-    own.bad_checksum_frames
-        .extend_from_slice(&other.bad_checksum_frames);
-    own.bad_checksum_frames.sort_unstable();
-    own.bad_checksum_frames.truncate(Finding::MAX_FRAMES);
     own.data_times = match (own.data_times, other.data_times) {
         (Some(own), Some(theirs)) => Some((own.0.min(theirs.0), own.1.max(theirs.1))),
         (own, theirs) => own.or(theirs),

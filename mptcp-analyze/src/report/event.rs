@@ -33,7 +33,6 @@ pub(crate) fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::MappingConflict { .. } => "mapping_conflict",
         EventKind::FarMapping { .. } => "far_mapping",
         EventKind::ChecksumPresence { .. } => "checksum_presence",
-        EventKind::PayloadMismatch => "payload_mismatch",
     }
 }
 
@@ -87,7 +86,6 @@ pub(crate) fn sentence(kind: &EventKind) -> String {
         EventKind::ChecksumPresence { present: false } => {
             "mapping without the negotiated checksum".to_owned()
         }
-        EventKind::PayloadMismatch => "retransmission with other bytes than first".to_owned(),
     }
 }
 

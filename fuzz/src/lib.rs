@@ -4,6 +4,7 @@
 //! as it went in, and clever sums must equal simple ones. libFuzzer runs the bodies through
 //! `fuzz_targets/`; the ordinary tests run them over `corpus/` and over mutations of it.
 
+pub mod capture;
 mod codec;
 mod mutate;
 

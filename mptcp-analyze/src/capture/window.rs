@@ -8,6 +8,8 @@ pub(super) const MAX_RECORD_BYTES: usize = 16 << 20;
 
 /// Bytes asked for in one read: where the cost of a system call no longer shows.
 const READ_BYTES: usize = 256 << 10;
+/// The first read, so that many small inputs do not cost much.
+const FIRST_READ_BYTES: usize = 16 << 10;
 
 /// The bytes from the current record to the end of what has been read so far.
 pub(super) struct Window {
@@ -66,6 +68,9 @@ impl Window {
 
     #[cold]
     fn read_more(&mut self, want: usize) -> bool {
+        if self.end == self.buffer.len() && self.end < READ_BYTES {
+            self.grow();
+        }
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
@@ -97,7 +102,7 @@ impl Window {
         if self.buffer.len() >= most {
             return false;
         }
-        let len = (self.buffer.len() * 2).clamp(READ_BYTES, most);
+        let len = (self.buffer.len() * 2).clamp(FIRST_READ_BYTES, most);
         self.buffer.reserve_exact(len - self.buffer.len());
         self.buffer.resize(len, 0);
         true
@@ -119,7 +124,17 @@ mod tests {
         let mut window = Window::new(Box::new(std::io::Cursor::new(vec![1; 100])));
         assert!(!window.fill(MAX_RECORD_BYTES));
         assert_eq!(window.data().len(), 100);
-        assert!(window.capacity() <= READ_BYTES);
+        assert!(window.capacity() <= FIRST_READ_BYTES);
+    }
+
+    #[test]
+    fn reads_grow_with_the_file() {
+        let mut window = Window::new(Box::new(std::io::repeat(7)));
+        for _ in 0..100_000 {
+            assert!(window.fill(100));
+            window.consume(100);
+        }
+        assert_eq!(window.capacity(), READ_BYTES);
     }
 
     #[test]

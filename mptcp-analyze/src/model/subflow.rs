@@ -38,7 +38,7 @@ pub struct Subflow {
     pub join: Option<JoinSeen>,
     /// Interface of the first packet.
     pub interface: u32,
-    /// Packets, both directions, copies included.
+    /// Packets, both directions, copies included: as many as Wireshark shows.
     pub packets: u64,
     /// Packets that are copies of one captured before (on `any`, or by a mirror port); they count
     /// nowhere else.
@@ -155,7 +155,7 @@ pub enum CloseSide {
 /// Byte and option counts of one direction of a subflow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SubflowTotals {
-    /// Packets.
+    /// Packets, copies left out.
     pub packets: u64,
     /// TCP payload bytes sent, repetitions included.
     pub wire_bytes: u64,

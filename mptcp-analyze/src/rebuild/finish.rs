@@ -208,7 +208,7 @@ impl Rebuilder {
             established: mptcp.is_established() || (initial && handshake_complete(builder)),
             join: (mptcp.kind == SubflowKind::Join).then(|| join_seen(mptcp, builder)),
             interface: stream.interface,
-            packets: stream.packets.saturating_sub(stream.duplicates),
+            packets: stream.packets,
             duplicate_packets: stream.duplicates,
             packets_with_option: mptcp.packets_with_option,
             first_frame: stream.first_frame,

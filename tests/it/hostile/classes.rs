@@ -141,7 +141,7 @@ fn copies_of_a_second_capture_point_are_counted_once() {
     }
     let read = read_one(&capture);
     let subflow = &read.subflows[0];
-    assert_eq!((subflow.packets, subflow.duplicate_packets), (6, 6));
+    assert_eq!((subflow.packets, subflow.duplicate_packets), (12, 6));
     check_bytes(&read, Direction::ToServer, &[Bytes::unique(3000)]);
     assert_eq!(read.totals.to_server.wire_bytes, 3000);
 }

@@ -134,7 +134,7 @@ fn direction(ours: &Subflow, theirs: &RefFlow, index: usize) -> Direction {
 
 fn subflow_counts(number: usize, ours: &Subflow, theirs: &RefFlow, differences: &mut Differences) {
     let what = |field: &str| format!("connection {number}, flow {}: {field}", theirs.flow);
-    let packets = ours.packets + ours.duplicate_packets;
+    let packets = ours.packets;
     differences.same(&what("packets"), packets, theirs.packets);
     let with_option = ours.packets_with_option;
     differences.same(

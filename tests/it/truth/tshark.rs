@@ -27,7 +27,7 @@ pub(crate) fn compare(ours: &Analysis, theirs: &TShark, differences: &mut Differ
         .connections
         .iter()
         .flat_map(|connection| &connection.subflows)
-        .map(|subflow| subflow.packets + subflow.duplicate_packets)
+        .map(|subflow| subflow.packets)
         .sum();
     let not_tcp = capture.packets - in_subflows;
     let mut by_ends: BTreeMap<[SocketAddr; 2], Vec<&TSharkStream>> = BTreeMap::new();
@@ -64,11 +64,7 @@ fn flow(
     not_tcp: u64,
     differences: &mut Differences,
 ) {
-    let packets: u64 = ours
-        .at(key)
-        .iter()
-        .map(|(_, s)| s.packets + s.duplicate_packets)
-        .sum();
+    let packets: u64 = ours.at(key).iter().map(|(_, s)| s.packets).sum();
     let expected: u64 = theirs.iter().map(|s| s.packets).sum();
     let least = expected.saturating_sub(not_tcp);
     differences.within(&format!("{key:?} packets"), packets, least, expected);

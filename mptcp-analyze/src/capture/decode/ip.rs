@@ -9,9 +9,7 @@ use etherparse::{
 
 use crate::model::IpFacts;
 
-use super::{
-    Content, Envelope, IcmpError, Layer, Piece, Step, Transport, Wire, tcp, tunnel, undecoded,
-};
+use super::{Envelope, IcmpError, Layer, NoTcp, Piece, Step, Transport, Wire, tunnel, undecoded};
 
 /// Protocol numbers (IANA).
 mod protocol {
@@ -112,9 +110,9 @@ fn v6<'a>(envelope: &Envelope, wire: Wire<'a>) -> Step<'a> {
 /// Reads what an IP packet carries: a protocol, or an extension header, each of which takes bytes
 /// of the packet, so that its length bounds their number.
 #[inline]
-pub(super) fn transport<'a>(envelope: &Envelope, transport: Transport, wire: Wire<'a>) -> Step<'a> {
+pub(super) fn transport(transport: Transport, wire: Wire<'_>) -> Step<'_> {
     match transport.protocol {
-        protocol::TCP => tcp::read(envelope, &transport, wire),
+        protocol::TCP => Step::Tcp(transport, wire),
         protocol::UDP => tunnel::udp(wire),
         protocol::IPV4 | protocol::IPV6 => Step::Tunnel(Layer::Ip, wire),
         protocol::GRE => tunnel::gre(wire),
@@ -128,7 +126,7 @@ pub(super) fn transport<'a>(envelope: &Envelope, transport: Transport, wire: Wir
                 Err(_) => undecoded("IPv6 extension header cut"),
             }
         }
-        _ => Step::Done(Content::OtherIp),
+        _ => Step::Done(NoTcp::OtherIp),
     }
 }
 
@@ -186,16 +184,16 @@ fn fragment(transport: Transport, wire: Wire<'_>) -> Step<'_> {
 
 /// An ICMP message: an error quotes the packet that caused it from its ninth byte on.
 fn icmp<'a>(transport: &Transport, wire: Wire<'a>, errors: &[u8]) -> Step<'a> {
-    let content = match (wire.u8(0), wire.u8(1), wire.after(8)) {
+    let other = match (wire.u8(0), wire.u8(1), wire.after(8)) {
         (Some(icmp_type), Some(code), Some(quoted)) if errors.contains(&icmp_type) => {
-            Content::IcmpError(IcmpError {
+            NoTcp::IcmpError(IcmpError {
                 source: transport.source,
                 icmp_type,
                 code,
                 quoted: quoted.bytes,
             })
         }
-        _ => Content::OtherIp,
+        _ => NoTcp::OtherIp,
     };
-    Step::Done(content)
+    Step::Done(other)
 }

@@ -2,7 +2,7 @@
 
 use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
 
-use super::{Content, Envelope, Layer, Step, Wire, undecoded};
+use super::{Envelope, Layer, NoTcp, Step, Wire, undecoded};
 
 /// Ethernet types that etherparse has no name for, or that are no `const` there.
 mod types {
@@ -66,7 +66,7 @@ pub(super) fn ether_type(mut number: u16, mut wire: Wire<'_>) -> Step<'_> {
         types::TRANSPARENT_ETHERNET => Step::Tunnel(Layer::Ethernet, wire),
         types::LINUX_802_2 => llc(wire),
         length if length < types::MIN => llc(wire.of_len(usize::from(length))),
-        _ => Step::Done(Content::NotIp),
+        _ => Step::Done(NoTcp::NotIp),
     }
 }
 
@@ -76,7 +76,7 @@ fn llc(wire: Wire<'_>) -> Step<'_> {
         (Some([0xaa, 0xaa, 3, 0, 0, 0]), Some(number), Some(rest)) if number >= types::MIN => {
             Step::Into(Layer::EtherType(number), rest)
         }
-        _ => Step::Done(Content::NotIp),
+        _ => Step::Done(NoTcp::NotIp),
     }
 }
 
@@ -107,7 +107,7 @@ fn pppoe(wire: Wire<'_>) -> Step<'_> {
         return undecoded("PPPoE header cut");
     };
     if code != 0 {
-        return Step::Done(Content::NotIp);
+        return Step::Done(NoTcp::NotIp);
     }
     Step::Into(Layer::Ppp, rest.of_len(usize::from(length)))
 }
@@ -130,7 +130,7 @@ pub(super) fn ppp(mut wire: Wire<'_>) -> Step<'_> {
         0x002d | 0x002f | 0x0061 | 0x0003 | 0x0005 => undecoded("PPP with compressed headers"),
         0x00fd | 0x00fb => undecoded("PPP with compressed payload"),
         0x0053 | 0x0055 => undecoded("PPP with encrypted payload"),
-        _ => Step::Done(Content::NotIp),
+        _ => Step::Done(NoTcp::NotIp),
     }
 }
 
@@ -148,7 +148,7 @@ fn cisco_hdlc(wire: Wire<'_>) -> Step<'_> {
         (Some(number), Some(rest)) if number >= types::MIN => {
             Step::Into(Layer::EtherType(number), rest)
         }
-        (Some(_), Some(_)) => Step::Done(Content::NotIp),
+        (Some(_), Some(_)) => Step::Done(NoTcp::NotIp),
         _ => undecoded("Cisco HDLC header cut"),
     }
 }
@@ -166,7 +166,7 @@ fn loopback(wire: Wire<'_>) -> Step<'_> {
     match family {
         // AF_INET everywhere; AF_INET6 of Linux, NetBSD and OpenBSD, FreeBSD, Darwin.
         2 | 10 | 24 | 28 | 30 => Step::Into(Layer::Ip, rest),
-        _ => Step::Done(Content::NotIp),
+        _ => Step::Done(NoTcp::NotIp),
     }
 }
 
@@ -193,9 +193,9 @@ fn cooked_v2<'a>(envelope: &mut Envelope, wire: Wire<'a>) -> Step<'a> {
 fn cooked_payload(hardware: Option<u16>, protocol: Option<u16>, rest: Wire<'_>) -> Step<'_> {
     const ARPHRD_NETLINK: u16 = 824;
     match (hardware, protocol) {
-        (Some(ARPHRD_NETLINK), _) | (_, None) => Step::Done(Content::NotIp),
+        (Some(ARPHRD_NETLINK), _) | (_, None) => Step::Done(NoTcp::NotIp),
         (_, Some(number)) if number < types::MIN && number != types::LINUX_802_2 => {
-            Step::Done(Content::NotIp)
+            Step::Done(NoTcp::NotIp)
         }
         (_, Some(number)) => Step::Into(Layer::EtherType(number), rest),
     }

@@ -113,12 +113,34 @@ enum Step<'a> {
     Tunnel(Layer, Wire<'a>),
     /// A fragment.
     Piece(Piece, Wire<'a>),
-    /// The end.
-    Done(Content<'a>),
+    /// A TCP segment, not read yet: the value is large, and made where it stays.
+    Tcp(Transport, Wire<'a>),
+    /// The end without a segment.
+    Done(NoTcp<'a>),
+}
+
+/// [`Content`] without its largest variant.
+#[derive(Debug, Clone, Copy)]
+enum NoTcp<'a> {
+    IcmpError(IcmpError<'a>),
+    OtherIp,
+    NotIp,
+    Undecoded(&'static str),
+}
+
+impl<'a> From<NoTcp<'a>> for Content<'a> {
+    fn from(other: NoTcp<'a>) -> Self {
+        match other {
+            NoTcp::IcmpError(error) => Self::IcmpError(error),
+            NoTcp::OtherIp => Self::OtherIp,
+            NoTcp::NotIp => Self::NotIp,
+            NoTcp::Undecoded(why) => Self::Undecoded(why),
+        }
+    }
 }
 
 const fn undecoded<'a>(why: &'static str) -> Step<'a> {
-    Step::Done(Content::Undecoded(why))
+    Step::Done(NoTcp::Undecoded(why))
 }
 
 /// Decodes packets; remembers fragments between them.
@@ -143,6 +165,7 @@ impl Decoder {
     }
 
     /// What is in a packet.
+    #[inline]
     pub(super) fn decode<'a>(
         &'a mut self,
         mut envelope: Envelope,
@@ -176,14 +199,15 @@ impl Decoder {
                     let bytes = slot.as_slice();
                     (Layer::Transport(whole.transport), Wire { bytes, missing })
                 }
-                Step::Done(content) => return content,
+                Step::Tcp(transport, wire) => return tcp::read(&envelope, &transport, wire),
+                Step::Done(other) => return other.into(),
             };
             step = match layer {
                 Layer::Ethernet => link::ethernet(wire),
                 Layer::EtherType(ether_type) => link::ether_type(ether_type, wire),
                 Layer::Ppp => link::ppp(wire),
                 Layer::Ip => ip::read(&envelope, wire),
-                Layer::Transport(transport) => ip::transport(&envelope, transport, wire),
+                Layer::Transport(transport) => ip::transport(transport, wire),
             };
         }
     }

@@ -6,7 +6,7 @@ use mptcp_proto::seq::TcpSeq;
 
 use crate::model::{Segment, TcpFlags};
 
-use super::{Content, Envelope, Step, Transport, Wire, undecoded};
+use super::{Content, Envelope, Transport, Wire};
 
 /// Header without options (RFC 9293 §3.1).
 const HEADER_BYTES: usize = 20;
@@ -16,12 +16,12 @@ const LEAST_BYTES: usize = 16;
 
 /// Reads a TCP header. Not by etherparse: it refuses headers whose options are cut.
 #[inline]
-pub(super) fn read<'a>(envelope: &Envelope, ip: &Transport, wire: Wire<'a>) -> Step<'a> {
+pub(super) fn read<'a>(envelope: &Envelope, ip: &Transport, wire: Wire<'a>) -> Content<'a> {
     if wire.wire_len() < HEADER_BYTES {
-        return undecoded("IP packet too short for a TCP header");
+        return Content::Undecoded("IP packet too short for a TCP header");
     }
     let Some(fixed) = wire.bytes.first_chunk::<LEAST_BYTES>() else {
-        return undecoded("TCP header cut before its window field");
+        return Content::Undecoded("TCP header cut before its window field");
     };
     let [
         s0,
@@ -43,16 +43,16 @@ pub(super) fn read<'a>(envelope: &Envelope, ip: &Transport, wire: Wire<'a>) -> S
     ] = *fixed;
     let header_len = usize::from(offset >> 4) * 4;
     if header_len < HEADER_BYTES {
-        return undecoded("TCP data offset below 5");
+        return Content::Undecoded("TCP data offset below 5");
     }
     let Some(payload_len) = wire.wire_len().checked_sub(header_len) else {
-        return undecoded("TCP header longer than its IP packet");
+        return Content::Undecoded("TCP header longer than its IP packet");
     };
     let (header, payload) = wire
         .bytes
         .split_at_checked(header_len)
         .unwrap_or((wire.bytes, &[]));
-    Step::Done(Content::Tcp(Segment {
+    Content::Tcp(Segment {
         frame: envelope.frame,
         at: envelope.at,
         interface: envelope.interface,
@@ -70,5 +70,5 @@ pub(super) fn read<'a>(envelope: &Envelope, ip: &Transport, wire: Wire<'a>) -> S
         options_len: header_len - HEADER_BYTES,
         payload,
         payload_len: u32::try_from(payload_len).unwrap_or(u32::MAX),
-    }))
+    })
 }

@@ -2,7 +2,7 @@
 
 use etherparse::UdpHeaderSlice;
 
-use super::{Content, Layer, Step, Wire, undecoded};
+use super::{Layer, NoTcp, Step, Wire, undecoded};
 
 /// Registered port of VXLAN (RFC 7348 §5).
 const VXLAN_PORT: u16 = 4789;
@@ -32,7 +32,7 @@ pub(super) fn gre(wire: Wire<'_>) -> Step<'_> {
 
 /// UDP: only the tunnels in it matter. Traffic that merely uses their ports is no error.
 pub(super) fn udp(wire: Wire<'_>) -> Step<'_> {
-    let other = || Step::Done(Content::OtherIp);
+    let other = || Step::Done(NoTcp::OtherIp);
     let (Ok(header), Some(rest)) = (UdpHeaderSlice::from_slice(wire.bytes), wire.after(8)) else {
         return other();
     };

@@ -1,5 +1,7 @@
 //! The JSON documents.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::{TWO_SUBFLOWS, argument, stdout};
@@ -192,4 +194,57 @@ fn explain_gives_the_text_of_a_finding() {
         &document["explanations"][0],
         &["id", "title", "severity", "rfc", "text"],
     );
+}
+
+/// All field names of a document, but for those that name options.
+fn field_names(value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                names.insert(name.clone());
+                if name != "by_subtype" {
+                    field_names(value, names);
+                }
+            }
+        }
+        Value::Array(elements) => elements
+            .iter()
+            .for_each(|element| field_names(element, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_schema_describes_every_field() {
+    let schema = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/json/mptcp-analyze-1.md"
+    ));
+    let mut names = BTreeSet::new();
+    let captures = [TWO_SUBFLOWS, "v1-add-addr.pcap", "v1-backup-prio.pcapng"].map(argument);
+    for capture in &captures {
+        for arguments in [
+            vec!["show", capture, "--show-keys"],
+            vec!["packets", capture],
+        ] {
+            field_names(&document(&arguments, 0), &mut names);
+        }
+    }
+    field_names(
+        &document(&["check", &argument("v1-strip-mid-stream-client.pcap")], 1),
+        &mut names,
+    );
+    field_names(
+        &document(&["list", &argument("v1-strip-mid-stream-client.pcap")], 0),
+        &mut names,
+    );
+    field_names(&document(&["explain"], 0), &mut names);
+    let described = |name: &&String| {
+        schema.contains(&format!("`{name}`")) || schema.contains(&format!("`{name}[]`"))
+    };
+    let missing: Vec<&String> = names
+        .iter()
+        .filter(|name| !described(name) && !name.ends_with("_why"))
+        .collect();
+    assert_eq!(missing, Vec::<&String>::new());
 }

@@ -152,6 +152,7 @@ struct TotalsView<'a> {
     data_retransmitted_bytes: u64,
     spurious_bytes: u64,
     missing_bytes: u64,
+    holes: Vec<HoleView>,
     mappings: u64,
     mapping_options: u64,
     checksums: CheckTallyView,
@@ -177,6 +178,11 @@ impl<'a> TotalsView<'a> {
             data_retransmitted_bytes: totals.data_retransmitted_bytes,
             spurious_bytes: totals.spurious_bytes,
             missing_bytes: totals.missing_bytes,
+            holes: totals
+                .holes
+                .iter()
+                .map(|&(first, end)| HoleView { first, end })
+                .collect(),
             mappings: totals.mappings,
             mapping_options: totals.mapping_options,
             checksums: CheckTallyView::new(totals.checksums),
@@ -194,6 +200,13 @@ impl<'a> TotalsView<'a> {
                 .then(|| StreamDigest(totals.stream_sha256.as_ref().map(digest))),
         }
     }
+}
+
+/// Bytes that the capture lacks: relative DSN of the first and one past the last.
+#[derive(Serialize)]
+struct HoleView {
+    first: i64,
+    end: i64,
 }
 
 /// Hash of a whole data stream; `null` when the stream has holes.

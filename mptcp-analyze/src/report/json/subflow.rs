@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{hex32, time};
 use crate::model::{
-    CheckTally, Close, JoinSeen, OptionTally, PriorityChange, Subflow, SubflowTotals,
+    CheckTally, Close, JoinSeen, OptionTally, PriorityChange, Subflow, SubflowTotals, TcpChecksums,
 };
 use crate::report::word;
 
@@ -167,6 +167,7 @@ struct TotalsView<'a> {
     reinjected_bytes: u64,
     spurious_bytes: u64,
     unmapped_bytes: u64,
+    tcp_checksums: TcpChecksumsView<'a>,
     options: OptionsView<'a>,
 }
 
@@ -181,7 +182,29 @@ impl<'a> TotalsView<'a> {
             reinjected_bytes: totals.reinjected_bytes,
             spurious_bytes: totals.spurious_bytes,
             unmapped_bytes: totals.unmapped_bytes,
+            tcp_checksums: TcpChecksumsView::new(&totals.tcp_checksums),
             options: OptionsView::new(&totals.options),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TcpChecksumsView<'a> {
+    ok: u64,
+    bad: u64,
+    offloaded: u64,
+    unverifiable: u64,
+    bad_frames: &'a [u64],
+}
+
+impl<'a> TcpChecksumsView<'a> {
+    fn new(checksums: &'a TcpChecksums) -> Self {
+        TcpChecksumsView {
+            ok: checksums.ok,
+            bad: checksums.bad,
+            offloaded: checksums.offloaded,
+            unverifiable: checksums.unverifiable,
+            bad_frames: &checksums.bad_frames,
         }
     }
 }

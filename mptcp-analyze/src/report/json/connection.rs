@@ -129,6 +129,8 @@ struct ChecksView {
     idsn_why: DirectionView<Option<&'static str>>,
     fast_close_key: Option<&'static str>,
     fast_close_key_why: Option<&'static str>,
+    fail_dsn: Option<&'static str>,
+    fail_dsn_why: Option<&'static str>,
 }
 
 impl ChecksView {
@@ -140,6 +142,8 @@ impl ChecksView {
             idsn_why: DirectionView::new(&connection.idsn_check, |check| word::why(*check)),
             fast_close_key: connection.fast_close_key.map(word::check),
             fast_close_key_why: connection.fast_close_key.and_then(word::why),
+            fail_dsn: connection.fail_dsn.map(word::check),
+            fail_dsn_why: connection.fail_dsn.and_then(word::why),
         }
     }
 }
@@ -157,6 +161,7 @@ struct TotalsView<'a> {
     mapping_options: u64,
     checksums: CheckTallyView,
     bad_checksum_frames: &'a [u64],
+    bad_checksum_dsns: &'a [i64],
     data_fin: bool,
     data_fin_at: Option<i64>,
     first_dsn: Option<i64>,
@@ -187,6 +192,7 @@ impl<'a> TotalsView<'a> {
             mapping_options: totals.mapping_options,
             checksums: CheckTallyView::new(totals.checksums),
             bad_checksum_frames: &totals.bad_checksum_frames,
+            bad_checksum_dsns: &totals.bad_checksum_dsns,
             data_fin: totals.data_fin,
             data_fin_at: totals.data_fin_at,
             first_dsn: totals.range.map(|(first, _)| first),

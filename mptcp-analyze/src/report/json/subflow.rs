@@ -116,6 +116,8 @@ impl HmacView {
 #[derive(Serialize)]
 struct JoinView {
     token: Option<String>,
+    token_check: &'static str,
+    token_check_why: Option<&'static str>,
     syn_frame: Option<u64>,
     syn_ack_frame: Option<u64>,
     ack_frame: Option<u64>,
@@ -126,6 +128,8 @@ impl JoinView {
     fn new(join: &JoinSeen) -> Self {
         JoinView {
             token: join.token.map(|token| hex32(token.0)),
+            token_check: word::check(join.token_check),
+            token_check_why: word::why(join.token_check),
             syn_frame: join.syn_frame,
             syn_ack_frame: join.syn_ack_frame,
             ack_frame: join.ack_frame,

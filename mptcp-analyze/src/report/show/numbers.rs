@@ -149,6 +149,9 @@ pub(super) fn write_checks(
     if let Some(result) = connection.fast_close_key {
         checks.push(("FASTCLOSE key", result));
     }
+    if let Some(result) = connection.fail_dsn {
+        checks.push(("DSN of MP_FAIL", result));
+    }
     for (name, result) in checks {
         let outcome = paint(check_style(result), word::check(result));
         match word::why(result) {

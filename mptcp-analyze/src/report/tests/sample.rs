@@ -89,6 +89,7 @@ fn closed() -> Connection {
             to_client: CheckResult::Bad,
         },
         fast_close_key: None,
+        fail_dsn: None,
         state: ConnectionState::Closed,
         fallback: None,
         subflows: vec![capable(), join()],
@@ -247,6 +248,7 @@ fn join() -> Subflow {
         }],
         join: Some(JoinSeen {
             token: Some(Token(0x7817_f887)),
+            token_check: CheckResult::Ok,
             syn_frame: Some(40),
             syn_ack_frame: Some(41),
             ack_frame: None,
@@ -295,6 +297,7 @@ fn data() -> DirectionTotals {
             unverifiable: 1,
         },
         bad_checksum_frames: vec![456],
+        bad_checksum_dsns: Vec::new(),
         data_fin: true,
         data_fin_at: Some(1_000_501),
         range: Some((1, 1_000_501)),

@@ -113,6 +113,11 @@ impl ConnectionBuilder {
         self.initial_stream.is_none()
     }
 
+    /// The token of its joins, as long as no key explains it.
+    pub(super) fn unexplained_token(&self) -> Option<Token> {
+        self.token_of_unknown.filter(|_| self.has_no_handshake())
+    }
+
     /// Whether no data can follow any more.
     pub(super) fn is_over(&self) -> bool {
         self.fast_close.is_some() || self.has_both_data_fins()

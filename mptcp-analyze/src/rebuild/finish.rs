@@ -125,28 +125,28 @@ impl Rebuilder {
         let fallback = self.fallback_of(builder);
         let state = state_of(builder, &subflows, fallback.is_some());
         let version = builder.known_version().unwrap_or(Version::V1);
-        let at = |pick: fn(&Subflow) -> Timestamp| subflows.iter().map(pick);
+        let frames = |pick: fn(&Subflow) -> u64| subflows.iter().map(pick);
+        let times = |pick: fn(&Subflow) -> Timestamp| subflows.iter().map(pick);
+        let groupings = subflows.iter().map(|subflow| subflow.grouping);
         Connection {
             id: 0,
             version: builder.version,
-            grouping: subflows
-                .iter()
-                .map(|subflow| subflow.grouping)
-                .max()
-                .unwrap_or(Grouping::Token),
+            grouping: groupings.max().unwrap_or(Grouping::Token),
             checksum: builder.checksum,
             keys: builder.keys,
             tokens: PerSide {
                 client: builder.keys.client.map(|key| key.token(version)),
-                server: builder.keys.server.map(|key| key.token(version)),
+                server: builder
+                    .keys
+                    .server
+                    .map(|key| key.token(version))
+                    .or(builder.token_of_unknown),
             },
             idsns: PerSide {
                 client: builder.keys.client.map(|key| key.idsn(version)),
                 server: builder.keys.server.map(|key| key.idsn(version)),
             },
-            token_of_unknown: builder
-                .token_of_unknown
-                .filter(|_| builder.has_no_handshake()),
+            token_of_unknown: builder.unexplained_token(),
             capable: builder.capable.clone(),
             echoed_keys: builder.echoed_keys,
             idsn_check: idsn_check(builder),
@@ -161,18 +161,10 @@ impl Rebuilder {
                 to_server: direction_totals(builder, Direction::ToServer, &subflows),
                 to_client: direction_totals(builder, Direction::ToClient, &subflows),
             },
-            first_frame: subflows
-                .iter()
-                .map(|s| s.first_frame)
-                .min()
-                .unwrap_or_default(),
-            last_frame: subflows
-                .iter()
-                .map(|s| s.last_frame)
-                .max()
-                .unwrap_or_default(),
-            first_at: at(|s| s.first_at).min().unwrap_or_default(),
-            last_at: at(|s| s.last_at).max().unwrap_or_default(),
+            first_frame: frames(|s| s.first_frame).min().unwrap_or_default(),
+            last_frame: frames(|s| s.last_frame).max().unwrap_or_default(),
+            first_at: times(|s| s.first_at).min().unwrap_or_default(),
+            last_at: times(|s| s.last_at).max().unwrap_or_default(),
             subflows,
             findings: Vec::new(),
         }

@@ -9,7 +9,9 @@ use mptcp_cli::style::{self, paint};
 use mptcp_cli::table::{Cell, Column, Table};
 
 use super::{endpoints, severity_style, state_style, word};
-use crate::model::{Analysis, CaptureEnd, CaptureSummary, Connection, Fallback, Finding, Severity};
+use crate::model::{
+    Analysis, CaptureEnd, CaptureSummary, Connection, Direction, Fallback, Finding, Severity,
+};
 
 /// Writes the connections, then a summary of the files. `width` is that of the terminal.
 pub fn write(
@@ -42,7 +44,6 @@ fn table(connections: &[&Connection], width: Option<usize>) -> Table {
     );
     let room = width.map(|width| width.saturating_sub(NARROW_COLUMNS));
     for connection in connections {
-        let totals = &connection.totals;
         let (ends, rest) = match connection.subflows.first() {
             Some(subflow) => endpoints::lines(subflow, room),
             None => ("-".to_owned(), None),
@@ -54,8 +55,16 @@ fn table(connections: &[&Connection], width: Option<usize>) -> Table {
                 .map_or_else(|| "?".to_owned(), |v| v.to_string())
                 .into(),
             connection.subflows.len().to_string().into(),
-            short(&quantity::bytes(totals.to_server.unique_bytes)).into(),
-            short(&quantity::bytes(totals.to_client.unique_bytes)).into(),
+            short(&quantity::bytes(transferred(
+                connection,
+                Direction::ToServer,
+            )))
+            .into(),
+            short(&quantity::bytes(transferred(
+                connection,
+                Direction::ToClient,
+            )))
+            .into(),
             short(&quantity::duration(
                 connection.last_at.since(connection.first_at),
             ))
@@ -70,6 +79,20 @@ fn table(connections: &[&Connection], width: Option<usize>) -> Table {
         }
     }
     table
+}
+
+/// Distinct bytes of the stream: those with a DSN, and after a fallback those that are plain TCP.
+fn transferred(connection: &Connection, direction: Direction) -> u64 {
+    let mapped = connection.totals.of(direction).unique_bytes;
+    let plain: u64 = match connection.fallback {
+        Some(_) => connection
+            .subflows
+            .iter()
+            .map(|subflow| subflow.totals.of(direction).unmapped_bytes)
+            .sum(),
+        None => 0,
+    };
+    mapped + plain
 }
 
 /// Without the space before the unit, for narrow columns.

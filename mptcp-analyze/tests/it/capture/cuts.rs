@@ -94,8 +94,8 @@ fn a_compressed_file_cut_anywhere_gives_what_can_be_decompressed() {
 fn a_cut_zstd_file_gives_the_window_that_its_decoder_kept_back() {
     let packet = syn_v4();
     let file = pcap(101, &vec![packet; 20_000]);
-    let packed = zstd(&file);
-    let (seen, summary) = read(&packed[..packed.len() / 2]);
+    let small = zstd(&file);
+    let (seen, summary) = read(&small[..small.len() / 2]);
     assert!(seen.len() > 5_000, "{} packets", seen.len());
     assert!(matches!(summary.end, CaptureEnd::Cut { .. }));
 }

@@ -229,9 +229,7 @@ impl StreamEnd {
                 || seen.interface != print.interface
                 || seen.outbound != print.outbound;
             let at_once = print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS;
-            seen.hash == print.hash
-                && seen.id == print.id
-                && (elsewhere || (telling_id && at_once))
+            seen.hash == print.hash && seen.id == print.id && (elsewhere || (telling_id && at_once))
         });
         if self.recent.len() == MAX_RECENT {
             self.recent.pop_front();

@@ -130,6 +130,13 @@ impl ConnectionBuilder {
             .all(|&direction| self.data.of(direction).data_fin_frame().is_some())
     }
 
+    /// Whether each host has acknowledged the other's DATA_FIN (RFC 8684 §3.3.3).
+    pub(super) fn data_fins_are_acked(&self) -> bool {
+        Direction::BOTH
+            .iter()
+            .all(|&direction| self.data.of(direction).data_fin_is_acked())
+    }
+
     /// Records that something happened.
     pub(super) fn note(&mut self, place: Place, sender: Side, kind: EventKind) {
         if self.events.len() >= MAX_EVENTS {

@@ -354,12 +354,13 @@ fn handshake_complete(builder: &ConnectionBuilder) -> bool {
 
 fn state_of(builder: &ConnectionBuilder, subflows: &[Subflow], fell_back: bool) -> ConnectionState {
     let ended = |subflow: &Subflow| subflow.close.kind != CloseKind::None;
-    let fins = builder.has_both_data_fins();
+    let closed = builder.has_both_data_fins()
+        && (builder.data_fins_are_acked() || subflows.iter().all(ended));
     if fell_back {
         ConnectionState::FallenBack
     } else if builder.fast_close.is_some() {
         ConnectionState::FastClosed
-    } else if fins {
+    } else if closed {
         ConnectionState::Closed
     } else if subflows.iter().all(ended)
         && subflows

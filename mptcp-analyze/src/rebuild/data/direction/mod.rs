@@ -133,6 +133,12 @@ impl DataDirection {
         self.data_fin.map(|(_, frame)| frame)
     }
 
+    /// Whether the peer has acknowledged the DATA_FIN.
+    pub(crate) fn data_fin_is_acked(&self) -> bool {
+        self.data_fin
+            .is_some_and(|(place, _)| self.acked_place() > place)
+    }
+
     /// The stream in order, as far as it goes without a hole, since the last call.
     pub(crate) fn take_stream(&mut self) -> Vec<StreamChunk> {
         let scale = self.scale;

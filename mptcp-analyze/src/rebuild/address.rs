@@ -2,17 +2,23 @@
 
 use std::net::IpAddr;
 
+use hashbrown::HashMap;
 use mptcp_proto::hmac::{AddAddrHmac, add_addr_hmac};
 use mptcp_proto::key::AddressId;
 use mptcp_proto::wire::mptcp::{AddAddr, RemoveAddr};
 
 use super::Rebuilder;
 use super::connection::ConnectionBuilder;
+use super::flow::StreamId;
 use super::stream::Place;
-use crate::model::{Address, AddressEvent, CheckResult, EventKind, Side};
+use crate::model::{Address, AddressEvent, CheckResult, EventKind, PerSide, Side};
 
 /// Addresses kept of one connection: all 256 ids of both hosts, twice over for ids used again.
-const MAX_ADDRESSES: usize = 1024;
+pub(super) const MAX_ADDRESSES: usize = 1024;
+
+/// Subflows named as users of one address: every address of a connection can be announced with the
+/// address that a flood of joins goes to.
+const MAX_USERS: usize = 256;
 
 /// Oddities kept of one connection.
 const MAX_ADDRESS_EVENTS: usize = 1024;
@@ -22,6 +28,10 @@ const MAX_ADDRESS_EVENTS: usize = 1024;
 pub(super) struct AddressBook {
     pub(super) entries: Vec<AddressEntry>,
     pub(super) events: Vec<AddressEvent>,
+    /// Ids that joins named, a bit each.
+    joined: PerSide<[u64; 4]>,
+    /// Addresses and oddities left out for a limit.
+    pub(super) dropped: u64,
 }
 
 /// An announced address; its HMAC is judged when the keys are known.
@@ -68,6 +78,8 @@ impl AddressBook {
                 },
                 hmac: add.hmac,
             });
+        } else {
+            self.dropped += 1;
         }
     }
 
@@ -109,11 +121,25 @@ impl AddressBook {
     fn note(&mut self, event: AddressEvent) {
         if self.events.len() < MAX_ADDRESS_EVENTS {
             self.events.push(event);
+        } else {
+            self.dropped += 1;
         }
+    }
+
+    /// Notes that a join named an id of `owner`.
+    pub(super) fn note_joined(&mut self, owner: Side, id: AddressId) {
+        let (word, bit) = place_of(id);
+        self.joined.of_mut(owner)[word] |= bit;
+    }
+
+    fn is_joined(&self, owner: Side, id: AddressId) -> bool {
+        let (word, bit) = place_of(id);
+        self.joined.of(owner)[word] & bit != 0
     }
 
     /// Swaps the hosts.
     pub(super) fn turn_around(&mut self) {
+        std::mem::swap(&mut self.joined.client, &mut self.joined.server);
         for entry in &mut self.entries {
             entry.address.owner = entry.address.owner.other();
         }
@@ -128,11 +154,25 @@ impl AddressBook {
 
     /// Takes over the entries of another book of the same connection.
     pub(super) fn absorb(&mut self, other: AddressBook) {
+        for side in [Side::Client, Side::Server] {
+            let theirs = other.joined.of(side);
+            for (own, theirs) in self.joined.of_mut(side).iter_mut().zip(theirs) {
+                *own |= theirs;
+            }
+        }
         self.entries.extend(other.entries);
-        self.entries.truncate(MAX_ADDRESSES);
         self.events.extend(other.events);
+        let surplus = self.entries.len().saturating_sub(MAX_ADDRESSES)
+            + self.events.len().saturating_sub(MAX_ADDRESS_EVENTS);
+        self.dropped += other.dropped + surplus as u64;
+        self.entries.truncate(MAX_ADDRESSES);
         self.events.truncate(MAX_ADDRESS_EVENTS);
     }
+}
+
+/// The word and the bit that stand for an id.
+fn place_of(id: AddressId) -> (usize, u64) {
+    (usize::from(id.0 >> 6), 1 << (id.0 & 63))
 }
 
 /// The HMAC of an announced address against the keys of its connection.
@@ -190,36 +230,65 @@ impl Rebuilder {
         let Some(mptcp) = &self.streams[place.stream].mptcp else {
             return;
         };
-        let connection = mptcp.connection;
+        let builder = &mut self.connections[mptcp.connection];
         for id in remove.ids.iter() {
-            let known = id == AddressId(0) || self.is_joined_id(connection, sender, id);
-            let builder = &mut self.connections[connection];
+            let known = id == AddressId(0) || builder.addresses.is_joined(sender, id);
             builder.addresses.remove(sender, id, place.frame, known);
             builder.note(place, sender, EventKind::RemoveAddr { id });
         }
     }
 
-    fn is_joined_id(&self, connection: usize, owner: Side, id: AddressId) -> bool {
-        self.connections[connection].streams.iter().any(|&stream| {
-            self.streams[stream]
-                .mptcp
-                .as_ref()
-                .is_some_and(|mptcp| mptcp.join.ids[mptcp.end_of(owner)] == Some(id))
-        })
-    }
-
-    /// Subflow numbers that use `address` at the end of `owner`; `order` holds the streams of the
+    /// Notes for each announced address which subflows used it; `order` holds the streams of the
     /// connection in the order of their subflow numbers.
-    pub(super) fn users_of(&self, order: &[usize], owner: Side, address: IpAddr) -> Vec<u32> {
-        let uses = |&stream: &usize| {
-            self.streams[stream].mptcp.as_ref().is_some_and(|mptcp| {
-                self.flows.ends(stream).addresses[mptcp.end_of(owner)].ip() == address
+    pub(super) fn note_users(&mut self, connection: usize, order: &[StreamId]) {
+        let book = &mut self.connections[connection].addresses;
+        let mut users: HashMap<(Side, IpAddr), Users> = book
+            .entries
+            .iter()
+            .map(|entry| {
+                (
+                    (entry.address.owner, entry.address.address),
+                    Users::default(),
+                )
             })
-        };
-        (0..)
-            .zip(order)
-            .filter(|(_, stream)| uses(stream))
-            .map(|(id, _)| id)
-            .collect()
+            .collect();
+        if users.is_empty() {
+            return;
+        }
+        for (id, &stream) in (0..).zip(order) {
+            let Some(mptcp) = &self.streams[stream].mptcp else {
+                continue;
+            };
+            for side in [Side::Client, Side::Server] {
+                let address = self.flows.ends(stream).addresses[mptcp.end_of(side)].ip();
+                if let Some(users) = users.get_mut(&(side, address)) {
+                    users.add(id);
+                }
+            }
+        }
+        for entry in &mut book.entries {
+            let key = (entry.address.owner, entry.address.address);
+            if let Some(users) = users.get(&key) {
+                entry.address.used_by.clone_from(&users.subflows);
+                book.dropped += users.dropped;
+            }
+        }
+    }
+}
+
+/// The subflows that used an address.
+#[derive(Debug, Default)]
+struct Users {
+    subflows: Vec<u32>,
+    dropped: u64,
+}
+
+impl Users {
+    fn add(&mut self, subflow: u32) {
+        if self.subflows.len() < MAX_USERS {
+            self.subflows.push(subflow);
+        } else {
+            self.dropped += 1;
+        }
     }
 }

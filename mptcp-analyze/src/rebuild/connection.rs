@@ -1,5 +1,7 @@
 //! What is kept of one MPTCP connection while the capture is read.
 
+use std::collections::BTreeSet;
+
 use mptcp_proto::key::{Key, Token};
 use mptcp_proto::version::Version;
 
@@ -12,6 +14,10 @@ use crate::model::{
     CapableSeen, CheckResult, Direction, DirectionTotals, EventKind, PerDirection, PerSide, Side,
     Timestamp,
 };
+
+/// Streams of a connection whose addresses a stream of unknown connection is compared with: more
+/// than a host has addresses, and a forged flood of joins must not be searched for each packet.
+const MAX_COMPARED_STREAMS: usize = 64;
 
 /// Events kept of one connection; each kind of event that a peer can repeat at will counts.
 pub(super) const MAX_EVENTS: usize = 10_000;
@@ -48,7 +54,7 @@ pub(super) struct ConnectionBuilder {
     /// Counts of `data`, settled at the end of the capture.
     pub(super) totals: PerDirection<DirectionTotals>,
     pub(super) idsn_check: PerDirection<Option<CheckResult>>,
-    pub(super) streams: Vec<StreamId>,
+    pub(super) streams: BTreeSet<StreamId>,
     pub(super) addresses: AddressBook,
     pub(super) events: Vec<RawEvent>,
     pub(super) events_dropped: u64,
@@ -91,7 +97,7 @@ impl ConnectionBuilder {
             },
             totals: PerDirection::default(),
             idsn_check: PerDirection::default(),
-            streams: Vec::new(),
+            streams: BTreeSet::new(),
             addresses: AddressBook::default(),
             events: Vec::new(),
             events_dropped: 0,
@@ -135,6 +141,30 @@ impl ConnectionBuilder {
         Direction::BOTH
             .iter()
             .all(|&direction| self.data.of(direction).data_fin_is_acked())
+    }
+
+    /// Its first streams, which show its hosts.
+    pub(super) fn known_streams(&self) -> impl Iterator<Item = StreamId> {
+        self.streams.iter().copied().take(MAX_COMPARED_STREAMS)
+    }
+
+    /// Whether `stream` is its only one.
+    pub(super) fn has_only(&self, stream: StreamId) -> bool {
+        self.streams.len() == 1 && self.streams.contains(&stream)
+    }
+
+    /// Takes out what happened on `stream`.
+    pub(super) fn take_events_of(&mut self, stream: StreamId) -> Vec<RawEvent> {
+        self.events
+            .extract_if(.., |event| event.stream == stream)
+            .collect()
+    }
+
+    /// Takes over what happened in another part of the connection.
+    pub(super) fn add_events(&mut self, events: Vec<RawEvent>) {
+        let room = MAX_EVENTS.saturating_sub(self.events.len());
+        self.events_dropped += events.len().saturating_sub(room) as u64;
+        self.events.extend(events.into_iter().take(room));
     }
 
     /// Records that something happened.

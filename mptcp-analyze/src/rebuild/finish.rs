@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use mptcp_proto::key::Token;
 use mptcp_proto::version::Version;
 
-use super::address::check_add_addr;
+use super::Rebuilder;
+use super::address::{AddressEntry, MAX_ADDRESSES, check_add_addr};
 use super::connection::{ConnectionBuilder, MAX_EVENTS};
-use super::flow::{MAX_STREAMS, StreamId};
+use super::flow::StreamId;
 use super::join::check_join;
 use super::stream::{MptcpStream, Stream};
-use super::{MAX_CONNECTIONS, Rebuilder};
 use crate::model::{
     Analysis, CheckResult, CloseKind, Connection, ConnectionState, Direction, DirectionTotals,
     Event, EventKind, Grouping, JoinSeen, LimitHit, PerDirection, PerSide, Side, Subflow,
@@ -21,22 +21,29 @@ impl Rebuilder {
     /// Ends the capture. `captures` of the model is left to the caller, who read the files.
     pub fn finish(mut self) -> Analysis {
         self.end_followed();
+        let plain = self
+            .streams
+            .iter()
+            .filter(|stream| stream.mptcp.is_none())
+            .count();
         let mut connections: Vec<Connection> = Vec::new();
         for connection in 0..self.connections.len() {
             let builder = &self.connections[connection];
             if builder.merged_into.is_none() && !builder.streams.is_empty() {
-                connections.push(self.connection(connection));
+                let order = self.order_of(connection);
+                self.note_users(connection, &order);
+                connections.push(self.connection(connection, &order));
+                // The model takes as much memory as what it is made from.
+                for stream in order {
+                    self.streams[stream].mptcp = None;
+                }
+                self.connections[connection].events = Vec::new();
             }
         }
         connections.sort_by_key(|connection| connection.first_frame);
         for (id, connection) in (0..).zip(&mut connections) {
             connection.id = id;
         }
-        let plain = self
-            .streams
-            .iter()
-            .filter(|stream| stream.mptcp.is_none())
-            .count();
         Analysis {
             captures: Vec::new(),
             tcp_streams: self.flows.len() as u64,
@@ -82,26 +89,39 @@ impl Rebuilder {
     }
 
     fn limits(&self) -> Vec<LimitHit> {
-        let events: u64 = self
-            .connections
-            .iter()
-            .map(|builder| builder.events_dropped)
-            .sum();
+        let sum = |dropped: fn(&ConnectionBuilder) -> u64| {
+            self.connections.iter().map(dropped).sum::<u64>()
+        };
         let mut limits = vec![
             LimitHit {
                 limit: "TCP streams",
-                value: MAX_STREAMS as u64,
+                value: self.limits.streams as u64,
                 dropped: self.flows.dropped,
             },
             LimitHit {
                 limit: "MPTCP connections",
-                value: MAX_CONNECTIONS as u64,
+                value: self.limits.connections as u64,
                 dropped: self.connections_dropped,
+            },
+            LimitHit {
+                limit: "MPTCP subflows",
+                value: self.limits.subflows as u64,
+                dropped: self.subflow_segments_dropped,
             },
             LimitHit {
                 limit: "events of one connection",
                 value: MAX_EVENTS as u64,
-                dropped: events,
+                dropped: sum(|builder| builder.events_dropped),
+            },
+            LimitHit {
+                limit: "addresses of one connection",
+                value: MAX_ADDRESSES as u64,
+                dropped: sum(|builder| builder.addresses.dropped),
+            },
+            LimitHit {
+                limit: "HMACs computed to find the connection of a join",
+                value: self.limits.hmac_tries,
+                dropped: self.hmac_searches_cut,
             },
         ];
         for hit in &self.data_limits {
@@ -114,12 +134,18 @@ impl Rebuilder {
         limits
     }
 
-    fn connection(&self, index: usize) -> Connection {
-        let builder = &self.connections[index];
-        let mut order = builder.streams.clone();
+    /// The streams of a connection in the order of their subflow numbers.
+    fn order_of(&self, connection: usize) -> Vec<StreamId> {
+        let streams = self.connections[connection].streams.iter();
+        let mut order: Vec<StreamId> = streams.copied().collect();
         order.sort_by_key(|&stream| (self.streams[stream].first_frame, stream));
+        order
+    }
+
+    fn connection(&self, index: usize, order: &[StreamId]) -> Connection {
+        let builder = &self.connections[index];
         let subflows: Vec<Subflow> = (0..)
-            .zip(&order)
+            .zip(order)
             .map(|(id, &stream)| self.subflow(id, stream, builder))
             .collect();
         let fallback = self.fallback_of(builder);
@@ -154,8 +180,8 @@ impl Rebuilder {
             fail_dsn: fail_dsn(builder),
             state,
             fallback,
-            addresses: self.addresses(builder, &order),
-            events: events(builder, &order),
+            addresses: addresses(builder),
+            events: events(builder, order),
             address_events: builder.addresses.events.clone(),
             totals: PerDirection {
                 to_server: direction_totals(builder, Direction::ToServer, &subflows),
@@ -217,24 +243,14 @@ impl Rebuilder {
             },
         }
     }
+}
 
-    fn addresses(
-        &self,
-        builder: &ConnectionBuilder,
-        order: &[StreamId],
-    ) -> Vec<crate::model::Address> {
-        builder
-            .addresses
-            .entries
-            .iter()
-            .map(|entry| {
-                let mut address = entry.address.clone();
-                address.hmac = check_add_addr(builder, entry);
-                address.used_by = self.users_of(order, address.owner, address.address);
-                address
-            })
-            .collect()
-    }
+fn addresses(builder: &ConnectionBuilder) -> Vec<crate::model::Address> {
+    let judged = |entry: &AddressEntry| crate::model::Address {
+        hmac: check_add_addr(builder, entry),
+        ..entry.address.clone()
+    };
+    builder.addresses.entries.iter().map(judged).collect()
 }
 
 fn join_seen(mptcp: &MptcpStream, builder: &ConnectionBuilder) -> JoinSeen {
@@ -415,10 +431,8 @@ impl ConnectionBuilder {
                 .min_by_key(|(frame, _)| *frame);
         }
         self.streams.extend(other.streams);
-        self.events.extend(other.events);
-        self.events.sort_by_key(|event| event.frame);
+        self.add_events(other.events);
         self.events_dropped += other.events_dropped;
-        self.events.truncate(MAX_EVENTS);
         self.addresses.absorb(other.addresses);
         earlier(&mut self.infinite_mapping, other.infinite_mapping);
         earlier(&mut self.fail, other.fail);

@@ -10,10 +10,6 @@ use mptcp_proto::seq::TcpSeq;
 
 use crate::model::Segment;
 
-/// Most TCP streams that are told apart: a capture with more is cut off from new plain streams.
-/// Sixteen million streams need about 3 GiB, which is as much as a person's machine can spare.
-pub(super) const MAX_STREAMS: usize = 16_000_000;
-
 /// How far before the SYN's next sequence number an early captured segment may start and still
 /// belong to that SYN: the largest window without scaling.
 const EARLY_SEGMENT_SPAN: u32 = 65_535;
@@ -116,11 +112,13 @@ impl FlowEnds {
 }
 
 /// All streams seen, the newest generation of each 4-tuple reachable by its addresses.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct FlowTable {
+    /// Most streams that are told apart.
+    limit: usize,
     newest: HashMap<FlowKey, StreamId>,
     ends: Vec<FlowEnds>,
-    /// Segments of new streams that were left out for [`MAX_STREAMS`].
+    /// Segments of new streams that were left out for the limit.
     pub(super) dropped: u64,
 }
 
@@ -134,6 +132,16 @@ pub(super) struct Located {
 }
 
 impl FlowTable {
+    /// A table for so many streams.
+    pub(super) fn new(limit: usize) -> Self {
+        FlowTable {
+            limit,
+            newest: HashMap::new(),
+            ends: Vec::new(),
+            dropped: 0,
+        }
+    }
+
     /// The stream of `segment`, made new if need be; `None` when there is no room for another.
     pub(super) fn locate(&mut self, segment: &Segment<'_>) -> Option<Located> {
         let key = FlowKey::of(segment.source, segment.destination);
@@ -149,7 +157,7 @@ impl FlowTable {
                 });
             }
         }
-        if self.ends.len() >= MAX_STREAMS {
+        if self.ends.len() >= self.limit {
             self.dropped += 1;
             return None;
         }

@@ -1,6 +1,7 @@
 //! The ladder by which a subflow finds its connection when the capture does not hold all of its
 //! handshake: token, HMAC, announced address, data sequence numbers, and at last a guess.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use hashbrown::HashMap;
@@ -11,7 +12,7 @@ use tracing::debug;
 
 use super::Rebuilder;
 use super::connection::ConnectionBuilder;
-use super::flow::{End, FlowEnds};
+use super::flow::{End, FlowEnds, StreamId};
 use super::join::Candidate;
 use super::options::SegmentOptions;
 use super::stream::Place;
@@ -22,6 +23,10 @@ const MAX_PER_TOKEN: usize = 64;
 
 /// Connections per host that a stream without handshake is compared with, the latest first.
 const MAX_PER_HOST: usize = 256;
+
+/// Connections whose keys are tried on a join that names no known token, the latest first. A search
+/// through all of them would let a capture of forged joins take quadratic time.
+const MAX_KEYED: usize = 64;
 
 /// Packets with DSS by which grouping is tried before a stream stays on its own.
 const MAX_GROUPING_TRIES: u32 = 16;
@@ -40,6 +45,7 @@ pub(super) struct GroupingIndex {
     orphans: HashMap<Token, usize>,
     hosts: HashMap<IpAddr, Vec<usize>>,
     announced: HashMap<IpAddr, Vec<(usize, Side)>>,
+    keyed: VecDeque<usize>,
 }
 
 impl GroupingIndex {
@@ -76,6 +82,22 @@ impl GroupingIndex {
         self.orphans.remove(&token)
     }
 
+    /// Notes that both keys of `connection` are known.
+    pub(super) fn note_keyed(&mut self, connection: usize) {
+        if self.keyed.contains(&connection) {
+            return;
+        }
+        if self.keyed.len() >= MAX_KEYED {
+            self.keyed.pop_front();
+        }
+        self.keyed.push_back(connection);
+    }
+
+    /// The connections whose keys became known last, the latest first.
+    pub(super) fn latest_keyed(&self) -> impl Iterator<Item = usize> {
+        self.keyed.iter().rev().copied()
+    }
+
     /// Notes the hosts of a stream of `connection`.
     pub(super) fn note_hosts(&mut self, ends: &FlowEnds, connection: usize) {
         for address in ends.addresses {
@@ -104,11 +126,6 @@ impl GroupingIndex {
             .addresses
             .iter()
             .filter_map(|address| self.hosts.get(&address.ip()))
-            .chain(
-                ends.addresses
-                    .iter()
-                    .filter_map(|a| self.hosts.get(&a.ip())),
-            )
             .flatten()
             .copied()
             .collect();
@@ -184,7 +201,7 @@ impl Rebuilder {
         let alone = mptcp.connection;
         if mptcp.kind != SubflowKind::Unseen
             || mptcp.grouping_tries >= MAX_GROUPING_TRIES
-            || self.connections[alone].streams != [place.stream]
+            || !self.connections[alone].has_only(place.stream)
         {
             return;
         }
@@ -254,7 +271,7 @@ impl Rebuilder {
                 continue;
             };
             let peer_known = |connection: usize| {
-                self.connections[connection].streams.iter().any(|&stream| {
+                self.connections[connection].known_streams().any(|stream| {
                     let known = self.flows.ends(stream).addresses;
                     known.iter().any(|a| a.ip() == ends.addresses[1 - end].ip())
                 })
@@ -289,11 +306,8 @@ impl Rebuilder {
             let known = self.flows.ends(stream).addresses;
             Some((known[mptcp.client_end], known[1 - mptcp.client_end]))
         };
-        builder
-            .streams
-            .iter()
-            .filter_map(|&stream| server_of(stream))
-            .find_map(|(client, server): (SocketAddr, SocketAddr)| {
+        builder.known_streams().filter_map(server_of).find_map(
+            |(client, server): (SocketAddr, SocketAddr)| {
                 [0, 1].into_iter().find_map(|client_end| {
                     let (c, s) = (ends.addresses[client_end], ends.addresses[1 - client_end]);
                     (c.ip() == client.ip() && s == server).then_some(Fit {
@@ -302,7 +316,8 @@ impl Rebuilder {
                         evidence: Grouping::Guess,
                     })
                 })
-            })
+            },
+        )
     }
 
     /// Merges the connection made for joins with an unknown token into the one whose key explains
@@ -343,16 +358,19 @@ impl Rebuilder {
         let target = &mut self.connections[into];
         for direction in Direction::BOTH {
             let data = std::mem::take(source.data.of_mut(direction));
-            let merged = target.data.of_mut(direction).merge(data, |id| id, |id| id);
-            let own = target.streams.iter().map(|&stream| (stream, false));
-            let theirs = source.streams.iter().map(|&stream| (stream, true));
-            for (stream, moved) in own.chain(theirs) {
-                let Some(mptcp) = &mut self.streams[stream].mptcp else {
-                    continue;
-                };
-                let end = mptcp.end_of(direction.sender());
-                let id = u32::try_from(stream).unwrap_or(u32::MAX);
-                mptcp.ends[end].data.follow_merge(&merged, id, moved);
+            let merged = target.data.of_mut(direction).merge(data, |id| id);
+            for &stream in &source.streams {
+                if let Some(mptcp) = &mut self.streams[stream].mptcp {
+                    let end = mptcp.end_of(direction.sender());
+                    mptcp.ends[end].data.follow_merge(&merged);
+                }
+            }
+            for lost in &merged.lost {
+                let stream = self.streams.get_mut(lost.subflow as StreamId);
+                if let Some(mptcp) = stream.and_then(|stream| stream.mptcp.as_mut()) {
+                    let end = mptcp.end_of(direction.sender());
+                    mptcp.ends[end].data.lose(lost);
+                }
             }
         }
     }

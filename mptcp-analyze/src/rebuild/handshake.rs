@@ -47,7 +47,7 @@ impl Rebuilder {
             mptcp.kind = SubflowKind::Capable;
             mptcp.grouping = Grouping::Token;
             let flip = mptcp.client_end != opener;
-            let alone = self.connections[connection].streams == [place.stream];
+            let alone = self.connections[connection].has_only(place.stream);
             if flip && alone {
                 self.turn_around(connection);
             }
@@ -84,7 +84,8 @@ impl Rebuilder {
             }
         }
         self.streams[stream].mptcp = Some(mptcp);
-        self.connections[connection].streams.push(stream);
+        self.subflows += 1;
+        self.connections[connection].streams.insert(stream);
         debug!(connection, tcp_stream = stream, ?kind, ?grouping, "subflow");
     }
 
@@ -211,6 +212,9 @@ impl Rebuilder {
             if self.index.add_token(token, connection, side) {
                 self.adopt_orphan(token, connection, side);
             }
+        }
+        if self.connections[connection].both_keys().is_some() {
+            self.index.note_keyed(connection);
         }
     }
 

@@ -12,10 +12,6 @@ use super::flow::{End, StreamId};
 use super::stream::{JoinState, Place};
 use crate::model::{CheckResult, EventKind, Grouping, Segment, Side, SubflowKind};
 
-/// Connections whose keys are tried on a join that names no known token, the latest first. A search
-/// through all of them would let a capture of forged joins take quadratic time.
-const MAX_HMAC_CANDIDATES: usize = 64;
-
 /// A connection that a join may belong to, and which host the receiver of its SYN would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Candidate {
@@ -60,6 +56,12 @@ impl Rebuilder {
             }
         }
         if let Some(mptcp) = &self.streams[place.stream].mptcp {
+            let builder = &mut self.connections[mptcp.connection];
+            for end in [0, 1] {
+                if let Some(id) = mptcp.join.ids[end] {
+                    builder.addresses.note_joined(mptcp.side(end), id);
+                }
+            }
             self.index
                 .note_hosts(self.flows.ends(place.stream), mptcp.connection);
         }
@@ -158,10 +160,13 @@ impl Rebuilder {
     /// Among connections with the same token: one that is still open, and the latest of those. A
     /// token is only unique among the live connections of one host (RFC 8684 §3.2).
     fn best_candidate(&self, candidates: &[Candidate], place: Place) -> Option<Candidate> {
+        if let [only] = candidates {
+            return Some(*only);
+        }
         let ends = self.flows.ends(place.stream);
         candidates.iter().copied().max_by_key(|candidate| {
             let builder = &self.connections[candidate.connection];
-            let shares_host = builder.streams.iter().any(|&stream| {
+            let shares_host = builder.known_streams().any(|stream| {
                 let known = self.flows.ends(stream).addresses;
                 known
                     .iter()
@@ -181,40 +186,11 @@ impl Rebuilder {
             connection: mptcp.connection,
             receiver: mptcp.side(1 - mptcp.join.opener),
         };
-        let verdict = |candidate: Candidate| {
-            let builder = &self.connections[candidate.connection];
-            check_join(&mptcp.join, builder, candidate.receiver, syn_ack)
-        };
-        let current = verdict(here);
+        let current = self.verdict_on_join(place.stream, here, syn_ack);
         if current == CheckResult::Ok {
             return;
         }
-        let by_token = mptcp
-            .join
-            .token
-            .map(|token| self.index.by_token(token))
-            .unwrap_or_default();
-        let is_orphan = self.connections[here.connection].has_no_handshake();
-        let found = by_token
-            .iter()
-            .copied()
-            .find(|&c| verdict(c) == CheckResult::Ok)
-            .or_else(|| {
-                let all = self.connections.iter().enumerate().rev();
-                let keyed = all.filter(|(_, b)| b.merged_into.is_none() && b.both_keys().is_some());
-                keyed
-                    .take(if is_orphan { MAX_HMAC_CANDIDATES } else { 0 })
-                    .find_map(|(connection, _)| {
-                        [Side::Server, Side::Client]
-                            .map(|receiver| Candidate {
-                                connection,
-                                receiver,
-                            })
-                            .into_iter()
-                            .find(|&candidate| verdict(candidate) == CheckResult::Ok)
-                    })
-            });
-        match found {
+        match self.search_join(place.stream, here, syn_ack) {
             Some(candidate) => self.move_join(place.stream, candidate),
             None if current == CheckResult::Bad => {
                 let sender = self.side(place);
@@ -227,6 +203,52 @@ impl Rebuilder {
             }
             None => {}
         }
+    }
+
+    fn verdict_on_join(&self, stream: StreamId, of: Candidate, syn_ack: bool) -> CheckResult {
+        match &self.streams[stream].mptcp {
+            Some(mptcp) => {
+                let builder = &self.connections[of.connection];
+                check_join(&mptcp.join, builder, of.receiver, syn_ack)
+            }
+            None => CheckResult::Unverifiable("not in the capture"),
+        }
+    }
+
+    /// Looks for a connection whose keys explain the HMAC of a join: first those with its token;
+    /// for a join that is in no connection with keys, also the latest others.
+    fn search_join(
+        &mut self,
+        stream: StreamId,
+        here: Candidate,
+        syn_ack: bool,
+    ) -> Option<Candidate> {
+        let token = self.streams[stream].mptcp.as_ref()?.join.token;
+        let mut candidates = token
+            .map(|token| self.index.by_token(token))
+            .unwrap_or_default();
+        candidates.retain(|&candidate| candidate != here);
+        if self.connections[here.connection].has_no_handshake() {
+            for connection in self.index.latest_keyed() {
+                if self.connections[connection].merged_into.is_none() {
+                    candidates.extend([Side::Server, Side::Client].map(|receiver| Candidate {
+                        connection,
+                        receiver,
+                    }));
+                }
+            }
+        }
+        for candidate in candidates {
+            if self.hmac_tries >= self.limits.hmac_tries {
+                self.hmac_searches_cut += 1;
+                return None;
+            }
+            self.hmac_tries += 1;
+            if self.verdict_on_join(stream, candidate, syn_ack) == CheckResult::Ok {
+                return Some(candidate);
+            }
+        }
+        None
     }
 
     /// Moves a join that has carried no data yet to another connection.
@@ -248,17 +270,14 @@ impl Rebuilder {
         mptcp.connection = to.connection;
         let token = mptcp.join.token;
         let source = &mut self.connections[from];
-        source.streams.retain(|&other| other != stream);
-        let (moved, kept) = std::mem::take(&mut source.events)
-            .into_iter()
-            .partition(|event: &super::connection::RawEvent| event.stream == stream);
-        source.events = kept;
+        source.streams.remove(&stream);
+        let moved = source.take_events_of(stream);
         if source.streams.is_empty() {
             source.merged_into = Some(to.connection);
         }
         let target = &mut self.connections[to.connection];
-        target.streams.push(stream);
-        target.events.extend::<Vec<_>>(moved);
+        target.streams.insert(stream);
+        target.add_events(moved);
         let named = token.is_some_and(|t| self.index.by_token(t).contains(&to));
         if !named && let Some(mptcp) = &mut self.streams[stream].mptcp {
             mptcp.grouping = Grouping::Hmac;

@@ -31,9 +31,46 @@ use self::options::SegmentOptions;
 use self::stream::{Place, Stream};
 use crate::model::{Direction, LimitHit, PacketNote, Piece, Segment, Side};
 
-/// Most MPTCP connections that are kept. A capture with more is cut off from new ones; at 2 KiB a
-/// connection this is 8 GiB.
-const MAX_CONNECTIONS: usize = 4_000_000;
+/// How much is kept of a capture; tests make do with less.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// TCP streams that are told apart.
+    streams: usize,
+    /// MPTCP connections that are kept.
+    connections: usize,
+    /// TCP streams of which the MPTCP part is kept.
+    subflows: usize,
+    /// HMACs that are computed to find the connection of joins.
+    hmac_tries: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            streams: MAX_STREAMS,
+            connections: MAX_CONNECTIONS,
+            subflows: MAX_SUBFLOWS,
+            hmac_tries: MAX_HMAC_TRIES,
+        }
+    }
+}
+
+/// Most TCP streams that are told apart: a capture with more is cut off from new ones. A stream
+/// without MPTCP takes less than 1 KiB, so that these need 4 GiB, as much as a person's machine can
+/// spare.
+const MAX_STREAMS: usize = 4_000_000;
+
+/// Most MPTCP connections that are kept. A capture with more is cut off from new ones; with one
+/// subflow each, a connection and its part of the report take 8 KiB, and these 8 GiB.
+const MAX_CONNECTIONS: usize = 1_000_000;
+
+/// Most subflows that are kept, of all connections together. A capture with more is cut off from
+/// new ones; at 4 KiB a subflow these are 8 GiB.
+const MAX_SUBFLOWS: usize = 2_000_000;
+
+/// HMACs that are computed to find the connection of joins whose token does not settle it. A forged
+/// join costs up to 400 of them, and all of these take about a second.
+const MAX_HMAC_TRIES: u64 = 1_000_000;
 
 /// What the rebuilder is asked for beside the model.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +89,7 @@ pub struct RebuildOptions {
 #[derive(Debug)]
 pub struct Rebuilder {
     options: RebuildOptions,
+    limits: Limits,
     flows: FlowTable,
     streams: Vec<Stream>,
     connections: Vec<ConnectionBuilder>,
@@ -59,6 +97,14 @@ pub struct Rebuilder {
     /// Pieces of the segment at hand, kept to use their memory again.
     pieces: Vec<Piece>,
     connections_dropped: u64,
+    /// Streams whose MPTCP part is kept.
+    subflows: usize,
+    /// Segments of further ones.
+    subflow_segments_dropped: u64,
+    /// HMACs computed to find the connection of joins.
+    hmac_tries: u64,
+    /// Searches for the connection of a join that ended at [`MAX_HMAC_TRIES`].
+    hmac_searches_cut: u64,
     /// Limits of the data level that were reached.
     data_limits: Vec<LimitHit>,
 }
@@ -66,14 +112,23 @@ pub struct Rebuilder {
 impl Rebuilder {
     /// A rebuilder that has seen nothing.
     pub fn new(options: RebuildOptions) -> Self {
+        Self::with_limits(options, Limits::default())
+    }
+
+    fn with_limits(options: RebuildOptions, limits: Limits) -> Self {
         Rebuilder {
             options,
-            flows: FlowTable::default(),
+            limits,
+            flows: FlowTable::new(limits.streams),
             streams: Vec::new(),
             connections: Vec::new(),
             index: GroupingIndex::default(),
             pieces: Vec::new(),
             connections_dropped: 0,
+            subflows: 0,
+            subflow_segments_dropped: 0,
+            hmac_tries: 0,
+            hmac_searches_cut: 0,
             data_limits: Vec::new(),
         }
     }
@@ -135,6 +190,11 @@ impl Rebuilder {
 
     /// Finds or makes the connection of a segment that has an MPTCP option, or whose stream has one.
     fn connect(&mut self, segment: &Segment<'_>, place: Place, options: &SegmentOptions) {
+        let is_new = self.streams[place.stream].mptcp.is_none();
+        if is_new && self.subflows >= self.limits.subflows {
+            self.subflow_segments_dropped += 1;
+            return;
+        }
         if let Some(capable) = options.iter().find_map(|option| match option {
             MptcpOption::Capable(capable) => Some(*capable),
             _ => None,
@@ -167,7 +227,7 @@ impl Rebuilder {
     /// A new connection, or `None` when there is no room for another. `stream` decides whether its
     /// data stream is to be put together.
     fn new_connection(&mut self, stream: StreamId) -> Option<usize> {
-        if self.connections.len() >= MAX_CONNECTIONS {
+        if self.connections.len() >= self.limits.connections {
             self.connections_dropped += 1;
             return None;
         }
@@ -197,3 +257,6 @@ impl PacketNote {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

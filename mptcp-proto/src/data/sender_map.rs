@@ -22,6 +22,11 @@ impl SenderMap {
         self.senders.claim(places, subflow, out);
     }
 
+    /// Whether any of `places` was sent.
+    pub fn holds_any(&mut self, places: &Range<i64>) -> bool {
+        self.senders.overlaps(places)
+    }
+
     /// Distinct bytes sent.
     pub fn unique_bytes(&self) -> u64 {
         self.senders.len()
@@ -103,6 +108,8 @@ mod tests {
             ]
         );
         assert_eq!(map.unique_bytes(), 300);
+        assert!(map.holds_any(&(300..400)));
+        assert!(!map.holds_any(&(301..400)));
     }
 
     #[test]

@@ -139,6 +139,12 @@ impl<V: Copy + Eq> IntervalMap<V> {
         self.walk(&range, out);
     }
 
+    /// Whether a place of `range` has a value.
+    pub fn overlaps(&mut self, range: &Range<i64>) -> bool {
+        self.flush();
+        !range.is_empty() && self.tree.overlaps(range)
+    }
+
     /// The runs, in order. Runs of one value that touch are one.
     pub fn runs(&mut self) -> impl Iterator<Item = (&Range<i64>, V)> {
         self.flush();

@@ -5,38 +5,42 @@ use mptcp_proto::data::{Held, SenderMap};
 use super::DataDirection;
 use crate::model::{CheckTally, DirectionTotals, Finding};
 
+/// Runs of a half that are entered anew when the other half turns out to have been first. Larger
+/// ones stay first: their bytes were sent long ago, and so were those of the other half.
+const MAX_REENTERED_RUNS: usize = 1024;
+
 /// What a merge changes for the subflows of both halves.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Merged {
     /// To be added to the data places of the subflows that moved.
     pub(in crate::rebuild::data) distance: i64,
     /// Bytes that turned out to be repetitions.
-    pub(in crate::rebuild::data) lost: Vec<Lost>,
+    pub(in crate::rebuild) lost: Vec<Lost>,
 }
 
 /// Bytes of a subflow that another one, or the same, had sent before.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::rebuild::data) struct Lost {
+pub(crate) struct Lost {
     /// New id of the subflow.
-    pub(in crate::rebuild::data) subflow: u32,
+    pub(in crate::rebuild) subflow: u32,
     pub(in crate::rebuild::data) bytes: u64,
     /// Whether another subflow had sent them.
     pub(in crate::rebuild::data) reinjected: bool,
 }
 
 impl DataDirection {
-    /// Takes over `other`, the same direction of the same connection. `own_id` and `other_id` give
-    /// the new ids of the subflows of both halves.
+    /// Takes over `other`, the same direction of the same connection. `other_id` gives the new ids
+    /// of its subflows.
     ///
     /// Bytes that both halves have belong to the half that sent data first. Give the result to
     /// [`SubflowDirection::follow_merge`](super::super::SubflowDirection::follow_merge) of every
-    /// subflow of both halves.
-    pub(crate) fn merge(
-        &mut self,
-        mut other: Self,
-        own_id: impl Fn(u32) -> u32,
-        other_id: impl Fn(u32) -> u32,
-    ) -> Merged {
+    /// subflow of `other`, and what was lost to [`SubflowDirection::lose`] of the subflow it names.
+    ///
+    /// The work is that of `other`, which is the newer and smaller half: a capture can be made in
+    /// which every stream is merged into one connection.
+    ///
+    /// [`SubflowDirection::lose`]: super::super::SubflowDirection::lose
+    pub(crate) fn merge(&mut self, mut other: Self, other_id: impl Fn(u32) -> u32) -> Merged {
         let distance = self.scale.distance(&other.scale, self.highest);
         self.scale.learn(&other.scale, distance);
         let mut merged = Merged {
@@ -47,15 +51,14 @@ impl DataDirection {
             (Some(own), Some(theirs)) => theirs < own,
             (own, _) => own.is_none(),
         };
-        let mut senders = std::mem::take(&mut self.senders);
-        if other_is_first {
+        if other_is_first && self.can_step_back(&mut other.senders, distance) {
+            let mut senders = std::mem::take(&mut self.senders);
             self.claim_runs(&mut other.senders, &other_id, distance, &mut merged);
-            self.claim_runs(&mut senders, &own_id, 0, &mut merged);
+            self.claim_runs(&mut senders, |id| id, 0, &mut merged);
         } else {
-            self.claim_runs(&mut senders, &own_id, 0, &mut merged);
             self.claim_runs(&mut other.senders, &other_id, distance, &mut merged);
         }
-        self.merge_frames(&mut other, &own_id, &other_id, distance);
+        self.merge_frames(&mut other, &other_id, distance);
         self.merge_places(&other, distance);
         add_totals(&mut self.totals, &other.totals);
         for lost in &merged.lost {
@@ -70,6 +73,19 @@ impl DataDirection {
             own.absorb(theirs, distance);
         }
         merged
+    }
+
+    /// Whether the order of the halves matters, because they have bytes in common, and there is
+    /// little enough to enter it anew.
+    fn can_step_back(&mut self, theirs: &mut SenderMap, distance: i64) -> bool {
+        if self.senders.run_count() > MAX_REENTERED_RUNS {
+            return false;
+        }
+        let senders = &mut self.senders;
+        theirs.runs().any(|(run, _)| {
+            let places = run.start.saturating_add(distance)..run.end.saturating_add(distance);
+            senders.holds_any(&places)
+        })
     }
 
     fn claim_runs(
@@ -100,22 +116,12 @@ impl DataDirection {
         }
     }
 
-    fn merge_frames(
-        &mut self,
-        other: &mut Self,
-        own_id: impl Fn(u32) -> u32,
-        other_id: impl Fn(u32) -> u32,
-        distance: i64,
-    ) {
-        let own = std::mem::take(&mut self.first_frames);
-        let renamed = own
-            .into_iter()
-            .map(|(subflow, frame)| (own_id(subflow), frame));
+    fn merge_frames(&mut self, other: &mut Self, other_id: impl Fn(u32) -> u32, distance: i64) {
         let theirs = std::mem::take(&mut other.first_frames);
         let moved = theirs
             .into_iter()
             .map(|(subflow, frame)| (other_id(subflow), frame));
-        self.first_frames = renamed.chain(moved).collect();
+        self.first_frames.extend(moved);
         self.last_sender = None;
         self.first_frame = match (self.first_frame, other.first_frame) {
             (Some(own), Some(theirs)) => Some(own.min(theirs)),

@@ -15,7 +15,7 @@ use super::waiting::part_of;
 use super::{DataOptions, Sent};
 use crate::model::{ByteClass, CheckResult, DirectionTotals, Finding, LimitHit, Timestamp};
 
-pub(crate) use merge::Merged;
+pub(crate) use merge::{Lost, Merged};
 
 /// Pieces of data whose frame is remembered exactly, to name the first copy of a reinjection.
 ///

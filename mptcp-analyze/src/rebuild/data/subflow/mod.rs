@@ -6,7 +6,7 @@ mod payload;
 use mptcp_proto::data::{IntervalMap, MapQueue, Stretch};
 use mptcp_proto::seq::TcpSeq;
 
-use super::direction::{DataDirection, Merged, limit_hits};
+use super::direction::{DataDirection, Lost, Merged, limit_hits};
 use super::open_mappings::OpenMappings;
 use super::origin::Origin;
 use super::waiting::{MAX_WAITING_SEGMENTS, Waiting};
@@ -155,10 +155,9 @@ impl SubflowDirection {
         self.totals.unmapped_bytes
     }
 
-    /// Adapts to the merge of the data direction: `id` is the new id of this subflow, and `moved`
-    /// whether it belonged to the half that was taken over.
-    pub(crate) fn follow_merge(&mut self, merged: &Merged, id: u32, moved: bool) {
-        if moved && merged.distance != 0 {
+    /// Adapts to the merge of the data direction, for a subflow of the half that was taken over.
+    pub(crate) fn follow_merge(&mut self, merged: &Merged) {
+        if merged.distance != 0 {
             self.maps.shift_data(merged.distance);
             self.open.shift_data(merged.distance);
             self.waiting.shift_data(merged.distance);
@@ -169,16 +168,18 @@ impl SubflowDirection {
                 implicit.data = implicit.data.saturating_add(merged.distance);
             }
         }
-        for lost in merged.lost.iter().filter(|lost| lost.subflow == id) {
-            let totals = &mut self.totals;
-            totals.unique_bytes = totals.unique_bytes.saturating_sub(lost.bytes);
-            let count = if lost.reinjected {
-                &mut totals.reinjected_bytes
-            } else {
-                &mut totals.data_retransmitted_bytes
-            };
-            *count = count.saturating_add(lost.bytes);
-        }
+    }
+
+    /// Bytes that were taken for the first ones turned out to be repetitions.
+    pub(crate) fn lose(&mut self, lost: &Lost) {
+        let totals = &mut self.totals;
+        totals.unique_bytes = totals.unique_bytes.saturating_sub(lost.bytes);
+        let count = if lost.reinjected {
+            &mut totals.reinjected_bytes
+        } else {
+            &mut totals.data_retransmitted_bytes
+        };
+        *count = count.saturating_add(lost.bytes);
     }
 
     /// Limits that were reached.

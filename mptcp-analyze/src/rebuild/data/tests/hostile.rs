@@ -112,11 +112,9 @@ proptest! {
         for packet in &others {
             feed(&mut other, packet);
         }
-        let merged = rig.data.merge(other.data, |id| id, |id| id + 2);
+        let merged = rig.data.merge(other.data, |id| id + 2);
         rig.subflows.append(&mut other.subflows);
-        for (id, subflow) in (0u32..).zip(&mut rig.subflows) {
-            subflow.follow_merge(&merged, id, id >= 2);
-        }
+        rig.follow_merge(&merged, 2);
         for packet in &packets {
             feed(&mut rig, packet);
         }

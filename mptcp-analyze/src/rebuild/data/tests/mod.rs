@@ -8,6 +8,7 @@ mod semantics;
 use mptcp_proto::seq::{Dsn, Ssn, TcpSeq};
 use mptcp_proto::wire::checksum::{PartialSum, dss_checksum};
 
+use super::direction::Merged;
 use super::*;
 use crate::model::{ByteClass, Piece};
 
@@ -40,6 +41,16 @@ impl Rig {
             }),
             subflows: (0..subflows).map(|_| SubflowDirection::default()).collect(),
             frame: 0,
+        }
+    }
+
+    /// Tells the subflows of a merge; those from `moved` on belonged to the other half.
+    pub(super) fn follow_merge(&mut self, merged: &Merged, moved: usize) {
+        for subflow in self.subflows.iter_mut().skip(moved) {
+            subflow.follow_merge(merged);
+        }
+        for lost in &merged.lost {
+            self.subflows[lost.subflow as usize].lose(lost);
         }
     }
 

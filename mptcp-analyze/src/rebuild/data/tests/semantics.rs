@@ -397,10 +397,9 @@ fn two_halves_become_one_connection() {
     other.frame = 20;
     let dsn = other.data.relative(WireDsn::Long(IDSN.0 + 51));
     other.send(0, dsn, 1, 100);
-    let merged = rig.data.merge(other.data, |id| id, |id| id + 1);
+    let merged = rig.data.merge(other.data, |id| id + 1);
     rig.subflows.append(&mut other.subflows);
-    rig.subflows[0].follow_merge(&merged, 0, false);
-    rig.subflows[1].follow_merge(&merged, 1, true);
+    rig.follow_merge(&merged, 1);
     assert_eq!(rig.subflows[1].totals().unique_bytes, 50);
     assert_eq!(rig.subflows[1].totals().reinjected_bytes, 50);
     rig.frame = 30;
@@ -425,10 +424,9 @@ fn after_a_merge_bytes_belong_to_the_half_that_was_first() {
     other.frame = 10;
     let dsn = other.data.relative(WireDsn::Long(IDSN.0 + 51));
     other.send(0, dsn, 1, 100);
-    let merged = rig.data.merge(other.data, |id| id, |_| 1);
+    let merged = rig.data.merge(other.data, |_| 1);
     rig.subflows.append(&mut other.subflows);
-    rig.subflows[0].follow_merge(&merged, 0, false);
-    rig.subflows[1].follow_merge(&merged, 1, true);
+    rig.follow_merge(&merged, 1);
     assert_eq!(rig.subflows[0].totals().unique_bytes, 50);
     assert_eq!(rig.subflows[1].totals().unique_bytes, 100);
     assert_eq!(rig.finish().range, Some((1, 151)));

@@ -260,6 +260,15 @@ pub const EXPLANATIONS: &[Explanation] = &[
                captured.",
     },
     Explanation {
+        id: "MPT048",
+        title: "DATA_FIN moved",
+        severity: Severity::Warn,
+        rfc: "RFC 8684 §3.3.3",
+        text: "The DATA_FIN stands behind the last byte of the stream and keeps its data sequence \
+               number when it is repeated. Here it came with different ones: the sender counts it \
+               anew for each subflow, or somebody forges it.",
+    },
+    Explanation {
         id: "MPT050",
         title: "wrong HMAC in ADD_ADDR",
         severity: Severity::Error,

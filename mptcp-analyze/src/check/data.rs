@@ -37,6 +37,11 @@ fn check_events(connection: &Connection, findings: &mut Findings) {
                 };
                 findings.add("MPT042", event.frame, text);
             }
+            EventKind::DataFinMoved { first, .. } => {
+                let text =
+                    format!("{who} repeats its DATA_FIN of relative DSN {first} at other places");
+                findings.add("MPT048", event.frame, text);
+            }
             EventKind::MappingConflict { .. } => {
                 let text = format!("{who} maps bytes of a subflow to other DSNs than before");
                 findings.add("MPT043", event.frame, text);

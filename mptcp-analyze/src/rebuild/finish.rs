@@ -360,7 +360,8 @@ fn events(builder: &ConnectionBuilder, order: &[StreamId]) -> Vec<Event> {
             kind: event.kind.clone(),
         })
         .collect();
-    events.sort_by_key(|event| event.frame);
+    // Two interfaces of one capture may be written out of time order.
+    events.sort_by_key(|event| (event.at, event.frame));
     events
 }
 

@@ -16,8 +16,12 @@ use crate::model::{
     TcpChecksums, Timestamp,
 };
 
-/// Packets per direction that a new packet is compared with to recognise a copy. On a router's
-/// `any` capture a copy follows when the packet has passed the queue, which is rarely longer.
+/// Packets per direction that a new packet is compared with to recognise a copy: the copy of a
+/// mirror port, or of a handshake that passes two capture points, is among the next few.
+const FEW_RECENT: usize = 4;
+
+/// The same once packets were seen at more than one point. On a router's `any` capture a copy
+/// follows when the packet has passed the queue, which is rarely longer.
 const MAX_RECENT: usize = 64;
 
 /// A copy made at the same point follows at once; a host repeats after 200 ms at the earliest.
@@ -56,6 +60,8 @@ pub(super) struct StreamEnd {
     /// Whether two different packets in a row had the same IPv4 identification: the end does not
     /// count them, and the number tells nothing about repetitions.
     has_constant_id: bool,
+    /// Whether its packets were seen at more than one interface, direction or distance.
+    has_points: bool,
 }
 
 /// What makes two packets the same packet.
@@ -224,14 +230,22 @@ impl StreamEnd {
             self.has_constant_id |= last.id == print.id && last.hash != print.hash;
         }
         let telling_id = !self.has_constant_id && print.id.is_some_and(|id| id != 0);
+        let mut points = false;
         let found = self.recent.iter().any(|seen| {
             let elsewhere = seen.ttl != print.ttl
                 || seen.interface != print.interface
                 || seen.outbound != print.outbound;
+            points |= elsewhere;
             let at_once = print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS;
             seen.hash == print.hash && seen.id == print.id && (elsewhere || (telling_id && at_once))
         });
-        if self.recent.len() == MAX_RECENT {
+        self.has_points |= points;
+        let limit = if self.has_points {
+            MAX_RECENT
+        } else {
+            FEW_RECENT
+        };
+        if self.recent.len() >= limit {
             self.recent.pop_front();
         }
         self.recent.push_back(print);

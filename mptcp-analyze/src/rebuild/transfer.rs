@@ -153,11 +153,16 @@ impl Rebuilder {
                 .dsn
                 .saturating_add(i64::from(input.len))
                 .saturating_sub(1);
-            if data.data_fin_frame().is_none() {
-                builder.note(place, sender, EventKind::DataFin { dsn });
-            }
-            let data = builder.data.of_mut(direction);
+            let first = data.data_fin();
             data.on_data_fin(dsn, place.frame);
+            match first {
+                None => builder.note(place, sender, EventKind::DataFin { dsn }),
+                Some(first) if first != dsn => {
+                    let kind = EventKind::DataFinMoved { first, now: dsn };
+                    builder.note(place, sender, kind);
+                }
+                Some(_) => {}
+            }
         }
         if input.len == 0 && builder.infinite_mapping.is_none() {
             builder.infinite_mapping = Some((place.frame, sender));

@@ -82,7 +82,8 @@ fn check_unmapped(connection: &Connection, subflow: &Subflow, findings: &mut Fin
         return;
     }
     for direction in Direction::BOTH {
-        let unmapped = subflow.totals.of(direction).unmapped_bytes;
+        let totals = subflow.totals.of(direction);
+        let unmapped = totals.unmapped_bytes;
         if unmapped > 0 {
             let who = name(direction.sender());
             let text = format!(
@@ -99,7 +100,8 @@ fn check_unmapped(connection: &Connection, subflow: &Subflow, findings: &mut Fin
             } else {
                 crate::model::Severity::Warn
             };
-            findings.add_as("MPT044", severity, subflow.first_frame, text);
+            let frame = totals.first_unmapped_frame.unwrap_or(subflow.first_frame);
+            findings.add_as("MPT044", severity, frame, text);
         }
     }
 }

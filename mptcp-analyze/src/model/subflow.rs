@@ -173,6 +173,8 @@ pub struct SubflowTotals {
     pub spurious_bytes: u64,
     /// Payload bytes that no mapping covers.
     pub unmapped_bytes: u64,
+    /// First frame with such bytes.
+    pub first_unmapped_frame: Option<u64>,
     /// MPTCP options seen, by subtype.
     pub options: OptionTally,
     /// TCP checksums, when they were asked for.

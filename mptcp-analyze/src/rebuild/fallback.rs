@@ -288,13 +288,13 @@ fn judge_lost_mapping(
         (
             blame(sender),
             Confidence::Likely,
-            "they left their sender like that",
+            "it sent them like that, which it does once it has fallen back",
         )
     } else {
         (
             Blame::Path,
             Confidence::Likely,
-            "they did not arrive as a host sends them",
+            "something removed it on the way here, or the host had to fall back before",
         )
     };
     Fallback {

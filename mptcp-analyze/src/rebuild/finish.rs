@@ -280,6 +280,7 @@ fn subflow_totals(stream: &Stream, mptcp: &MptcpStream, end: usize) -> SubflowTo
         reinjected_bytes: bytes.reinjected_bytes,
         spurious_bytes: bytes.spurious_bytes,
         unmapped_bytes: bytes.unmapped_bytes,
+        first_unmapped_frame: part.unmapped_marks.first().map(|(frame, _)| *frame),
         options: part.options.clone(),
         tcp_checksums: part.tcp_checksums.clone(),
     }

@@ -104,6 +104,12 @@ pub(super) struct MptcpEnd {
     /// First frame of the packets without MPTCP option that the end sends now; `None` while its
     /// latest packet (SYN and RST aside) has one.
     pub(super) bare_since: Option<Bare>,
+    /// First packet without MPTCP option that came (SYN and RST aside) before any with one.
+    pub(super) bare_first: Option<Bare>,
+    /// Whether it has sent a packet with MPTCP option that was neither SYN nor RST.
+    pub(super) had_option: bool,
+    /// Whether a part of its latest payload was mapped and a part not.
+    pub(super) excess: bool,
     /// Whether it has sent a DSS.
     pub(super) sent_dss: bool,
     /// Segments whose bytes no mapping covered when they came: frame and place of the first one.
@@ -144,6 +150,8 @@ pub(super) struct Bare {
     pub(super) frame: u64,
     /// NOPs in a row in its option area.
     pub(super) nops: u8,
+    /// Whether the latest data of the other end went beyond their mapping.
+    pub(super) after_excess: bool,
 }
 
 /// What the MP_JOIN handshake has shown so far.

@@ -20,6 +20,10 @@ use crate::model::{
 /// `any` capture a copy follows when the packet has passed the queue, which is rarely longer.
 const MAX_RECENT: usize = 64;
 
+/// The same once an end's packets are known to be captured at two points: the queue between them may
+/// be a whole device's (1,000 packets on Linux).
+const MAX_RECENT_AT_TWO_POINTS: usize = 1024;
+
 /// A copy made at the same point follows at once; a host repeats after 200 ms at the earliest.
 const MAX_COPY_DELAY_NS: i64 = 100_000_000;
 
@@ -53,6 +57,8 @@ pub(super) struct StreamEnd {
     pub(super) fin_frame: Option<u64>,
     pub(super) rst_frame: Option<u64>,
     recent: VecDeque<Fingerprint>,
+    /// Whether a copy from another capture point was seen.
+    at_two_points: bool,
     /// Whether two different packets in a row had the same IPv4 identification: the end does not
     /// count them, and the number tells nothing about repetitions.
     has_constant_id: bool,
@@ -232,14 +238,24 @@ impl StreamEnd {
             self.has_constant_id |= last.id == print.id && last.hash != print.hash;
         }
         let telling_id = !self.has_constant_id && print.id.is_some_and(|id| id != 0);
+        let mut at_two_points = false;
+        // The copy of a packet is as far back as the queue is long, and the oldest come first.
         let found = self.recent.iter().any(|seen| {
             let elsewhere = seen.ttl != print.ttl
                 || seen.interface != print.interface
                 || seen.outbound != print.outbound;
             let at_once = print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS;
-            seen.hash == print.hash && seen.id == print.id && (elsewhere || (telling_id && at_once))
+            let same = seen.hash == print.hash && seen.id == print.id;
+            at_two_points |= same && elsewhere;
+            same && (elsewhere || (telling_id && at_once))
         });
-        if self.recent.len() == MAX_RECENT {
+        self.at_two_points |= at_two_points;
+        let limit = if self.at_two_points {
+            MAX_RECENT_AT_TWO_POINTS
+        } else {
+            MAX_RECENT
+        };
+        if self.recent.len() >= limit {
             self.recent.pop_front();
         }
         self.recent.push_back(print);

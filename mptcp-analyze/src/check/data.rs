@@ -90,9 +90,11 @@ fn check_unmapped(connection: &Connection, subflow: &Subflow, findings: &mut Fin
                 "{unmapped} bytes of {who} on subflow {} have no mapping",
                 subflow.id
             );
-            // After an abort the hosts no longer care what they send, and without the start of the
-            // stream the mapping may have been declared before the capture.
-            let harmless = connection.state == ConnectionState::FastClosed
+            // After an abort the hosts no longer care what they send, without the start of the stream
+            // the mapping may have been declared before the capture, and a cut option area may have
+            // had it.
+            let harmless = totals.options.cut_areas > 0
+                || connection.state == ConnectionState::FastClosed
                 || connection.keys.client.is_none()
                 || subflow.close.kind == crate::model::CloseKind::Reset;
             let severity = if harmless {

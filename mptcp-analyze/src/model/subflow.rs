@@ -203,6 +203,8 @@ pub struct OptionTally {
     pub by_subtype: [u64; 16],
     /// Options that do not parse.
     pub malformed: u64,
+    /// Packets whose option area the snaplen cut.
+    pub cut_areas: u64,
     /// DATA_ACKs of 4 bytes.
     pub data_ack4: u64,
     /// DATA_ACKs of 8 bytes.

@@ -44,6 +44,8 @@ pub(super) struct ConnectionBuilder {
     pub(super) mirrored: Option<u64>,
     /// A SYN without MP_CAPABLE after one with.
     pub(super) bare_syn: Option<u64>,
+    /// Frame of a SYN whose MP_CAPABLE does not parse.
+    pub(super) malformed_syn: Option<u64>,
     pub(super) infinite_mapping: Option<(u64, Side)>,
     pub(super) fail: Option<(u64, Side)>,
     pub(super) fast_close: Option<(u64, Side)>,
@@ -86,6 +88,7 @@ impl ConnectionBuilder {
             bare_syn_ack: None,
             mirrored: None,
             bare_syn: None,
+            malformed_syn: None,
             infinite_mapping: None,
             fail: None,
             fast_close: None,

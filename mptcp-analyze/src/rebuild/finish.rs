@@ -372,25 +372,31 @@ fn handshake_complete(builder: &ConnectionBuilder) -> bool {
 
 fn state_of(builder: &ConnectionBuilder, subflows: &[Subflow], fell_back: bool) -> ConnectionState {
     let ended = |subflow: &Subflow| subflow.close.kind != CloseKind::None;
-    let closed = builder.has_both_data_fins()
-        && (builder.data_fins_are_acked() || subflows.iter().all(ended));
+    let all_ended = subflows.iter().all(ended);
+    let reset = |subflow: &Subflow| subflow.close.kind == CloseKind::Reset;
+    let closed = builder.has_both_data_fins() && (builder.data_fins_are_acked() || all_ended);
     if fell_back {
         ConnectionState::FallenBack
     } else if builder.fast_close.is_some() {
         ConnectionState::FastClosed
     } else if closed {
         ConnectionState::Closed
-    } else if subflows.iter().all(ended)
-        && subflows
-            .iter()
-            .any(|subflow| subflow.close.kind == CloseKind::Reset)
-    {
+    } else if all_ended && subflows.iter().any(reset) {
         ConnectionState::Reset
+    } else if all_ended && subflows.iter().any(has_cut_options) {
+        // The DATA_FINs were behind the snaplen; that every subflow was closed by FIN is enough.
+        ConnectionState::Closed
     } else if subflows.iter().any(|subflow| subflow.established) {
         ConnectionState::Established
     } else {
         ConnectionState::Unfinished
     }
+}
+
+fn has_cut_options(subflow: &Subflow) -> bool {
+    Direction::BOTH
+        .iter()
+        .any(|&direction| subflow.totals.of(direction).options.cut_areas > 0)
 }
 
 fn syn_rtt(stream: &Stream) -> Option<i64> {

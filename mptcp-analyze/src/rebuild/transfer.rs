@@ -221,6 +221,8 @@ impl Rebuilder {
             end.data
                 .on_payload(data, place.stream_number(), &input, &mut self.pieces);
             end.mark_unmapped(place.frame, seq, &self.pieces);
+            end.excess = self.pieces.iter().any(|piece| piece.dsn.is_none())
+                && self.pieces.iter().any(|piece| piece.dsn.is_some());
         }
         if let Some(note) = note {
             note.ssn = end.data.ssn_of(seq);
@@ -258,15 +260,21 @@ impl Rebuilder {
         };
         let join = &mut mptcp.join;
         join.confirmed |= join.ack_frame.is_some() && place.end != join.opener;
+        let after_excess = mptcp.ends[1 - place.end].excess;
         let end = &mut mptcp.ends[place.end];
         if options.has_mptcp() {
             end.bare_since = None;
-        } else {
-            let nops = options.longest_nop_run;
-            end.bare_since.get_or_insert(Bare {
-                frame: place.frame,
-                nops,
-            });
+            end.had_option = true;
+            return;
+        }
+        let bare = Bare {
+            frame: place.frame,
+            nops: options.longest_nop_run,
+            after_excess,
+        };
+        end.bare_since.get_or_insert(bare);
+        if !end.had_option {
+            end.bare_first.get_or_insert(bare);
         }
     }
 }

@@ -19,7 +19,11 @@ pub(crate) fn follow(
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
     let source = Source::twice(plan::inputs(&args.input.files)?, common.quiet)?;
-    let Reading { analysis, .. } = source.analyze(RebuildOptions::default())?;
+    let Reading { analysis, .. } = source.analyze(RebuildOptions {
+        // What came under a wrong checksum is left out where another copy follows.
+        verify_checksums: true,
+        ..RebuildOptions::default()
+    })?;
     note_cuts(&analysis, common);
     let connection = plan::connection(&analysis, args.conn)?;
     let direction = args.to.direction();

@@ -241,7 +241,7 @@ pub struct DirectionTotals {
     /// DSS checksums.
     pub checksums: CheckTally,
     /// Frames (of the mapping option) whose DSS checksum is wrong, at most
-    /// [`Finding::MAX_FRAMES`].
+    /// [`DirectionTotals::MAX_BAD_MAPPINGS`].
     pub bad_checksum_frames: Vec<u64>,
     /// Relative DSN at which each of those mappings begins.
     pub bad_checksum_dsns: Vec<i64>,
@@ -269,6 +269,9 @@ pub struct DirectionTotals {
 }
 
 impl DirectionTotals {
+    /// Most mappings with a wrong checksum that are listed; `checksums.bad` counts all.
+    pub const MAX_BAD_MAPPINGS: usize = 1000;
+
     /// Most holes that are listed; `missing_bytes` counts all.
     pub const MAX_HOLES: usize = 20;
 }

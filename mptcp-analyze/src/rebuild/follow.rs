@@ -14,6 +14,8 @@ pub struct FollowPlan {
     streams: BTreeSet<u64>,
     /// Streams that carry plain TCP from a frame on: bytes without mapping continue the stream.
     plain: BTreeMap<u64, u64>,
+    /// Frames of mappings with a wrong checksum whose bytes came again on another subflow.
+    rejected: BTreeSet<u64>,
     /// Whether the bytes are wanted, and not only their hash.
     pub keep: bool,
 }
@@ -27,11 +29,24 @@ impl FollowPlan {
                 .extend(streams.clone().map(|stream| (stream, fallback.frame)));
         }
         self.streams.extend(streams);
+        // The last subflow is not reset for a wrong checksum: its data are taken as they are
+        // (RFC 8684 §3.7).
+        if connection.fallback.is_none() {
+            for direction in Direction::BOTH {
+                let bad = &connection.totals.of(direction).bad_checksum_frames;
+                self.rejected.extend(bad);
+            }
+        }
     }
 
     /// Whether the connection of `stream` is followed.
     pub(super) fn wants(&self, stream: StreamId) -> bool {
         self.streams.contains(&(stream as u64))
+    }
+
+    /// Whether the mapping that `frame` carries has a wrong checksum.
+    pub(super) fn rejects(&self, frame: u64) -> bool {
+        self.rejected.contains(&frame)
     }
 
     /// Whether bytes of `stream` without mapping continue the data stream from `frame` on.

@@ -201,6 +201,13 @@ impl Stream {
         }
     }
 
+    /// Whether `end` has reset the stream: what its peer sends from then on is lost.
+    pub(super) fn is_reset_by(&self, end: End) -> bool {
+        let reset = self.ends[end].rst_frame;
+        let forged = self.mptcp.as_ref().and_then(|mptcp| mptcp.foreign_reset);
+        reset.is_some() && reset != forged
+    }
+
     /// Counts a packet; `true` when it is a copy of one that was counted before.
     pub(super) fn count(&mut self, segment: &Segment<'_>, end: End) -> bool {
         self.packets += 1;

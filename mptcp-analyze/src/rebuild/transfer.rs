@@ -147,6 +147,9 @@ impl Rebuilder {
         let builder = &mut self.connections[mptcp.connection];
         let end = &mut mptcp.ends[place.end];
         let data = builder.data.of_mut(direction);
+        if self.options.follow.rejects(place.frame) {
+            data.reject(place.stream_number(), input.dsn, input.len);
+        }
         let outcome = end.data.on_mapping(data, place.stream_number(), input);
         if input.data_fin {
             let dsn = input
@@ -201,6 +204,7 @@ impl Rebuilder {
 
     fn take_payload(&mut self, segment: &Segment<'_>, place: Place, note: Option<&mut PacketNote>) {
         self.go_plain(place);
+        let is_reset = self.streams[place.stream].is_reset_by(1 - place.end);
         let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
             return;
         };
@@ -218,6 +222,7 @@ impl Rebuilder {
                 at: place.at,
             };
             let data = builder.data.of_mut(direction);
+            data.set_discarding(is_reset);
             end.data
                 .on_payload(data, place.stream_number(), &input, &mut self.pieces);
             end.mark_unmapped(place.frame, seq, &self.pieces);

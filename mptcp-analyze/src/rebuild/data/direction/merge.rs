@@ -3,7 +3,7 @@
 use mptcp_proto::data::{Held, SenderMap};
 
 use super::DataDirection;
-use crate::model::{CheckTally, DirectionTotals, Finding};
+use crate::model::{CheckTally, DirectionTotals};
 
 /// Runs of a half that are entered anew when the other half turns out to have been first. Larger
 /// ones stay first: their bytes were sent long ago, and so were those of the other half.
@@ -150,7 +150,8 @@ impl DataDirection {
         self.bad_mappings
             .extend(bad.map(|(frame, place)| (*frame, place.saturating_add(distance))));
         self.bad_mappings.sort_unstable();
-        self.bad_mappings.truncate(Finding::MAX_FRAMES);
+        self.bad_mappings
+            .truncate(DirectionTotals::MAX_BAD_MAPPINGS);
         self.out_of_range = self.out_of_range.saturating_add(other.out_of_range);
     }
 }

@@ -13,7 +13,7 @@ use super::assembler::{Assembler, MAX_OUT_OF_ORDER_BYTES, StreamChunk};
 use super::scale::Scale;
 use super::waiting::part_of;
 use super::{DataOptions, Sent};
-use crate::model::{ByteClass, CheckResult, DirectionTotals, Finding, LimitHit, Timestamp};
+use crate::model::{ByteClass, CheckResult, DirectionTotals, LimitHit, Timestamp};
 
 pub(crate) use merge::{Lost, Merged};
 
@@ -37,6 +37,12 @@ pub(crate) struct DataDirection {
     data_fin: Option<(i64, u64)>,
     /// Mappings with a wrong checksum: frame, and place of the first byte.
     bad_mappings: Vec<(u64, i64)>,
+    /// What a subflow sent under a wrong checksum: not for the stream, another copy will come.
+    rejected: Vec<(u32, Range<i64>)>,
+    /// Whether the bytes at hand reach a receiver that has reset the subflow.
+    discarding: bool,
+    /// Whether such bytes were seen, so that later copies are of interest.
+    has_discarded: bool,
     /// Counters; the rest of it is filled in by [`Self::totals`].
     totals: DirectionTotals,
     first_frame: Option<u64>,
@@ -284,7 +290,8 @@ impl DataDirection {
             CheckResult::Unverifiable(_) => &mut tally.unverifiable,
         };
         *count = count.saturating_add(1);
-        if result == CheckResult::Bad && self.bad_mappings.len() < Finding::MAX_FRAMES {
+        if result == CheckResult::Bad && self.bad_mappings.len() < DirectionTotals::MAX_BAD_MAPPINGS
+        {
             self.bad_mappings.push((frame, place));
         }
     }
@@ -324,8 +331,6 @@ impl DataDirection {
             let class = match stretch.held {
                 Held::Free => {
                     self.note_first(&stretch.range, subflow, sent.frame);
-                    let start = stretch.range.start;
-                    self.push_stream(start, part_of(bytes, places.start, &stretch.range));
                     ByteClass::New
                 }
                 Held::By(sender) if sender != subflow => ByteClass::Reinjection {
@@ -333,10 +338,43 @@ impl DataDirection {
                 },
                 Held::By(_) | Held::Unknown => ByteClass::DataRetransmission,
             };
+            // Only after a rejected copy is a later one of interest.
+            if class == ByteClass::New || self.has_discarded || !self.rejected.is_empty() {
+                let part = part_of(bytes, places.start, &stretch.range);
+                self.push_accepted(subflow, &stretch.range, part);
+            }
             self.count_repeated(class, stretch.len());
             each(&stretch.range, class);
         }
         self.scratch = scratch;
+    }
+
+    /// Adds bytes to the stream, unless they came under a wrong checksum.
+    fn push_accepted(&mut self, subflow: u32, places: &Range<i64>, bytes: &[u8]) {
+        let is_rejected = self.rejected.iter().any(|(rejected, range)| {
+            *rejected == subflow && range.start < places.end && places.start < range.end
+        });
+        if !is_rejected && !self.discarding {
+            self.push_stream(places.start, bytes);
+        }
+    }
+
+    /// Whether what comes now is sent to a receiver that has reset the subflow, and is lost.
+    pub(crate) fn set_discarding(&mut self, discarding: bool) {
+        self.discarding = discarding;
+        self.has_discarded |= discarding;
+    }
+
+    /// What `subflow` sends from relative DSN `dsn` on, `len` bytes, has a wrong checksum: its
+    /// receiver discards it (RFC 8684 §3.7), and so does the stream.
+    pub(crate) fn reject(&mut self, subflow: u32, dsn: i64, len: u16) {
+        let start = self.scale.place(dsn);
+        let rejected = (subflow, start..start.saturating_add(i64::from(len)));
+        if self.rejected.len() < DirectionTotals::MAX_BAD_MAPPINGS
+            && !self.rejected.contains(&rejected)
+        {
+            self.rejected.push(rejected);
+        }
     }
 
     fn count_repeated(&mut self, class: ByteClass, len: u64) {

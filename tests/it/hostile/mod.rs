@@ -9,6 +9,7 @@ mod grouping;
 mod handshake;
 mod mapping;
 mod option;
+mod stream;
 
 use mptcp_analyze::model::{
     Analysis, Connection, Direction, DirectionTotals, PerDirection, Severity, Side, SubflowTotals,

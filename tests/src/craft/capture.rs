@@ -120,6 +120,15 @@ impl Capture {
 
     /// Lets a middlebox change the option area of a packet in place; the TCP checksum is mended.
     pub fn rewrite_tcp(&mut self, frame: u64, change: impl FnOnce(&mut [u8])) {
+        self.rewrite(frame, |area, _| change(area));
+    }
+
+    /// Lets a middlebox change the payload of a packet in place; the TCP checksum is mended.
+    pub fn rewrite_payload(&mut self, frame: u64, change: impl FnOnce(&mut [u8])) {
+        self.rewrite(frame, |_, payload| change(payload));
+    }
+
+    fn rewrite(&mut self, frame: u64, change: impl FnOnce(&mut [u8], &mut [u8])) {
         let packet = &mut self.packets[index(frame)];
         let headers =
             PacketHeaders::from_ethernet_slice(&packet.bytes).expect("the kit wrote this packet");
@@ -127,9 +136,9 @@ impl Capture {
         else {
             panic!("frame {frame} is no TCP packet");
         };
-        let payload = headers.payload.slice().to_vec();
+        let mut payload = headers.payload.slice().to_vec();
         let mut area = tcp.options.as_slice().to_vec();
-        change(&mut area);
+        change(&mut area, &mut payload);
         tcp.set_options_raw(&area).expect("as long as before");
         tcp.checksum = match &net {
             NetHeaders::Ipv4(ip, _) => tcp.calc_checksum_ipv4(ip, &payload),
@@ -139,6 +148,7 @@ impl Capture {
         .expect("the kit's packets are short");
         let start = packet.bytes.len() - payload.len() - tcp.header_len();
         packet.bytes[start..start + tcp.header_len()].copy_from_slice(&tcp.to_bytes());
+        packet.bytes[start + tcp.header_len()..].copy_from_slice(&payload);
     }
 
     /// The capture as a classic pcap file: microseconds, little endian, Ethernet.

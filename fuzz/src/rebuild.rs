@@ -357,22 +357,22 @@ fn check_direction(connection: &Connection, direction: Direction) {
     assert!(totals.mappings <= totals.mapping_options);
 }
 
-/// Following changes no number.
+/// Following changes no count of bytes.
 #[track_caller]
 fn check_followed(first: &Analysis, second: &Analysis) {
     assert_eq!(first.connections.len(), second.connections.len());
     for (one, other) in first.connections.iter().zip(&second.connections) {
-        assert_eq!(
-            format!("{:?}", one.subflows),
-            format!("{:?}", other.subflows)
-        );
+        assert_eq!(one.subflows.len(), other.subflows.len());
         for direction in Direction::BOTH {
-            let mut followed = other.totals.of(direction).clone();
-            followed.stream_sha256 = None;
-            assert_eq!(
-                format!("{:?}", one.totals.of(direction)),
-                format!("{followed:?}")
-            );
+            let counts = |connection: &Connection| {
+                let totals = connection.totals.of(direction);
+                (
+                    totals.unique_bytes,
+                    totals.wire_bytes,
+                    totals.reinjected_bytes,
+                )
+            };
+            assert_eq!(counts(one), counts(other));
         }
     }
 }

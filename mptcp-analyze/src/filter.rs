@@ -222,3 +222,81 @@ const PORT: &str = "port number";
 const VERSION: &str = "version: 0, 1 or unknown";
 const STATE: &str = "state: closed, fast_closed, reset, fallen_back, established or unfinished";
 const FINDING: &str = "finding id (see `mptcp-analyze explain`) or severity: note, warn, error";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_prefix(prefix: &str, address: &str, expected: bool) {
+        let prefix = Prefix::parse(prefix).expect("a prefix");
+        assert_eq!(prefix.contains(address.parse().unwrap()), expected);
+    }
+
+    #[track_caller]
+    fn check_error(expression: &str, expected: &str) {
+        let error = Filter::parse(expression).expect_err("no filter");
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn a_prefix_holds_the_addresses_of_its_network() {
+        check_prefix("10.0.0.0/8", "10.255.0.1", true);
+        check_prefix("10.0.0.0/8", "11.0.0.1", false);
+        check_prefix("10.1.1.1", "10.1.1.1", true);
+        check_prefix("10.1.1.1", "10.1.1.2", false);
+        check_prefix("2001:db8::/32", "2001:db8:1::1", true);
+        check_prefix("2001:db8::/32", "2001:db9::1", false);
+    }
+
+    #[test]
+    fn a_prefix_of_length_zero_holds_its_whole_family() {
+        check_prefix("0.0.0.0/0", "255.1.2.3", true);
+        check_prefix("::/0", "ffff::1", true);
+        check_prefix("0.0.0.0/0", "::1", false);
+    }
+
+    #[test]
+    fn an_empty_filter_is_no_restriction() {
+        assert_eq!(Filter::parse("  ").unwrap().terms, []);
+    }
+
+    #[test]
+    fn commas_give_alternatives() {
+        let filter = Filter::parse("port=1,2 state=closed,reset finding=mpt012,warn").unwrap();
+        let states = vec![ConnectionState::Closed, ConnectionState::Reset];
+        let findings = vec![
+            Wanted::Id("MPT012".to_owned()),
+            Wanted::AtLeast(Severity::Warn),
+        ];
+        let expected = [
+            Term::Port(vec![1, 2]),
+            Term::State(states),
+            Term::Finding(findings),
+        ];
+        assert_eq!(filter.terms, expected);
+    }
+
+    #[test]
+    fn an_error_points_at_the_term() {
+        check_error(
+            "port=1 closed",
+            "term `closed` has no `=`; a term is name=value, for example port=5001",
+        );
+        check_error(
+            "ports=1",
+            "term `ports=1`: there is no `ports`; names are addr, port, version, state, finding",
+        );
+        check_error("port=1,x", "term `port=1,x`: `x` is no port number");
+        check_error(
+            "addr=10.0.0.0/33",
+            "term `addr=10.0.0.0/33`: `10.0.0.0/33` is no address or prefix, like 10.1.1.1 or \
+             2001:db8::/32",
+        );
+        check_error(
+            "finding=MPT999",
+            "term `finding=MPT999`: `MPT999` is no finding id (see `mptcp-analyze explain`) or \
+             severity: note, warn, error",
+        );
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use mptcp_cli::quantity::counted;
 use mptcp_cli::{Output, OutputArgs, Verdict};
 
 use crate::args::FollowArgs;
@@ -26,9 +27,12 @@ pub(crate) fn follow(
     let mut plan = FollowPlan::default();
     plan.keep = true;
     plan.add(connection);
+    let totals = connection.totals.of(direction);
     let mut writer = StreamWriter {
         out: out.bytes(),
-        next: None,
+        // Without the IDSN nobody can tell what came before the first byte seen.
+        next: totals.base_is_idsn.then_some(FIRST_BYTE),
+        end: totals.data_fin_at,
         holes: 0,
         missing: 0,
         common,
@@ -53,8 +57,10 @@ pub(crate) fn follow(
 /// Writes chunks and keeps account of the holes between them.
 struct StreamWriter<'a> {
     out: &'a mut dyn Write,
-    /// Relative DSN of the next byte, once one was written.
+    /// Relative DSN of the next byte, if it is known.
     next: Option<i64>,
+    /// Relative DSN of the DATA_FIN, if one was seen: the stream ends before it.
+    end: Option<i64>,
     holes: u64,
     missing: u64,
     common: &'a OutputArgs,
@@ -74,37 +80,44 @@ impl StreamWriter<'_> {
     }
 
     fn write(&mut self, chunk: &StreamChunk) -> anyhow::Result<()> {
-        let missing = match self.next {
-            Some(next) => chunk.dsn.saturating_sub(next),
-            None => 0,
-        };
-        if missing > 0 {
-            self.holes += 1;
-            self.missing = self.missing.saturating_add(missing.unsigned_abs());
-            if self.holes <= HOLES_NAMED {
-                let at = chunk.dsn.saturating_sub(missing);
-                self.common.note(&format!(
-                    "hole: {missing} bytes missing at relative DSN {at}"
-                ));
-            }
-        }
+        self.account(chunk.dsn);
         self.out.write_all(&chunk.bytes)?;
         let len = i64::try_from(chunk.bytes.len()).unwrap_or(i64::MAX);
         self.next = Some(chunk.dsn.saturating_add(len));
         Ok(())
     }
 
-    fn finish(self) -> Verdict {
+    /// Reports what is missing before `dsn`.
+    fn account(&mut self, dsn: i64) {
+        let Some(next) = self.next.filter(|next| *next < dsn) else {
+            return;
+        };
+        let missing = dsn.saturating_sub(next).unsigned_abs();
+        self.holes += 1;
+        self.missing = self.missing.saturating_add(missing);
+        if self.holes <= HOLES_NAMED {
+            let bytes = counted(missing, "byte", "bytes");
+            self.common
+                .note(&format!("hole: {bytes} missing at relative DSN {next}"));
+        }
+    }
+
+    fn finish(mut self) -> Verdict {
+        if let Some(end) = self.end {
+            self.account(end);
+        }
         if self.holes == 0 {
             return Verdict::Clean;
         }
-        let (holes, missing) = (self.holes, self.missing);
-        self.common.note(&format!(
-            "the stream has {holes} holes, {missing} bytes are missing"
-        ));
+        let holes = counted(self.holes, "hole", "holes");
+        let missing = counted(self.missing, "byte is", "bytes are");
+        self.common
+            .note(&format!("the stream has {holes}, {missing} missing"));
         Verdict::Findings
     }
 }
 
+/// Relative DSN of the first byte of a stream: the one after the IDSN.
+const FIRST_BYTE: i64 = 1;
 /// Holes that are named one by one; a capture with packet loss may have thousands.
 const HOLES_NAMED: u64 = 10;

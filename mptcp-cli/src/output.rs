@@ -1,7 +1,7 @@
 //! Flags that all commands have in common, and the place where answers go.
 
 use std::fmt;
-use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::io::{self, BufWriter, Write};
 
 use anstream::{AutoStream, StripStream};
 use clap::{Args, ValueEnum};
@@ -76,17 +76,9 @@ impl Output {
         let stdout = io::stdout();
         Output {
             colored: AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
-            width: terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)),
+            width: terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0)),
             sink: Box::new(BufWriter::with_capacity(BUFFER_BYTES, stdout)),
         }
-        .without_width_unless_terminal()
-    }
-
-    fn without_width_unless_terminal(mut self) -> Self {
-        if !io::stdout().is_terminal() {
-            self.width = None;
-        }
-        self
     }
 
     /// An answer that goes to `sink`; for tests.

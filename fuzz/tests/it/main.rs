@@ -21,6 +21,11 @@ fn options_area_survives_a_million_mutated_inputs() {
 }
 
 #[test]
+fn capture_survives_a_million_mutated_inputs() {
+    check_body("capture", mptcp_fuzz::capture::capture);
+}
+
+#[test]
 fn checksum_survives_a_million_mutated_inputs() {
     check_body("checksum", mptcp_fuzz::checksum);
 }

@@ -38,10 +38,13 @@ impl CaptureFile {
     /// Finds out the format of what was opened.
     pub(super) fn recognise(file: String, mut opened: Opened) -> Result<Self, OpenError> {
         if !opened.window.fill(4) {
-            let what = match (opened.window.failure(), opened.window.data().len()) {
-                (Some(failure), _) => failure.to_owned(),
-                (None, 0) => "it is empty".to_owned(),
-                (None, have) => format!("it has {have} bytes only"),
+            if let Some(failure) = opened.window.failure() {
+                let what = failure.to_owned();
+                return Err(OpenError::NotDecompressed { file, what });
+            }
+            let what = match opened.window.data().len() {
+                0 => "it is empty".to_owned(),
+                have => format!("it has {have} bytes only"),
             };
             return Err(OpenError::TooShort { file, what });
         }

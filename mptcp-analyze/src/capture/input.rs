@@ -54,6 +54,22 @@ pub enum OpenError {
         /// What the system says.
         source: io::Error,
     },
+    /// The operating system refuses it to this user.
+    #[error("opening {file}: you may not read it; try sudo, or ask its owner for `chmod a+r`")]
+    NotPermitted {
+        /// Name of the input.
+        file: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is compressed, and its first bytes cannot be decompressed.
+    #[error("{file} cannot be decompressed: {what}")]
+    NotDecompressed {
+        /// Name of the input.
+        file: String,
+        /// What the decompressor says.
+        what: String,
+    },
     /// It begins with bytes of no format we know.
     #[error(
         "{file} is not a capture: begins with {begins_with}; \
@@ -111,9 +127,12 @@ impl<R: Read> Read for Counted<R> {
 
 /// Opens `input` and looks through its compression.
 pub(super) fn open(input: &Input) -> Result<Opened, OpenError> {
-    let refuse = |source| OpenError::Io {
-        file: input.name(),
-        source,
+    let refuse = |source: io::Error| {
+        let file = input.name();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => OpenError::NotPermitted { file, source },
+            _ => OpenError::Io { file, source },
+        }
     };
     match input {
         Input::Stdin => open_reader(io::stdin(), None).map_err(refuse),

@@ -1,5 +1,6 @@
 //! Zstandard files: any number of frames, skippable ones between them.
 
+use std::error::Error;
 use std::io::{self, BufRead, Read};
 
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
@@ -95,6 +96,22 @@ impl<R: BufRead> Read for ZstdReader<R> {
     }
 }
 
+/// The error in words. A file that is merely cut is told from a damaged one: the decoder wraps the
+/// end of the file in what it was doing, and prints that for programmers.
 fn zstd_error(error: &FrameDecoderError) -> io::Error {
+    if ends_early(error) {
+        return io::Error::new(io::ErrorKind::UnexpectedEof, "incomplete zstd block");
+    }
     io::Error::new(io::ErrorKind::InvalidData, format!("zstd data: {error}"))
+}
+
+fn ends_early(error: &FrameDecoderError) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.kind() == io::ErrorKind::UnexpectedEof;
+        }
+        cause = error.source();
+    }
+    false
 }

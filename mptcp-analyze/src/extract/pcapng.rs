@@ -165,3 +165,83 @@ const SHB_USERAPPL: u16 = 4;
 const IF_TSRESOL: u16 = 9;
 /// Exponent of 10 of the unit of time stamps, negated.
 const NANOSECONDS: u8 = 9;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::capture::Captures;
+
+    fn file(packets: &[EnhancedPacket<'_>]) -> Vec<u8> {
+        let mut file = Vec::new();
+        let mut writer = PcapNgWriter::begin(&mut file, "test").unwrap();
+        let interface = InterfaceDescription {
+            link_type: 101,
+            name: Some("wlan0"),
+            description: Some("a"),
+        };
+        assert_eq!(writer.interface(&interface).unwrap(), 0);
+        for packet in packets {
+            writer.packet(packet).unwrap();
+        }
+        file
+    }
+
+    fn packet<'a>(at: i64, bytes: &'a [u8], comments: &'a [String]) -> EnhancedPacket<'a> {
+        let at = Timestamp(at);
+        EnhancedPacket {
+            interface: 0,
+            at,
+            original_len: 1500,
+            bytes,
+            outbound: None,
+            comments,
+        }
+    }
+
+    #[track_caller]
+    fn check_round_trip(at: i64, bytes: &[u8], comments: &[String], expected_at: i64) {
+        let file = file(&[packet(at, bytes, comments)]);
+        assert_eq!(file.len() % 4, 0);
+        let mut captures = Captures::from_reader("-", Cursor::new(file)).unwrap();
+        let read = captures.next_packet().expect("a packet");
+        assert_eq!((read.at, read.bytes), (Timestamp(expected_at), bytes));
+        assert_eq!((read.link_type, read.original_len), (101, 1500));
+        assert_eq!(read.comments.iter().collect::<Vec<_>>(), comments);
+        assert!(captures.next_packet().is_none());
+        assert_eq!(
+            captures.finish()[0].interfaces[0].name.as_deref(),
+            Some("wlan0")
+        );
+    }
+
+    #[test]
+    fn packets_of_every_padding_come_back() {
+        for len in 0..9 {
+            let comments = vec!["x".repeat(len), "second".to_owned()];
+            let bytes = vec![0x45; len];
+            check_round_trip(
+                1_795_180_615_798_454_321,
+                &bytes,
+                &comments,
+                1_795_180_615_798_454_321,
+            );
+        }
+    }
+
+    #[test]
+    fn a_time_before_the_epoch_becomes_the_epoch() {
+        check_round_trip(-5, &[0x45], &[], 0);
+    }
+
+    #[test]
+    fn a_comment_that_is_too_long_is_cut_between_characters() {
+        let comments = vec!["é".repeat(40_000)];
+        let file = file(&[packet(1, &[0x45], &comments)]);
+        let mut captures = Captures::from_reader("-", Cursor::new(file)).unwrap();
+        let read = captures.next_packet().expect("a packet");
+        let comment: Vec<_> = read.comments.iter().collect();
+        assert_eq!(comment, ["é".repeat(32_767)]);
+    }
+}

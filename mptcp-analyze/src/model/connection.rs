@@ -34,6 +34,9 @@ pub struct Connection {
     pub idsn_check: PerDirection<CheckResult>,
     /// Key in MP_FASTCLOSE against the receiver's key.
     pub fast_close_key: Option<CheckResult>,
+    /// DSN in MP_FAIL against the mappings whose checksum is wrong (RFC 8684 §3.7); `None` without
+    /// MP_FAIL.
+    pub fail_dsn: Option<CheckResult>,
     /// Where the connection stood when the capture ended.
     pub state: ConnectionState,
     /// Whether and why it fell back to regular TCP.
@@ -240,6 +243,8 @@ pub struct DirectionTotals {
     /// Frames (of the mapping option) whose DSS checksum is wrong, at most
     /// [`Finding::MAX_FRAMES`].
     pub bad_checksum_frames: Vec<u64>,
+    /// Relative DSN at which each of those mappings begins.
+    pub bad_checksum_dsns: Vec<i64>,
     /// Whether a DATA_FIN was seen.
     pub data_fin: bool,
     /// Relative DSN of the DATA_FIN.

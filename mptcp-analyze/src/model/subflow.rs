@@ -88,6 +88,8 @@ pub enum CheckResult {
 pub struct JoinSeen {
     /// Token in the SYN.
     pub token: Option<Token>,
+    /// The token against the key of the host that received the SYN.
+    pub token_check: CheckResult,
     /// Frame of the first SYN with MP_JOIN.
     pub syn_frame: Option<u64>,
     /// Frame of the first SYN/ACK with MP_JOIN.

@@ -96,9 +96,11 @@ fn close_of(stream: &Stream, mptcp: &MptcpStream) -> Close {
             .min()
     };
     let fin = first(|end| end.fin_frame);
+    // A host that resets, or believes a reset, sends no FIN any more: two FINs are a close in good
+    // order, and a RST before them was refused (RFC 5961 §3.2: it was outside the window).
     let both_fins = stream.ends.iter().all(|end| end.fin_frame.is_some());
     match (first(|end| end.rst_frame), fin) {
-        (Some((frame, end)), fin) if !both_fins || fin.is_some_and(|(f, _)| frame < f) => {
+        (Some((frame, end)), _) if !both_fins => {
             let foreign = mptcp.foreign_reset == Some(frame);
             let by = if foreign {
                 CloseSide::Path

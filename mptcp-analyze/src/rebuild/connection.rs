@@ -119,6 +119,11 @@ impl ConnectionBuilder {
         self.initial_stream.is_none()
     }
 
+    /// The token of its joins, as long as no key explains it.
+    pub(super) fn unexplained_token(&self) -> Option<Token> {
+        self.token_of_unknown.filter(|_| self.has_no_handshake())
+    }
+
     /// Whether no data can follow any more.
     pub(super) fn is_over(&self) -> bool {
         self.fast_close.is_some() || self.has_both_data_fins()
@@ -153,6 +158,13 @@ impl ConnectionBuilder {
         let room = MAX_EVENTS.saturating_sub(self.events.len());
         self.events_dropped += events.len().saturating_sub(room) as u64;
         self.events.extend(events.into_iter().take(room));
+    }
+
+    /// Whether each host has acknowledged the other's DATA_FIN (RFC 8684 §3.3.3).
+    pub(super) fn data_fins_are_acked(&self) -> bool {
+        Direction::BOTH
+            .iter()
+            .all(|&direction| self.data.of(direction).data_fin_is_acked())
     }
 
     /// Records that something happened.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mptcp_proto::key::Token;
 use mptcp_proto::version::Version;
 
 use super::Rebuilder;
@@ -12,8 +13,8 @@ use super::join::check_join;
 use super::stream::{MptcpStream, Stream};
 use crate::model::{
     Analysis, CheckResult, CloseKind, Connection, ConnectionState, Direction, DirectionTotals,
-    Event, Grouping, JoinSeen, LimitHit, PerDirection, PerSide, Side, Subflow, SubflowKind,
-    SubflowTotals, Timestamp,
+    Event, EventKind, Grouping, JoinSeen, LimitHit, PerDirection, PerSide, Side, Subflow,
+    SubflowKind, SubflowTotals, Timestamp,
 };
 
 impl Rebuilder {
@@ -150,32 +151,33 @@ impl Rebuilder {
         let fallback = self.fallback_of(builder);
         let state = state_of(builder, &subflows, fallback.is_some());
         let version = builder.known_version().unwrap_or(Version::V1);
-        let at = |pick: fn(&Subflow) -> Timestamp| subflows.iter().map(pick);
+        let frames = |pick: fn(&Subflow) -> u64| subflows.iter().map(pick);
+        let times = |pick: fn(&Subflow) -> Timestamp| subflows.iter().map(pick);
+        let groupings = subflows.iter().map(|subflow| subflow.grouping);
         Connection {
             id: 0,
             version: builder.version,
-            grouping: subflows
-                .iter()
-                .map(|subflow| subflow.grouping)
-                .max()
-                .unwrap_or(Grouping::Token),
+            grouping: groupings.max().unwrap_or(Grouping::Token),
             checksum: builder.checksum,
             keys: builder.keys,
             tokens: PerSide {
                 client: builder.keys.client.map(|key| key.token(version)),
-                server: builder.keys.server.map(|key| key.token(version)),
+                server: builder
+                    .keys
+                    .server
+                    .map(|key| key.token(version))
+                    .or(builder.token_of_unknown),
             },
             idsns: PerSide {
                 client: builder.keys.client.map(|key| key.idsn(version)),
                 server: builder.keys.server.map(|key| key.idsn(version)),
             },
-            token_of_unknown: builder
-                .token_of_unknown
-                .filter(|_| builder.has_no_handshake()),
+            token_of_unknown: builder.unexplained_token(),
             capable: builder.capable.clone(),
             echoed_keys: builder.echoed_keys,
             idsn_check: idsn_check(builder),
             fast_close_key: builder.fast_close_key,
+            fail_dsn: fail_dsn(builder),
             state,
             fallback,
             addresses: addresses(builder),
@@ -185,18 +187,10 @@ impl Rebuilder {
                 to_server: direction_totals(builder, Direction::ToServer, &subflows),
                 to_client: direction_totals(builder, Direction::ToClient, &subflows),
             },
-            first_frame: subflows
-                .iter()
-                .map(|s| s.first_frame)
-                .min()
-                .unwrap_or_default(),
-            last_frame: subflows
-                .iter()
-                .map(|s| s.last_frame)
-                .max()
-                .unwrap_or_default(),
-            first_at: at(|s| s.first_at).min().unwrap_or_default(),
-            last_at: at(|s| s.last_at).max().unwrap_or_default(),
+            first_frame: frames(|s| s.first_frame).min().unwrap_or_default(),
+            last_frame: frames(|s| s.last_frame).max().unwrap_or_default(),
+            first_at: times(|s| s.first_at).min().unwrap_or_default(),
+            last_at: times(|s| s.last_at).max().unwrap_or_default(),
             subflows,
             findings: Vec::new(),
         }
@@ -264,6 +258,7 @@ fn join_seen(mptcp: &MptcpStream, builder: &ConnectionBuilder) -> JoinSeen {
     let receiver = mptcp.side(1 - join.opener);
     JoinSeen {
         token: join.token,
+        token_check: check_token(join.token, builder, receiver),
         syn_frame: join.syn_frame,
         syn_ack_frame: join.syn_ack_frame,
         ack_frame: join.ack_frame,
@@ -309,6 +304,33 @@ fn direction_totals(
     totals
 }
 
+/// The token of a join against the key of its receiver.
+fn check_token(token: Option<Token>, builder: &ConnectionBuilder, receiver: Side) -> CheckResult {
+    let version = builder.known_version().unwrap_or(Version::V1);
+    match (token, builder.keys.of(receiver)) {
+        (None, _) => CheckResult::Unverifiable("the SYN is not in the capture"),
+        (_, None) => CheckResult::Unverifiable("the key is not in the capture"),
+        (Some(token), Some(key)) if key.token(version) == token => CheckResult::Ok,
+        _ => CheckResult::Bad,
+    }
+}
+
+/// The DSN of the first MP_FAIL against the mappings with a wrong checksum.
+fn fail_dsn(builder: &ConnectionBuilder) -> Option<CheckResult> {
+    let (sender, dsn) = builder.events.iter().find_map(|event| match event.kind {
+        EventKind::Fail { dsn } => Some((event.sender, dsn)),
+        _ => None,
+    })?;
+    let totals = builder.totals.of(sender.other().sends());
+    Some(if totals.bad_checksum_dsns.contains(&dsn) {
+        CheckResult::Ok
+    } else if totals.checksums.bad > 0 {
+        CheckResult::Bad
+    } else {
+        CheckResult::Unverifiable("no wrong checksum in this capture")
+    })
+}
+
 fn idsn_check(builder: &ConnectionBuilder) -> PerDirection<CheckResult> {
     let verdict = |direction: Direction| {
         builder.idsn_check.of(direction).unwrap_or({
@@ -348,12 +370,13 @@ fn handshake_complete(builder: &ConnectionBuilder) -> bool {
 
 fn state_of(builder: &ConnectionBuilder, subflows: &[Subflow], fell_back: bool) -> ConnectionState {
     let ended = |subflow: &Subflow| subflow.close.kind != CloseKind::None;
-    let fins = builder.has_both_data_fins();
+    let closed = builder.has_both_data_fins()
+        && (builder.data_fins_are_acked() || subflows.iter().all(ended));
     if fell_back {
         ConnectionState::FallenBack
     } else if builder.fast_close.is_some() {
         ConnectionState::FastClosed
-    } else if fins {
+    } else if closed {
         ConnectionState::Closed
     } else if subflows.iter().all(ended)
         && subflows

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use mptcp_proto::key::Token;
 use mptcp_proto::seq::Dsn;
 use mptcp_proto::wire::mptcp::{DataAck, Dss, MptcpOption, WireDsn};
+use tracing::debug;
 
 use super::Rebuilder;
 use super::connection::ConnectionBuilder;
@@ -332,6 +333,7 @@ impl Rebuilder {
 
     /// Makes `from` a part of `into`. `turned`: the client of one is the server of the other.
     pub(super) fn merge(&mut self, from: usize, into: usize, turned: bool) {
+        debug!(from, into, "two parts of one connection");
         let fresh = ConnectionBuilder::new(super::DataOptions::default());
         let mut source = std::mem::replace(&mut self.connections[from], fresh);
         self.connections[from].merged_into = Some(into);

@@ -4,6 +4,7 @@ use mptcp_proto::key::Key;
 use mptcp_proto::seq::Dsn;
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::Capable;
+use tracing::debug;
 
 use super::Rebuilder;
 use super::flow::{End, StreamId};
@@ -85,6 +86,7 @@ impl Rebuilder {
         self.streams[stream].mptcp = Some(mptcp);
         self.subflows += 1;
         self.connections[connection].streams.insert(stream);
+        debug!(connection, tcp_stream = stream, ?kind, ?grouping, "subflow");
     }
 
     fn on_capable_syn(

@@ -4,6 +4,7 @@ use mptcp_proto::hmac::join_hmac;
 use mptcp_proto::key::Token;
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{Join, Priority};
+use tracing::debug;
 
 use super::Rebuilder;
 use super::connection::ConnectionBuilder;
@@ -274,6 +275,12 @@ impl Rebuilder {
         if from == to.connection {
             return;
         }
+        debug!(
+            from,
+            to = to.connection,
+            tcp_stream = stream,
+            "the HMAC of a join names another connection"
+        );
         mptcp.connection = to.connection;
         let source = &mut self.connections[from];
         source.streams.remove(&stream);

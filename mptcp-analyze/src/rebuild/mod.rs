@@ -21,6 +21,7 @@ pub use data::StreamChunk;
 pub use follow::FollowPlan;
 
 use mptcp_proto::wire::mptcp::MptcpOption;
+use tracing::{info, trace};
 
 use self::connection::ConnectionBuilder;
 use self::data::DataOptions;
@@ -149,6 +150,14 @@ impl Rebuilder {
             }
             return note;
         }
+        trace!(
+            frame = segment.frame,
+            tcp_stream = located.stream,
+            from = %segment.source,
+            seq = segment.seq.0,
+            len = segment.payload_len,
+            "segment"
+        );
         self.take(segment, located, note.as_mut());
         note
     }
@@ -228,7 +237,9 @@ impl Rebuilder {
             keep_stream: self.options.follow.keep,
         };
         self.connections.push(ConnectionBuilder::new(options));
-        Some(self.connections.len() - 1)
+        let connection = self.connections.len() - 1;
+        info!(connection, tcp_stream = stream, "new connection");
+        Some(connection)
     }
 }
 

@@ -38,7 +38,7 @@ pub fn write_check(
         counted(of(Severity::Note), "note", "notes"),
         counted(connections.len() as u64, "connection", "connections"),
     )?;
-    write_hint(out, all.first().copied())
+    write_hint(out, &all)
 }
 
 /// One paragraph for each finding; `place` says where it belongs.
@@ -68,9 +68,12 @@ pub(super) fn write_findings(
     Ok(())
 }
 
-/// Where to read more, if there is something to read about.
-pub(super) fn write_hint(out: &mut dyn Write, first: Option<&Finding>) -> io::Result<()> {
-    match first {
+/// Where to read more about the gravest finding, if there is one.
+pub(super) fn write_hint(out: &mut dyn Write, findings: &[&Finding]) -> io::Result<()> {
+    match findings
+        .iter()
+        .min_by_key(|finding| std::cmp::Reverse(finding.severity))
+    {
         Some(finding) => {
             let hint = format!("what a finding means: mptcp-analyze explain {}", finding.id);
             writeln!(out, "{}", paint(style::FAINT, hint))

@@ -8,8 +8,10 @@ use mptcp_cli::quantity::{self, counted};
 use mptcp_cli::style::{self, paint};
 use mptcp_cli::table::{Cell, Column, Table};
 
-use super::{severity_style, state_style, word};
-use crate::model::{Analysis, CaptureEnd, CaptureSummary, Connection, Fallback, Finding, Severity};
+use super::{endpoints, severity_style, state_style, word};
+use crate::model::{
+    Analysis, CaptureEnd, CaptureSummary, Connection, Direction, Fallback, Finding, Severity,
+};
 
 /// Writes the connections, then a summary of the files. `width` is that of the terminal.
 pub fn write(
@@ -19,54 +21,78 @@ pub fn write(
     width: Option<usize>,
 ) -> io::Result<()> {
     if !connections.is_empty() {
-        table(connections).write(out)?;
+        table(connections, width).write(out)?;
         writeln!(out)?;
     }
     write_troubles(out, connections, width)?;
     write_files(out, analysis, connections.len(), width)
 }
 
-fn table(connections: &[&Connection]) -> Table {
+fn table(connections: &[&Connection], width: Option<usize>) -> Table {
     let mut table = Table::new(
         0,
         vec![
             Column::right("id"),
             Column::left("v"),
-            Column::left("client > server"),
             Column::right("sf"),
             Column::right("up"),
             Column::right("down"),
             Column::right("time"),
             Column::left("state"),
+            Column::left("client > server"),
         ],
     );
+    let room = width.map(|width| width.saturating_sub(NARROW_COLUMNS));
     for connection in connections {
-        let totals = &connection.totals;
+        let (ends, rest) = match connection.subflows.first() {
+            Some(subflow) => endpoints::lines(subflow, room),
+            None => ("-".to_owned(), None),
+        };
         table.row(vec![
             Cell::new(connection.id.to_string(), style::NAME),
             connection
                 .version
                 .map_or_else(|| "?".to_owned(), |v| v.to_string())
                 .into(),
-            endpoints(connection).into(),
             connection.subflows.len().to_string().into(),
-            short(&quantity::bytes(totals.to_server.unique_bytes)).into(),
-            short(&quantity::bytes(totals.to_client.unique_bytes)).into(),
+            short(&quantity::bytes(transferred(
+                connection,
+                Direction::ToServer,
+            )))
+            .into(),
+            short(&quantity::bytes(transferred(
+                connection,
+                Direction::ToClient,
+            )))
+            .into(),
             short(&quantity::duration(
                 connection.last_at.since(connection.first_at),
             ))
             .into(),
             Cell::new(word::state(connection.state), state_style(connection.state)),
+            ends.into(),
         ]);
+        if let Some(rest) = rest {
+            let mut cells = vec![Cell::from(""); 7];
+            cells.push(rest.into());
+            table.row(cells);
+        }
     }
     table
 }
 
-fn endpoints(connection: &Connection) -> String {
-    match connection.subflows.first() {
-        Some(subflow) => format!("{} > {}", subflow.client, subflow.server),
-        None => "-".to_owned(),
-    }
+/// Distinct bytes of the stream: those with a DSN, and after a fallback those that are plain TCP.
+fn transferred(connection: &Connection, direction: Direction) -> u64 {
+    let mapped = connection.totals.of(direction).unique_bytes;
+    let plain: u64 = match connection.fallback {
+        Some(_) => connection
+            .subflows
+            .iter()
+            .map(|subflow| subflow.totals.of(direction).unmapped_bytes)
+            .sum(),
+        None => 0,
+    };
+    mapped + plain
 }
 
 /// Without the space before the unit, for narrow columns.
@@ -101,7 +127,7 @@ fn write_troubles(
 
 fn fallback_summary(fallback: &Fallback) -> String {
     format!(
-        "fell back in frame {}: {} (by {}, {})",
+        "fell back in frame {}: {} (by {}, confidence {})",
         fallback.frame,
         word::fallback_reason(fallback.reason),
         word::blame(fallback.by),
@@ -205,3 +231,6 @@ fn lost(capture: &CaptureSummary) -> u64 {
         .filter_map(|interface| interface.drops);
     drops.fold(0, u64::saturating_add)
 }
+
+/// Columns that all but the last take, with all gaps.
+const NARROW_COLUMNS: usize = 50;

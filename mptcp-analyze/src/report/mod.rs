@@ -1,5 +1,6 @@
 //! The model for people (text) and for programs (JSON). Nothing here computes more than a quotient.
 
+mod endpoints;
 mod event;
 pub mod findings;
 pub mod json;
@@ -48,3 +49,6 @@ fn goodput_bps(totals: &DirectionTotals) -> Option<u64> {
     let bits = u128::from(totals.unique_bytes) * 8;
     u64::try_from(bits * 1_000_000_000 / nanoseconds).ok()
 }
+
+#[cfg(test)]
+mod tests;

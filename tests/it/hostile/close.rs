@@ -4,7 +4,7 @@ use mptcp_analyze::model::{CheckResult, CloseKind, CloseSide, ConnectionState};
 use mptcp_proto::key::Key;
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{FastClose, MptcpOption};
-use mptcp_tests::craft::{Host, tcp_reset};
+use mptcp_tests::craft::{Dispatch, End, Host, tcp_reset};
 
 use super::{check_findings, connected, lte, read_one};
 
@@ -94,4 +94,39 @@ fn both_hosts_may_repeat_the_data_fin_on_every_subflow() {
     assert_eq!(read.totals.to_server.data_fin_at, Some(101));
     assert_eq!(read.state, ConnectionState::Closed);
     check_findings(&read, &[]);
+}
+
+#[test]
+fn a_forged_reset_that_both_hosts_ignore_ends_nothing() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    connection.send(&mut capture, 0, Host::Server, 100);
+    // Its sequence number is in the window but not the next one: RFC 5961 asks for a challenge ACK.
+    let seq = connection.subflows[0].flow.server.next.wrapping_add(1);
+    let flow = &mut connection.subflows[0].flow;
+    flow.server.ttl = 200;
+    flow.send(&mut capture, End::Server, &Dispatch::new("R").at(seq));
+    flow.server.ttl = 64;
+    let forged = capture.last_frame();
+    connection.send(&mut capture, 0, Host::Client, 100);
+    connection.close(&mut capture);
+    let read = read_one(&capture);
+    let close = read.subflows[0].close;
+    assert_eq!((close.kind, close.by), (CloseKind::Fin, CloseSide::Client));
+    assert_eq!(read.state, ConnectionState::Closed);
+    check_findings(&read, &["MPT061"]);
+    assert_eq!(read.findings[0].frames, [forged]);
+}
+
+#[test]
+fn a_connection_whose_data_fin_nobody_acknowledges_is_not_closed() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    connection.send(&mut capture, 0, Host::Server, 100);
+    connection.data_fin(&mut capture, 0, Host::Client);
+    let unacknowledged = connection.dss_fin(Host::Server);
+    connection.say(&mut capture, 0, Host::Server, &[unacknowledged]);
+    // The client's key was changed on the path, say, and all that the server sends is discarded.
+    capture.wait_us(200_000);
+    connection.send_from(&mut capture, 0, Host::Server, 1, 100);
+    let read = read_one(&capture);
+    assert_eq!(read.state, ConnectionState::Established);
 }

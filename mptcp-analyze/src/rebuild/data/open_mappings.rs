@@ -202,7 +202,7 @@ impl OpenMappings {
             } else {
                 "the upper half of its DSN is unknown"
             };
-            data.on_checksum(open.frame, CheckResult::Unverifiable(why));
+            data.on_checksum(open.frame, key.data, CheckResult::Unverifiable(why));
         }
         if key.place != NOWHERE {
             let end = key.place.saturating_add(i64::from(open.payload_len));
@@ -219,7 +219,7 @@ fn judge(key: &MappingKey, open: &mut OpenMapping, unjudged: &mut usize, data: &
     if let Some(result) = open.verdict(checksum, data.full_dsn(key.data), key.len) {
         open.checksum = None;
         *unjudged = unjudged.saturating_sub(1);
-        data.on_checksum(open.frame, result);
+        data.on_checksum(open.frame, key.data, result);
     }
 }
 

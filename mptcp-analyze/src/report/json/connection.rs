@@ -129,6 +129,8 @@ struct ChecksView {
     idsn_why: DirectionView<Option<&'static str>>,
     fast_close_key: Option<&'static str>,
     fast_close_key_why: Option<&'static str>,
+    fail_dsn: Option<&'static str>,
+    fail_dsn_why: Option<&'static str>,
 }
 
 impl ChecksView {
@@ -140,6 +142,8 @@ impl ChecksView {
             idsn_why: DirectionView::new(&connection.idsn_check, |check| word::why(*check)),
             fast_close_key: connection.fast_close_key.map(word::check),
             fast_close_key_why: connection.fast_close_key.and_then(word::why),
+            fail_dsn: connection.fail_dsn.map(word::check),
+            fail_dsn_why: connection.fail_dsn.and_then(word::why),
         }
     }
 }
@@ -152,10 +156,12 @@ struct TotalsView<'a> {
     data_retransmitted_bytes: u64,
     spurious_bytes: u64,
     missing_bytes: u64,
+    holes: Vec<HoleView>,
     mappings: u64,
     mapping_options: u64,
     checksums: CheckTallyView,
     bad_checksum_frames: &'a [u64],
+    bad_checksum_dsns: &'a [i64],
     data_fin: bool,
     data_fin_at: Option<i64>,
     first_dsn: Option<i64>,
@@ -177,10 +183,16 @@ impl<'a> TotalsView<'a> {
             data_retransmitted_bytes: totals.data_retransmitted_bytes,
             spurious_bytes: totals.spurious_bytes,
             missing_bytes: totals.missing_bytes,
+            holes: totals
+                .holes
+                .iter()
+                .map(|&(first, end)| HoleView { first, end })
+                .collect(),
             mappings: totals.mappings,
             mapping_options: totals.mapping_options,
             checksums: CheckTallyView::new(totals.checksums),
             bad_checksum_frames: &totals.bad_checksum_frames,
+            bad_checksum_dsns: &totals.bad_checksum_dsns,
             data_fin: totals.data_fin,
             data_fin_at: totals.data_fin_at,
             first_dsn: totals.range.map(|(first, _)| first),
@@ -194,6 +206,13 @@ impl<'a> TotalsView<'a> {
                 .then(|| StreamDigest(totals.stream_sha256.as_ref().map(digest))),
         }
     }
+}
+
+/// Bytes that the capture lacks: relative DSN of the first and one past the last.
+#[derive(Serialize)]
+struct HoleView {
+    first: i64,
+    end: i64,
 }
 
 /// Hash of a whole data stream; `null` when the stream has holes.

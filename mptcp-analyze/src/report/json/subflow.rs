@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{hex32, time};
 use crate::model::{
-    CheckTally, Close, JoinSeen, OptionTally, PriorityChange, Subflow, SubflowTotals,
+    CheckTally, Close, JoinSeen, OptionTally, PriorityChange, Subflow, SubflowTotals, TcpChecksums,
 };
 use crate::report::word;
 
@@ -116,6 +116,8 @@ impl HmacView {
 #[derive(Serialize)]
 struct JoinView {
     token: Option<String>,
+    token_check: &'static str,
+    token_check_why: Option<&'static str>,
     syn_frame: Option<u64>,
     syn_ack_frame: Option<u64>,
     ack_frame: Option<u64>,
@@ -126,6 +128,8 @@ impl JoinView {
     fn new(join: &JoinSeen) -> Self {
         JoinView {
             token: join.token.map(|token| hex32(token.0)),
+            token_check: word::check(join.token_check),
+            token_check_why: word::why(join.token_check),
             syn_frame: join.syn_frame,
             syn_ack_frame: join.syn_ack_frame,
             ack_frame: join.ack_frame,
@@ -167,6 +171,7 @@ struct TotalsView<'a> {
     reinjected_bytes: u64,
     spurious_bytes: u64,
     unmapped_bytes: u64,
+    tcp_checksums: TcpChecksumsView<'a>,
     options: OptionsView<'a>,
 }
 
@@ -181,7 +186,29 @@ impl<'a> TotalsView<'a> {
             reinjected_bytes: totals.reinjected_bytes,
             spurious_bytes: totals.spurious_bytes,
             unmapped_bytes: totals.unmapped_bytes,
+            tcp_checksums: TcpChecksumsView::new(&totals.tcp_checksums),
             options: OptionsView::new(&totals.options),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TcpChecksumsView<'a> {
+    ok: u64,
+    bad: u64,
+    offloaded: u64,
+    unverifiable: u64,
+    bad_frames: &'a [u64],
+}
+
+impl<'a> TcpChecksumsView<'a> {
+    fn new(checksums: &'a TcpChecksums) -> Self {
+        TcpChecksumsView {
+            ok: checksums.ok,
+            bad: checksums.bad,
+            offloaded: checksums.offloaded,
+            unverifiable: checksums.unverifiable,
+            bad_frames: &checksums.bad_frames,
         }
     }
 }

@@ -40,14 +40,14 @@ pub(super) fn write(
     line(out, "checksum", checksum_sentence(connection.checksum))?;
     if let Some(fallback) = &connection.fallback {
         let text = format!(
-            "frame {}, {}: {} (by {}, {})",
+            "frame {}, {}: {} (by {}, confidence {})",
             fallback.frame,
             word::fallback_reason(fallback.reason),
             escape(&fallback.text),
             word::blame(fallback.by),
             word::confidence(fallback.confidence),
         );
-        line(out, "fallback", &wrap(&text, width, LABEL + 2))?;
+        line(out, "fallback", &wrap(&text, width, LABEL + 3))?;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ pub fn write(
     width: Option<usize>,
 ) -> io::Result<()> {
     head::write(out, connection, keys, width)?;
-    subflows::write(out, connection)?;
+    subflows::write(out, connection, width)?;
     numbers::write(out, connection)?;
     subflows::write_addresses(out, connection)?;
     numbers::write_checks(out, connection, width)?;
@@ -37,7 +37,7 @@ pub fn write(
         &connection.findings,
         width,
     )?;
-    findings::write_hint(out, connection.findings.first())
+    findings::write_hint(out, &connection.findings.iter().collect::<Vec<_>>())
 }
 
 fn write_events(

@@ -9,7 +9,7 @@ use mptcp_cli::style::{self, paint};
 use mptcp_cli::table::{Cell, Column, Table};
 
 use super::heading;
-use crate::model::{CheckResult, CheckTally, Connection, Direction, DirectionTotals};
+use crate::model::{CheckResult, CheckTally, Connection, Direction, DirectionTotals, TcpChecksums};
 use crate::report::{check_style, goodput_bps, word};
 
 /// Writes bytes by subflow and direction, then what the data level says of each direction.
@@ -111,18 +111,18 @@ fn write_direction(out: &mut dyn Write, to: &str, totals: &DirectionTotals) -> i
     if let Some(rate) = goodput_bps(totals) {
         write!(out, ", goodput {}", bits_per_second(rate))?;
     }
+    writeln!(out)?;
     if totals.spurious_bytes > 0 {
-        write!(
+        writeln!(
             out,
-            ", {} sent again after their DATA_ACK",
+            "    {} sent again after their DATA_ACK",
             bytes(totals.spurious_bytes)
         )?;
     }
     if totals.missing_bytes > 0 {
-        let missing = format!("{} missing", bytes(totals.missing_bytes));
-        write!(out, ", {}", paint(style::WARN, missing))?;
+        let missing = format!("{} missing from the capture", bytes(totals.missing_bytes));
+        writeln!(out, "    {}", paint(style::WARN, missing))?;
     }
-    writeln!(out)?;
     if let Some(digest) = &totals.stream_sha256 {
         write!(out, "    SHA-256 ")?;
         for byte in digest {
@@ -149,6 +149,9 @@ pub(super) fn write_checks(
     if let Some(result) = connection.fast_close_key {
         checks.push(("FASTCLOSE key", result));
     }
+    if let Some(result) = connection.fail_dsn {
+        checks.push(("DSN of MP_FAIL", result));
+    }
     for (name, result) in checks {
         let outcome = paint(check_style(result), word::check(result));
         match word::why(result) {
@@ -172,10 +175,44 @@ pub(super) fn write_checks(
             }
         }
     }
+    write_tcp_checksums(out, connection)?;
     for direction in Direction::BOTH {
         write_tally(out, direction, connection.totals.of(direction).checksums)?;
     }
     Ok(())
+}
+
+/// TCP checksums of all subflows; nothing when they were not looked at.
+fn write_tcp_checksums(out: &mut dyn Write, connection: &Connection) -> io::Result<()> {
+    let mut sums = [0_u64; 4];
+    for subflow in &connection.subflows {
+        for direction in Direction::BOTH {
+            let TcpChecksums {
+                ok,
+                bad,
+                offloaded,
+                unverifiable,
+                ..
+            } = &subflow.totals.of(direction).tcp_checksums;
+            for (sum, part) in sums.iter_mut().zip([ok, bad, offloaded, unverifiable]) {
+                *sum = sum.saturating_add(*part);
+            }
+        }
+    }
+    if sums == [0; 4] {
+        return Ok(());
+    }
+    let [ok, bad, offloaded, unverifiable] = sums;
+    let bad = paint(
+        if bad > 0 { style::ERROR } else { style::PLAIN },
+        format!("{bad} bad"),
+    );
+    let rest = format!("{offloaded} offloaded, {unverifiable} unverifiable");
+    writeln!(
+        out,
+        "  {:<CHECK_LABEL$}{ok} ok, {bad}, {rest}",
+        "TCP checksums"
+    )
 }
 
 fn write_tally(out: &mut dyn Write, direction: Direction, tally: CheckTally) -> io::Result<()> {
@@ -187,7 +224,7 @@ fn write_tally(out: &mut dyn Write, direction: Direction, tally: CheckTally) -> 
     if ok + bad + unverifiable == 0 {
         return Ok(());
     }
-    let name = format!("DSS sum to {}", arrow(direction));
+    let name = format!("DSS sums to {}", arrow(direction));
     let bad = paint(
         if bad > 0 { style::ERROR } else { style::PLAIN },
         format!("{bad} bad"),

@@ -7,43 +7,38 @@ use mptcp_cli::table::{Cell, Column, Table};
 use mptcp_proto::key::AddressId;
 
 use super::heading;
-use crate::model::{
-    Address, CheckResult, Close, CloseKind, CloseSide, Connection, Subflow, SubflowKind,
-};
-use crate::report::{check_style, word};
+use crate::model::{Address, CheckResult, Close, CloseKind, CloseSide, Connection, Subflow};
+use crate::report::{check_style, endpoints, word};
 
 /// Writes who the subflows are, then how they began and ended.
-pub(super) fn write(out: &mut dyn Write, connection: &Connection) -> io::Result<()> {
+pub(super) fn write(
+    out: &mut dyn Write,
+    connection: &Connection,
+    width: Option<usize>,
+) -> io::Result<()> {
     heading(out, "Subflows")?;
-    let mut ends = Table::new(
-        2,
-        vec![
-            Column::right("sf"),
-            Column::right("stream"),
-            Column::left("client > server"),
-            Column::left("opened"),
-            Column::left("ids"),
-            Column::left("priority"),
-        ],
-    );
-    let mut course = Table::new(
-        2,
-        vec![
-            Column::right("sf"),
-            Column::right("packets"),
-            Column::left("frames"),
-            Column::left("hmac S/A"),
-            Column::left("ack"),
-            Column::right("syn rtt"),
-            Column::left("end"),
-        ],
-    );
+    ends(connection, width).write(out)?;
+    writeln!(out)?;
+    course(connection).write(out)
+}
+
+fn ends(connection: &Connection, width: Option<usize>) -> Table {
+    let titles = vec![
+        Column::right("sf"),
+        Column::right("stream"),
+        Column::left("kind"),
+        Column::left("ids"),
+        Column::left("priority"),
+        Column::left("client > server"),
+    ];
+    let mut table = Table::new(2, titles);
+    let room = width.map(|width| width.saturating_sub(NARROW_COLUMNS));
     for subflow in &connection.subflows {
-        ends.row(vec![
+        let (ends, rest) = endpoints::lines(subflow, room);
+        table.row(vec![
             subflow.id.to_string().into(),
             subflow.tcp_stream.to_string().into(),
-            format!("{} > {}", subflow.client, subflow.server).into(),
-            opened(subflow).into(),
+            word::subflow_kind(subflow.kind).into(),
             format!(
                 "{}/{}",
                 id(subflow.client_address_id),
@@ -51,9 +46,31 @@ pub(super) fn write(out: &mut dyn Write, connection: &Connection) -> io::Result<
             )
             .into(),
             priority(subflow).into(),
+            ends.into(),
         ]);
+        if let Some(rest) = rest {
+            let mut cells = vec![Cell::from(""); 5];
+            cells.push(rest.into());
+            table.row(cells);
+        }
+    }
+    table
+}
+
+fn course(connection: &Connection) -> Table {
+    let titles = vec![
+        Column::right("sf"),
+        Column::right("packets"),
+        Column::left("frames"),
+        Column::left("hmac S/A"),
+        Column::left("ack"),
+        Column::right("syn rtt"),
+        Column::left("end"),
+    ];
+    let mut table = Table::new(2, titles);
+    for subflow in &connection.subflows {
         let hmacs = subflow.join.as_ref();
-        course.row(vec![
+        table.row(vec![
             subflow.id.to_string().into(),
             subflow.packets.to_string().into(),
             format!("{}-{}", subflow.first_frame, subflow.last_frame).into(),
@@ -66,9 +83,7 @@ pub(super) fn write(out: &mut dyn Write, connection: &Connection) -> io::Result<
             end(subflow).into(),
         ]);
     }
-    ends.write(out)?;
-    writeln!(out)?;
-    course.write(out)
+    table
 }
 
 /// Writes the addresses announced, if any.
@@ -123,19 +138,13 @@ fn frame(frame: Option<u64>) -> String {
     frame.map_or_else(|| "-".to_owned(), |frame| frame.to_string())
 }
 
-fn opened(subflow: &Subflow) -> String {
-    match (subflow.kind, subflow.initiator) {
-        (SubflowKind::Unseen, _) | (_, None) => word::subflow_kind(subflow.kind).to_owned(),
-        (kind, Some(side)) => format!("{} by {}", word::subflow_kind(kind), word::side(side)),
-    }
-}
-
+/// What the subflow was opened as, and what the last MP_PRIO made of it.
 fn priority(subflow: &Subflow) -> String {
     let word = |backup| if backup { "backup" } else { "regular" };
-    let first = word(subflow.backup);
-    match subflow.priority_changes.last() {
-        Some(last) => format!("{first}, {} from frame {}", word(last.backup), last.frame),
-        None => first.to_owned(),
+    let (first, last) = (subflow.backup, subflow.priority_changes.last());
+    match last {
+        Some(last) if last.backup != first => format!("{}->{}", word(first), word(last.backup)),
+        _ => word(first).to_owned(),
     }
 }
 
@@ -158,7 +167,7 @@ fn end(subflow: &Subflow) -> String {
         CloseSide::Unknown => String::new(),
         known => format!(" by {}", word::close_side(known)),
     };
-    let reason = reset_reason.map_or_else(String::new, |reason| format!(", reason {reason}"));
+    let reason = reset_reason.map_or_else(String::new, |reason| format!(" ({reason})"));
     let frame = frame.map_or_else(String::new, |frame| format!(", frame {frame}"));
     format!("{}{by}{reason}{frame}", word::close_kind(kind))
 }
@@ -181,3 +190,6 @@ fn used_by(address: &Address) -> String {
         .collect::<Vec<_>>()
         .join(",")
 }
+
+/// Columns that all but the last take, with all gaps.
+const NARROW_COLUMNS: usize = 40;

@@ -91,11 +91,26 @@ fn a_compressed_file_cut_anywhere_gives_what_can_be_decompressed() {
 }
 
 #[test]
+fn a_compressed_file_cut_before_its_first_packet_says_so_in_words() {
+    let file = pcap(101, &[syn_v4()]);
+    for (packed, words) in [
+        (gzip(&file), "incomplete deflate stream"),
+        (zstd(&file), "incomplete zstd block"),
+    ] {
+        let error = try_read(&packed[..12]).expect_err("nothing is there");
+        assert_eq!(
+            error.to_string(),
+            format!("memory cannot be decompressed: {words}")
+        );
+    }
+}
+
+#[test]
 fn a_cut_zstd_file_gives_the_window_that_its_decoder_kept_back() {
     let packet = syn_v4();
     let file = pcap(101, &vec![packet; 20_000]);
-    let packed = zstd(&file);
-    let (seen, summary) = read(&packed[..packed.len() / 2]);
+    let small = zstd(&file);
+    let (seen, summary) = read(&small[..small.len() / 2]);
     assert!(seen.len() > 5_000, "{} packets", seen.len());
     assert!(matches!(summary.end, CaptureEnd::Cut { .. }));
 }

@@ -3,7 +3,7 @@
 use mptcp_proto::data::{Held, SenderMap};
 
 use super::DataDirection;
-use crate::model::{CheckTally, DirectionTotals, Finding};
+use crate::model::{ByteClass, CheckTally, DirectionTotals, Finding};
 
 /// Runs of a half that are entered anew when the other half turns out to have been first. Larger
 /// ones stay first: their bytes were sent long ago, and so were those of the other half.
@@ -24,8 +24,9 @@ pub(crate) struct Lost {
     /// New id of the subflow.
     pub(in crate::rebuild) subflow: u32,
     pub(in crate::rebuild::data) bytes: u64,
-    /// Whether another subflow had sent them.
-    pub(in crate::rebuild::data) reinjected: bool,
+    /// What they are instead: sent before, or without mapping where their DSN is so far from the
+    /// others that it cannot belong to the connection.
+    pub(in crate::rebuild::data) class: ByteClass,
 }
 
 impl DataDirection {
@@ -62,12 +63,7 @@ impl DataDirection {
         self.merge_places(&other, distance);
         add_totals(&mut self.totals, &other.totals);
         for lost in &merged.lost {
-            let count = if lost.reinjected {
-                &mut self.totals.reinjected_bytes
-            } else {
-                &mut self.totals.data_retransmitted_bytes
-            };
-            *count = count.saturating_add(lost.bytes);
+            self.count_repeated(lost.class, lost.bytes);
         }
         if let (Some(own), Some(theirs)) = (&mut self.assembler, other.assembler) {
             own.absorb(theirs, distance);
@@ -101,16 +97,28 @@ impl DataDirection {
             let places = run.start.saturating_add(distance)..run.end.saturating_add(distance);
             out.clear();
             self.senders.claim(places, subflow, &mut out);
+            let mut beyond = u64::try_from(run.end.saturating_sub(run.start)).unwrap_or(0);
             for stretch in &out {
-                let reinjected = match stretch.held {
+                beyond = beyond.saturating_sub(stretch.len());
+                let class = match stretch.held {
                     Held::Free => continue,
-                    Held::By(first) => first != subflow,
-                    Held::Unknown => false,
+                    Held::By(first) if first != subflow => ByteClass::Reinjection {
+                        of_frame: self.first_frames.get(&first).copied().unwrap_or(0),
+                    },
+                    Held::By(_) | Held::Unknown => ByteClass::DataRetransmission,
                 };
                 merged.lost.push(Lost {
                     subflow,
                     bytes: stretch.len(),
-                    reinjected,
+                    class,
+                });
+            }
+            if beyond > 0 {
+                self.out_of_range = self.out_of_range.saturating_add(1);
+                merged.lost.push(Lost {
+                    subflow,
+                    bytes: beyond,
+                    class: ByteClass::Unmapped,
                 });
             }
         }
@@ -146,6 +154,11 @@ impl DataDirection {
                 .data_fin
                 .map(|(place, frame)| (place.saturating_add(distance), frame));
         }
+        let bad = other.bad_mappings.iter();
+        self.bad_mappings
+            .extend(bad.map(|(frame, place)| (*frame, place.saturating_add(distance))));
+        self.bad_mappings.sort_unstable();
+        self.bad_mappings.truncate(Finding::MAX_FRAMES);
         self.out_of_range = self.out_of_range.saturating_add(other.out_of_range);
     }
 }
@@ -168,10 +181,6 @@ fn add_totals(own: &mut DirectionTotals, other: &DirectionTotals) {
     own.checksums.ok = own.checksums.ok.saturating_add(ok);
     own.checksums.bad = own.checksums.bad.saturating_add(bad);
     own.checksums.unverifiable = own.checksums.unverifiable.saturating_add(unverifiable);
-    own.bad_checksum_frames
-        .extend_from_slice(&other.bad_checksum_frames);
-    own.bad_checksum_frames.sort_unstable();
-    own.bad_checksum_frames.truncate(Finding::MAX_FRAMES);
     own.data_times = match (own.data_times, other.data_times) {
         (Some(own), Some(theirs)) => Some((own.0.min(theirs.0), own.1.max(theirs.1))),
         (own, theirs) => own.or(theirs),

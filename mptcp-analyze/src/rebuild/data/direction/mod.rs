@@ -35,6 +35,8 @@ pub(crate) struct DataDirection {
     highest: i64,
     acked: Option<i64>,
     data_fin: Option<(i64, u64)>,
+    /// Mappings with a wrong checksum: frame, and place of the first byte.
+    bad_mappings: Vec<(u64, i64)>,
     /// Counters; the rest of it is filled in by [`Self::totals`].
     totals: DirectionTotals,
     first_frame: Option<u64>,
@@ -131,6 +133,12 @@ impl DataDirection {
         self.data_fin.map(|(_, frame)| frame)
     }
 
+    /// Whether the peer has acknowledged the DATA_FIN.
+    pub(crate) fn data_fin_is_acked(&self) -> bool {
+        self.data_fin
+            .is_some_and(|(place, _)| self.acked_place() > place)
+    }
+
     /// The stream in order, as far as it goes without a hole, since the last call.
     pub(crate) fn take_stream(&mut self) -> Vec<StreamChunk> {
         let scale = self.scale;
@@ -178,6 +186,12 @@ impl DataDirection {
         let relative = |place: i64| scale.relative(place);
         let holes = self.missing().into_iter().take(DirectionTotals::MAX_HOLES);
         DirectionTotals {
+            bad_checksum_frames: self.bad_mappings.iter().map(|bad| bad.0).collect(),
+            bad_checksum_dsns: self
+                .bad_mappings
+                .iter()
+                .map(|bad| relative(bad.1))
+                .collect(),
             holes: holes.map(|hole| (hole.start, hole.end)).collect(),
             unique_bytes: self.senders.unique_bytes(),
             data_fin: self.data_fin.is_some(),
@@ -256,7 +270,8 @@ impl DataDirection {
         self.totals.spurious_bytes = self.totals.spurious_bytes.saturating_add(len);
     }
 
-    pub(super) fn on_checksum(&mut self, frame: u64, result: CheckResult) {
+    /// The checksum of the mapping from `place` on, which `frame` carried first.
+    pub(super) fn on_checksum(&mut self, frame: u64, place: i64, result: CheckResult) {
         let tally = &mut self.totals.checksums;
         let count = match result {
             CheckResult::Ok => &mut tally.ok,
@@ -264,9 +279,8 @@ impl DataDirection {
             CheckResult::Unverifiable(_) => &mut tally.unverifiable,
         };
         *count = count.saturating_add(1);
-        let frames = &mut self.totals.bad_checksum_frames;
-        if result == CheckResult::Bad && frames.len() < Finding::MAX_FRAMES {
-            frames.push(frame);
+        if result == CheckResult::Bad && self.bad_mappings.len() < Finding::MAX_FRAMES {
+            self.bad_mappings.push((frame, place));
         }
     }
 

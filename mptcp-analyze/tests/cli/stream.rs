@@ -1,0 +1,221 @@
+//! `follow` and `extract`.
+
+use std::fs;
+use std::path::Path;
+
+use mptcp_analyze::capture::{Captures, Input};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::{TWO_SUBFLOWS, analyze, argument, capture, stdout};
+
+/// A packet: time, bytes, link type, interface name, comments.
+type Record = (i64, Vec<u8>, u16, Option<String>, Vec<String>);
+
+fn records(path: &Path) -> Vec<Record> {
+    let mut captures = Captures::open(&[Input::File(path.to_owned())]).expect("a capture");
+    let mut records = Vec::new();
+    let mut interfaces = Vec::new();
+    while let Some(packet) = captures.next_packet() {
+        let comments = packet
+            .comments
+            .iter()
+            .map(std::borrow::Cow::into_owned)
+            .collect();
+        let (at, bytes) = (packet.at.0, packet.bytes.to_vec());
+        interfaces.push(packet.interface);
+        records.push((at, bytes, packet.link_type, None, comments));
+    }
+    for (record, interface) in records.iter_mut().zip(interfaces) {
+        record.3 = captures
+            .interface(interface)
+            .and_then(|(_, i)| i.name.clone());
+    }
+    records
+}
+
+fn hash(bytes: &[u8]) -> String {
+    let digits: Vec<String> = Sha256::digest(bytes)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    digits.concat()
+}
+
+#[test]
+fn follow_writes_the_bytes_that_show_hashes() {
+    for name in [
+        TWO_SUBFLOWS,
+        "v1-single.pcap",
+        "v1-checksum.pcapng",
+        "v1-ipv6.pcapng",
+    ] {
+        let file = argument(name);
+        let shown: Value = serde_json::from_str(&stdout(&["show", &file, "--json"], 0)).unwrap();
+        for (to, direction) in [("server", "to_server"), ("client", "to_client")] {
+            let arguments = ["follow", &file, "--conn", "0", "--to", to];
+            let bytes = analyze()
+                .args(arguments)
+                .assert()
+                .code(0)
+                .get_output()
+                .stdout
+                .clone();
+            let totals = &shown["connections"][0][direction];
+            assert_eq!(bytes.len() as u64, totals["unique_bytes"]);
+            assert_eq!(hash(&bytes), totals["stream_sha256"], "{name} to {to}");
+        }
+    }
+}
+
+#[test]
+fn follow_names_the_holes_and_ends_with_one() {
+    let whole = fs::read(capture("v1-single.pcap")).unwrap();
+    // Frames with data: the first, one in the middle, the last of either stream.
+    for (frame, to, hole) in [
+        (4, "server", "hole: 1424 bytes missing at relative DSN 1\n"),
+        (
+            5,
+            "server",
+            "hole: 1424 bytes missing at relative DSN 1425\n",
+        ),
+        (
+            20,
+            "client",
+            "hole: 808 bytes missing at relative DSN 8193\n",
+        ),
+        (
+            23,
+            "server",
+            "hole: 160 bytes missing at relative DSN 8841\n",
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let holed = dir.path().join("holed.pcap");
+        fs::write(&holed, without_packet(&whole, frame)).unwrap();
+        let arguments = ["follow", holed.to_str().unwrap(), "--conn", "0", "--to", to];
+        let output = analyze()
+            .args(arguments)
+            .assert()
+            .code(1)
+            .get_output()
+            .clone();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains(hole), "{error}");
+        assert!(error.contains("the stream has 1 hole, "), "{error}");
+        let missing: usize = error.split(' ').nth(1).unwrap().parse().unwrap();
+        assert_eq!(output.stdout.len() + missing, 9000);
+    }
+}
+
+/// A little-endian pcap file without its packet number `frame`.
+fn without_packet(pcap: &[u8], frame: usize) -> Vec<u8> {
+    let (header, mut rest) = pcap.split_at(24);
+    let mut records = Vec::new();
+    while rest.len() >= 16 {
+        let len = u32::from_le_bytes(rest[8..12].try_into().expect("four bytes")) as usize;
+        let (record, after) = rest.split_at(16 + len);
+        records.push(record);
+        rest = after;
+    }
+    records.remove(frame - 1);
+    [header]
+        .into_iter()
+        .chain(records)
+        .collect::<Vec<_>>()
+        .concat()
+}
+
+#[test]
+fn extract_keeps_times_bytes_links_and_names() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in [TWO_SUBFLOWS, "v1-ipv6.pcapng", "v1-any-sll2.pcap"] {
+        let out = dir.path().join(name);
+        let arguments = [
+            "extract",
+            &argument(name),
+            "--conn",
+            "0",
+            "-o",
+            out.to_str().unwrap(),
+        ];
+        analyze().args(arguments).assert().code(0).stdout("");
+        let (before, after) = (records(&capture(name)), records(&out));
+        let without_comments = |records: Vec<Record>| -> Vec<_> {
+            records
+                .into_iter()
+                .map(|(at, bytes, link, name, _)| (at, bytes, link, name))
+                .collect()
+        };
+        assert_eq!(without_comments(after), without_comments(before), "{name}");
+    }
+}
+
+#[test]
+fn extract_writes_findings_as_comments() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.pcapng");
+    let name = "v1-strip-mid-stream-client.pcap";
+    let arguments = [
+        "extract",
+        &argument(name),
+        "--conn",
+        "0",
+        "-o",
+        out.to_str().unwrap(),
+    ];
+    analyze().args(arguments).assert().code(0);
+    let checked: Value =
+        serde_json::from_str(&stdout(&["check", &argument(name), "--json"], 1)).unwrap();
+    let records = records(&out);
+    let mut compared = 0;
+    for finding in checked["findings"].as_array().unwrap() {
+        for frame in finding["frames"].as_array().unwrap() {
+            let index = usize::try_from(frame.as_u64().unwrap()).unwrap() - 1;
+            let id = finding["id"].as_str().unwrap();
+            let comments = &records[index].4;
+            assert!(
+                comments.iter().any(|c| c.starts_with(id)),
+                "frame {frame}: {comments:?}"
+            );
+            compared += 1;
+        }
+    }
+    assert!(compared > 0);
+}
+
+#[test]
+fn extract_twice_keeps_the_comments_of_the_first_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("1.pcapng"), dir.path().join("2.pcapng"));
+    let name = argument("v1-strip-mid-stream-client.pcap");
+    for (from, to) in [(name.as_str(), &first), (first.to_str().unwrap(), &second)] {
+        let arguments = ["extract", from, "--conn", "0", "-o", to.to_str().unwrap()];
+        analyze().args(arguments).assert().code(0);
+    }
+    let comments = |path: &Path| -> usize { records(path).iter().map(|r| r.4.len()).sum() };
+    assert!(comments(&first) > 0);
+    assert_eq!(comments(&second), 2 * comments(&first));
+}
+
+#[test]
+fn extract_to_standard_output_is_a_capture_too() {
+    let file = argument("v1-single.pcap");
+    let arguments = ["extract", &file, "--conn", "0", "-o", "-"];
+    let bytes = analyze()
+        .args(arguments)
+        .assert()
+        .code(0)
+        .stderr("")
+        .get_output()
+        .stdout
+        .clone();
+    let again = analyze()
+        .args(["list", "-", "--json"])
+        .write_stdin(bytes)
+        .assert()
+        .code(0);
+    let again: Value = serde_json::from_slice(&again.get_output().stdout).unwrap();
+    let before: Value = serde_json::from_str(&stdout(&["list", &file, "--json"], 0)).unwrap();
+    assert_eq!(again["connections"], before["connections"]);
+}

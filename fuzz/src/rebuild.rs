@@ -76,7 +76,7 @@ impl Step {
         }
     }
 
-    fn from_client(self) -> bool {
+    fn is_client(self) -> bool {
         self.flow & 4 == 0
     }
 
@@ -84,7 +84,7 @@ impl Step {
     fn keys(self) -> (Key, Key) {
         let pair = self.flow >> 3 & 3;
         let (client, server) = (Key([pair + 1; 8]), Key([pair.wrapping_sub(7); 8]));
-        if self.from_client() {
+        if self.is_client() {
             (client, server)
         } else {
             (server, client)
@@ -103,7 +103,7 @@ impl Step {
         let at = |host, port| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, host)), port);
         let number = self.flow & 3;
         let (client, server) = (at(1 + (number >> 1), 4000 + u16::from(number)), at(9, 80));
-        if self.from_client() {
+        if self.is_client() {
             (client, server)
         } else {
             (server, client)
@@ -274,7 +274,7 @@ fn run(steps: &[Step], follow: FollowPlan) -> Analysis {
         follow,
     });
     for (frame, step) in (1..).zip(steps) {
-        let from_client = step.from_client();
+        let from_client = step.is_client();
         let (source, destination) = step.sockets();
         let options = step.options();
         // Bytes that tell their place, so that a stream put together wrongly has another hash.
@@ -357,9 +357,13 @@ fn check_direction(connection: &Connection, direction: Direction) {
     assert!(totals.mappings <= totals.mapping_options);
 }
 
-/// Following changes no count of bytes.
+/// Following changes no count of bytes as long as all of them are mapped.
 #[track_caller]
 fn check_followed(first: &Analysis, second: &Analysis) {
+    if first.connections.iter().any(|c| c.fallback.is_some()) {
+        // Plain bytes continue the stream, which settles earlier where the subflow begins.
+        return;
+    }
     assert_eq!(first.connections.len(), second.connections.len());
     for (one, other) in first.connections.iter().zip(&second.connections) {
         assert_eq!(one.subflows.len(), other.subflows.len());

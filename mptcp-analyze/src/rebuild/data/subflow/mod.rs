@@ -164,6 +164,7 @@ impl SubflowDirection {
             for held in &mut self.held {
                 held.data = held.data.saturating_add(merged.distance);
             }
+            self.held.retain(PlacedMapping::is_in_range);
             if let Some(implicit) = &mut self.implicit {
                 implicit.data = implicit.data.saturating_add(merged.distance);
             }

@@ -164,10 +164,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
     },
     Explanation {
         id: "MPT032",
-        title: "join refused",
+        title: "join refused or given up",
         severity: Severity::Warn,
         rfc: "RFC 8684 §3.2, §3.6",
-        text: "The join was answered with RST. The reason code of MP_TCPRST says why; on Linux 1 \
+        text: "The join was answered with RST, or its opener sent one instead of the third ACK \
+               because it did not like the SYN/ACK. The reason code of MP_TCPRST says why; on Linux 1 \
                means an unknown token or a wrong HMAC, 3 that the limit of subflows is reached \
                (`ip mptcp limits`). A RST without MP_TCPRST comes from a closed port, a firewall, \
                or an old host.",
@@ -196,6 +197,16 @@ pub const EXPLANATIONS: &[Explanation] = &[
         text: "Very many SYNs name one token and hardly any of them goes on. That is what a \
                denial-of-service attack on MP_JOIN looks like: each SYN costs the server an HMAC \
                and a half-open subflow.",
+    },
+    Explanation {
+        id: "MPT036",
+        title: "MPTCP reset of a stream that began without MPTCP",
+        severity: Severity::Warn,
+        rfc: "RFC 8684 §3.2, §3.6",
+        text: "A host reset the stream with MP_TCPRST, so it takes it for a subflow, yet the SYN in \
+               this capture has no MPTCP option. Something between that host and the capture point \
+               removed MP_JOIN (or MP_CAPABLE) from the SYN; the answer without the option made the \
+               host give up.",
     },
     Explanation {
         id: "MPT040",
@@ -258,6 +269,15 @@ pub const EXPLANATIONS: &[Explanation] = &[
         text: "Between the first and the last data byte seen some are not in the capture, though \
                the connection went on: the capture lost packets, or they took a path that was not \
                captured.",
+    },
+    Explanation {
+        id: "MPT048",
+        title: "DATA_FIN moved",
+        severity: Severity::Warn,
+        rfc: "RFC 8684 §3.3.3",
+        text: "The DATA_FIN stands behind the last byte of the stream and keeps its data sequence \
+               number when it is repeated. Here it came with different ones: the sender counts it \
+               anew for each subflow, or somebody forges it.",
     },
     Explanation {
         id: "MPT050",
@@ -337,7 +357,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         severity: Severity::Warn,
         rfc: "RFC 8684 §3.5",
         text: "The connection lost its last subflow to a RST without MP_FASTCLOSE and without \
-               DATA_FIN.",
+               DATA_FIN. A connection that was refused before it began is only a note.",
     },
     Explanation {
         id: "MPT065",

@@ -5,8 +5,8 @@ use mptcp_proto::wire::mptcp::ResetReason;
 use super::Findings;
 use super::handshake::name;
 use crate::model::{
-    CheckResult, CloseKind, CloseSide, Connection, ConnectionState, Direction, EventKind, Side,
-    Subflow,
+    CheckResult, CloseKind, CloseSide, Connection, ConnectionState, Direction, EventKind, Severity,
+    Side, Subflow, SubflowKind,
 };
 
 pub(super) fn check(connection: &Connection, findings: &mut Findings) {
@@ -45,21 +45,41 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
         );
     }
     if connection.state == ConnectionState::Reset {
-        let frame = connection
-            .subflows
-            .iter()
-            .filter_map(|s| s.close.frame)
-            .max()
-            .unwrap_or(0);
-        findings.add(
-            "MPT064",
-            frame,
-            "the last subflow was reset without MP_FASTCLOSE",
-        );
+        check_all_reset(connection, findings);
     }
     for subflow in &connection.subflows {
         check_reset(connection, subflow, findings);
         check_backup(connection, subflow, findings);
+    }
+}
+
+/// A connection that ended by RST without MP_FASTCLOSE, or never came about.
+fn check_all_reset(connection: &Connection, findings: &mut Findings) {
+    let frames = connection.subflows.iter().filter_map(|s| s.close.frame);
+    let frame = frames.max().unwrap_or(0);
+    if connection.subflows.iter().any(|s| s.established) {
+        let text = "the last subflow was reset without MP_FASTCLOSE";
+        findings.add("MPT064", frame, text);
+        return;
+    }
+    for subflow in &connection.subflows {
+        let frame = subflow.close.frame.unwrap_or(0);
+        // With the SYN in the capture, `Unseen` means that it had no MPTCP option.
+        let plain_syn = subflow.kind == SubflowKind::Unseen && subflow.initiator.is_some();
+        match subflow.close.reset_reason {
+            Some(reason) if plain_syn => {
+                let text = format!(
+                    "RST with MP_TCPRST (reason {reason}: {}), though the SYN had no MPTCP option",
+                    ResetReason(reason)
+                );
+                findings.add("MPT036", frame, text);
+            }
+            _ if subflow.kind == SubflowKind::Capable => {
+                let text = "the connection was refused: RST before the handshake was complete";
+                findings.add_as("MPT064", Severity::Note, frame, text);
+            }
+            _ => {}
+        }
     }
 }
 

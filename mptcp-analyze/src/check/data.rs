@@ -37,6 +37,11 @@ fn check_events(connection: &Connection, findings: &mut Findings) {
                 };
                 findings.add("MPT042", event.frame, text);
             }
+            EventKind::DataFinMoved { first, .. } => {
+                let text =
+                    format!("{who} repeats its DATA_FIN of relative DSN {first} at other places");
+                findings.add("MPT048", event.frame, text);
+            }
             EventKind::MappingConflict { .. } => {
                 let text = format!("{who} maps bytes of a subflow to other DSNs than before");
                 findings.add("MPT043", event.frame, text);
@@ -77,16 +82,19 @@ fn check_unmapped(connection: &Connection, subflow: &Subflow, findings: &mut Fin
         return;
     }
     for direction in Direction::BOTH {
-        let unmapped = subflow.totals.of(direction).unmapped_bytes;
+        let totals = subflow.totals.of(direction);
+        let unmapped = totals.unmapped_bytes;
         if unmapped > 0 {
             let who = name(direction.sender());
             let text = format!(
                 "{unmapped} bytes of {who} on subflow {} have no mapping",
                 subflow.id
             );
-            // After an abort the hosts no longer care what they send, and without the start of the
-            // stream the mapping may have been declared before the capture.
-            let harmless = connection.state == ConnectionState::FastClosed
+            // After an abort the hosts no longer care what they send, without the start of the stream
+            // the mapping may have been declared before the capture, and a cut option area may have
+            // had it.
+            let harmless = totals.options.cut_areas > 0
+                || connection.state == ConnectionState::FastClosed
                 || connection.keys.client.is_none()
                 || subflow.close.kind == crate::model::CloseKind::Reset;
             let severity = if harmless {
@@ -94,7 +102,8 @@ fn check_unmapped(connection: &Connection, subflow: &Subflow, findings: &mut Fin
             } else {
                 crate::model::Severity::Warn
             };
-            findings.add_as("MPT044", severity, subflow.first_frame, text);
+            let frame = totals.first_unmapped_frame.unwrap_or(subflow.first_frame);
+            findings.add_as("MPT044", severity, frame, text);
         }
     }
 }

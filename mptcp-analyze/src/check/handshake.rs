@@ -7,7 +7,7 @@ use mptcp_proto::key::Token;
 use super::Findings;
 use crate::model::{
     Analysis, CheckResult, Connection, ConnectionState, Direction, EventKind, Grouping, Severity,
-    Side,
+    Side, SubflowKind,
 };
 
 pub(super) fn check(connection: &Connection, findings: &mut Findings) {
@@ -63,8 +63,17 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
 }
 
 fn check_grouping(connection: &Connection, findings: &mut Findings) {
-    if connection.grouping > Grouping::Token && connection.subflows.len() > 1 {
-        let evidence = match connection.grouping {
+    // Where no subflow shows the handshake, the first one makes the connection: nothing put it there.
+    let has_handshake = connection
+        .subflows
+        .iter()
+        .any(|subflow| subflow.kind == SubflowKind::Capable);
+    let put_there = connection.subflows.iter().skip(usize::from(!has_handshake));
+    let Some(weakest) = put_there.map(|subflow| subflow.grouping).max() else {
+        return;
+    };
+    if weakest > Grouping::Token && connection.subflows.len() > 1 {
+        let evidence = match weakest {
             Grouping::Hmac => "the HMAC of its join",
             Grouping::AddressId => "an announced address",
             Grouping::Dsn => "data sequence numbers that fit",

@@ -4,7 +4,9 @@ use mptcp_proto::wire::mptcp::ResetReason;
 
 use super::Findings;
 use super::handshake::name;
-use crate::model::{CloseKind, CloseSide, Connection, EventKind, JoinSeen, Side, Subflow};
+use crate::model::{
+    CloseKind, CloseSide, Connection, EventKind, JoinSeen, Severity, Side, Subflow,
+};
 
 /// Unanswered joins with one token that make a flood: a host has at most a few addresses to try.
 const FLOOD: usize = 64;
@@ -41,7 +43,7 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
         return;
     }
     for (subflow, join) in joins() {
-        check_one(subflow, join, findings);
+        check_one(connection, subflow, join, findings);
     }
 }
 
@@ -49,27 +51,47 @@ fn is_unanswered(join: &JoinSeen) -> bool {
     join.syn_frame.is_some() && join.syn_ack_frame.is_none()
 }
 
-fn check_one(subflow: &Subflow, join: &JoinSeen, findings: &mut Findings) {
+/// Whether a host had sent DATA_FIN or MP_FASTCLOSE by `frame`.
+fn is_closing(connection: &Connection, frame: u64) -> bool {
+    connection.events.iter().any(|event| {
+        let ends = matches!(
+            event.kind,
+            EventKind::DataFin { .. } | EventKind::FastClose { .. }
+        );
+        ends && event.frame <= frame
+    })
+}
+
+fn check_one(connection: &Connection, subflow: &Subflow, join: &JoinSeen, findings: &mut Findings) {
     let Some(opener) = subflow.initiator else {
         return;
     };
     if subflow.close.kind == CloseKind::Reset && !subflow.established {
-        let by_peer = match subflow.close.by {
-            CloseSide::Client => opener == Side::Server,
-            CloseSide::Server => opener == Side::Client,
-            CloseSide::Path | CloseSide::Unknown => true,
+        let by_opener = match subflow.close.by {
+            CloseSide::Client => opener == Side::Client,
+            CloseSide::Server => opener == Side::Server,
+            CloseSide::Path | CloseSide::Unknown => false,
         };
-        if by_peer || subflow.close.reset_reason.is_some() {
-            let why = match subflow.close.reset_reason {
-                Some(reason) => format!("reason {reason}: {}", ResetReason(reason)),
-                None => "RST without MP_TCPRST".to_owned(),
-            };
-            let frame = subflow.close.frame.unwrap_or(subflow.last_frame);
-            findings.add(
-                "MPT032",
-                frame,
-                format!("join of subflow {} refused: {why}", subflow.id),
-            );
+        let why = match subflow.close.reset_reason {
+            Some(reason) => format!("reason {reason}: {}", ResetReason(reason)),
+            None => "RST without MP_TCPRST".to_owned(),
+        };
+        let frame = subflow.close.frame.unwrap_or(subflow.last_frame);
+        let id = subflow.id;
+        let text = if by_opener {
+            let who = name(opener);
+            format!("join of subflow {id} given up by {who}, who opened it ({why})")
+        } else if join.syn_ack_frame.is_some() && join.ack_frame.is_none() {
+            format!("join of subflow {id} refused: {why}; no third ACK with MP_JOIN came before")
+        } else {
+            format!("join of subflow {id} refused: {why}")
+        };
+        // An end of the connection overtakes a handshake now and then, and the join then has no use.
+        let without_complaint = by_opener && subflow.close.reset_reason.is_none();
+        if without_complaint || is_closing(connection, frame) {
+            findings.add_as("MPT032", Severity::Note, frame, text);
+        } else {
+            findings.add("MPT032", frame, text);
         }
     } else if is_unanswered(join) {
         let text = format!("join of subflow {} stayed without answer", subflow.id);

@@ -126,6 +126,13 @@ pub enum EventKind {
         /// Relative DSN of the DATA_FIN.
         dsn: i64,
     },
+    /// A DATA_FIN at another place than the first one.
+    DataFinMoved {
+        /// Relative DSN of the first DATA_FIN.
+        first: i64,
+        /// Relative DSN of this one.
+        now: i64,
+    },
     /// The infinite mapping.
     InfiniteMapping {
         /// Relative DSN from which on it maps.

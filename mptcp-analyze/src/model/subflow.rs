@@ -173,6 +173,8 @@ pub struct SubflowTotals {
     pub spurious_bytes: u64,
     /// Payload bytes that no mapping covers.
     pub unmapped_bytes: u64,
+    /// First frame with such bytes.
+    pub first_unmapped_frame: Option<u64>,
     /// MPTCP options seen, by subtype.
     pub options: OptionTally,
     /// TCP checksums, when they were asked for.
@@ -201,6 +203,8 @@ pub struct OptionTally {
     pub by_subtype: [u64; 16],
     /// Options that do not parse.
     pub malformed: u64,
+    /// Packets whose option area the snaplen cut.
+    pub cut_areas: u64,
     /// DATA_ACKs of 4 bytes.
     pub data_ack4: u64,
     /// DATA_ACKs of 8 bytes.

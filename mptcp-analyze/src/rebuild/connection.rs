@@ -44,6 +44,8 @@ pub(super) struct ConnectionBuilder {
     pub(super) mirrored: Option<u64>,
     /// A SYN without MP_CAPABLE after one with.
     pub(super) bare_syn: Option<u64>,
+    /// Frame of a SYN whose MP_CAPABLE does not parse.
+    pub(super) malformed_syn: Option<u64>,
     pub(super) infinite_mapping: Option<(u64, Side)>,
     pub(super) fail: Option<(u64, Side)>,
     pub(super) fast_close: Option<(u64, Side)>,
@@ -86,6 +88,7 @@ impl ConnectionBuilder {
             bare_syn_ack: None,
             mirrored: None,
             bare_syn: None,
+            malformed_syn: None,
             infinite_mapping: None,
             fail: None,
             fast_close: None,
@@ -136,6 +139,13 @@ impl ConnectionBuilder {
             .all(|&direction| self.data.of(direction).data_fin_frame().is_some())
     }
 
+    /// Whether each host has acknowledged the other's DATA_FIN (RFC 8684 §3.3.3).
+    pub(super) fn data_fins_are_acked(&self) -> bool {
+        Direction::BOTH
+            .iter()
+            .all(|&direction| self.data.of(direction).data_fin_is_acked())
+    }
+
     /// Its first streams, which show its hosts.
     pub(super) fn known_streams(&self) -> impl Iterator<Item = StreamId> {
         self.streams.iter().copied().take(MAX_COMPARED_STREAMS)
@@ -158,13 +168,6 @@ impl ConnectionBuilder {
         let room = MAX_EVENTS.saturating_sub(self.events.len());
         self.events_dropped += events.len().saturating_sub(room) as u64;
         self.events.extend(events.into_iter().take(room));
-    }
-
-    /// Whether each host has acknowledged the other's DATA_FIN (RFC 8684 §3.3.3).
-    pub(super) fn data_fins_are_acked(&self) -> bool {
-        Direction::BOTH
-            .iter()
-            .all(|&direction| self.data.of(direction).data_fin_is_acked())
     }
 
     /// Records that something happened.

@@ -142,6 +142,9 @@ fn handshake_fallback(
     stream: &Stream,
     vantage: Vantage,
 ) -> Option<Fallback> {
+    if let Some(bare) = bare_third_ack(builder, mptcp) {
+        return Some(third_ack(builder, bare, vantage));
+    }
     let dss_seen = mptcp.ends.iter().any(|end| end.sent_dss);
     if dss_seen || builder.capable.ack.is_some() || builder.capable.syns == 0 {
         return None;
@@ -176,6 +179,9 @@ fn handshake_fallback(
     }
     if builder.capable.syn_ack.is_none() {
         let (frame, nops) = builder.bare_syn_ack?;
+        if let Some(malformed) = builder.malformed_syn {
+            return Some(malformed_syn(malformed, vantage));
+        }
         return Some(bare_syn_ack(frame, nops, vantage));
     }
     let client = mptcp.client_end;
@@ -183,6 +189,35 @@ fn handshake_fallback(
     // A single ACK may have been overtaken by the end of the capture; data or a second packet not.
     let alone = stream.ends[client].packets <= 2 && stream.ends[client].wire_bytes == 0;
     (!alone).then(|| third_ack(builder, bare, vantage))
+}
+
+/// A third ACK without option that the client's first data with MP_CAPABLE came too late to mend:
+/// the server takes the first packet after its SYN/ACK for the answer (RFC 8684 §3.1), and Linux
+/// has fallen back by then.
+fn bare_third_ack(builder: &ConnectionBuilder, mptcp: &MptcpStream) -> Option<Bare> {
+    let (client, server) = (mptcp.client_end, 1 - mptcp.client_end);
+    let bare = mptcp.ends[client].bare_first?;
+    let (late, ..) = builder.capable.ack?;
+    let answered = builder.capable.syn_ack.is_some();
+    let server_is_plain = !mptcp.ends[server].sent_dss && mptcp.ends[server].bare_since.is_some();
+    (answered && server_is_plain && bare.frame < late).then_some(bare)
+}
+
+fn malformed_syn(frame: u64, vantage: Vantage) -> Fallback {
+    let (by, text) = match vantage {
+        Vantage::Near(Side::Client) => (Blame::Client, "as the client sent it"),
+        _ => (
+            Blame::Unknown,
+            "the client sent it so, or the path changed it",
+        ),
+    };
+    Fallback {
+        reason: FallbackReason::Negotiation,
+        frame,
+        by,
+        confidence: Confidence::Likely,
+        text: format!("the MP_CAPABLE of the SYN is malformed ({text}), and the SYN/ACK has none"),
+    }
 }
 
 fn bare_syn_ack(frame: u64, nops: u8, vantage: Vantage) -> Fallback {
@@ -284,17 +319,24 @@ fn judge_lost_mapping(
             Confidence::Likely,
             "a run of NOPs stands where the option was",
         )
+    } else if bare.after_excess {
+        // A host does not send such segments, and the one that gets them falls back.
+        (
+            Blame::Path,
+            Confidence::Likely,
+            "the data just before are longer than their mapping: something put bytes in",
+        )
     } else if vantage == Vantage::Near(sender) {
         (
             blame(sender),
             Confidence::Likely,
-            "they left their sender like that",
+            "it sent them like that, which it does once it has fallen back",
         )
     } else {
         (
             Blame::Path,
             Confidence::Likely,
-            "they did not arrive as a host sends them",
+            "something removed it on the way here, or the host had to fall back before",
         )
     };
     Fallback {
@@ -356,6 +398,7 @@ fn first_bare(mptcp: &MptcpStream, data_frame: u64, data_end: usize) -> (Bare, u
     let own = at_data.unwrap_or(Bare {
         frame: data_frame,
         nops: 0,
+        after_excess: false,
     });
     let other = 1 - data_end;
     match mptcp.ends[other].bare_since {

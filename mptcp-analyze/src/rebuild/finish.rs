@@ -280,6 +280,7 @@ fn subflow_totals(stream: &Stream, mptcp: &MptcpStream, end: usize) -> SubflowTo
         reinjected_bytes: bytes.reinjected_bytes,
         spurious_bytes: bytes.spurious_bytes,
         unmapped_bytes: bytes.unmapped_bytes,
+        first_unmapped_frame: part.unmapped_marks.first().map(|(frame, _)| *frame),
         options: part.options.clone(),
         tcp_checksums: part.tcp_checksums.clone(),
     }
@@ -360,7 +361,8 @@ fn events(builder: &ConnectionBuilder, order: &[StreamId]) -> Vec<Event> {
             kind: event.kind.clone(),
         })
         .collect();
-    events.sort_by_key(|event| event.frame);
+    // Two interfaces of one capture may be written out of time order.
+    events.sort_by_key(|event| (event.at, event.frame));
     events
 }
 
@@ -370,25 +372,31 @@ fn handshake_complete(builder: &ConnectionBuilder) -> bool {
 
 fn state_of(builder: &ConnectionBuilder, subflows: &[Subflow], fell_back: bool) -> ConnectionState {
     let ended = |subflow: &Subflow| subflow.close.kind != CloseKind::None;
-    let closed = builder.has_both_data_fins()
-        && (builder.data_fins_are_acked() || subflows.iter().all(ended));
+    let all_ended = subflows.iter().all(ended);
+    let reset = |subflow: &Subflow| subflow.close.kind == CloseKind::Reset;
+    let closed = builder.has_both_data_fins() && (builder.data_fins_are_acked() || all_ended);
     if fell_back {
         ConnectionState::FallenBack
     } else if builder.fast_close.is_some() {
         ConnectionState::FastClosed
     } else if closed {
         ConnectionState::Closed
-    } else if subflows.iter().all(ended)
-        && subflows
-            .iter()
-            .any(|subflow| subflow.close.kind == CloseKind::Reset)
-    {
+    } else if all_ended && subflows.iter().any(reset) {
         ConnectionState::Reset
+    } else if all_ended && subflows.iter().any(has_cut_options) {
+        // The DATA_FINs were behind the snaplen; that every subflow was closed by FIN is enough.
+        ConnectionState::Closed
     } else if subflows.iter().any(|subflow| subflow.established) {
         ConnectionState::Established
     } else {
         ConnectionState::Unfinished
     }
+}
+
+fn has_cut_options(subflow: &Subflow) -> bool {
+    Direction::BOTH
+        .iter()
+        .any(|&direction| subflow.totals.of(direction).options.cut_areas > 0)
 }
 
 fn syn_rtt(stream: &Stream) -> Option<i64> {

@@ -14,6 +14,12 @@ use crate::model::Segment;
 /// belong to that SYN: the largest window without scaling.
 const EARLY_SEGMENT_SPAN: u32 = 65_535;
 
+/// Ports below are for servers (RFC 6335 §6).
+const FIRST_USER_PORT: u16 = 1024;
+
+/// Clients get a port from here on: 32,768 on Linux, 49,152 elsewhere (RFC 6335 §6).
+const FIRST_EPHEMERAL_PORT: u16 = 32_768;
+
 /// Index of a stream; equals Wireshark's `tcp.stream`.
 pub(super) type StreamId = usize;
 
@@ -55,12 +61,15 @@ impl FlowEnds {
         }
     }
 
-    /// The end that opened the stream, or the likelier one: not the one with a well-known port,
-    /// else the one that sent first.
+    /// The end that opened the stream, or the likelier one: not the one with a well-known port or
+    /// with one that no system hands out, else the one that sent first.
     pub(super) fn likely_opener(&self) -> End {
-        let well_known = |end: End| self.addresses[end].port() < 1024;
-        self.opener()
-            .unwrap_or_else(|| usize::from(well_known(0) && !well_known(1)))
+        let below = |end: End, limit: u16| self.addresses[end].port() < limit;
+        let served_at_0 = [FIRST_USER_PORT, FIRST_EPHEMERAL_PORT]
+            .into_iter()
+            .find(|&limit| below(0, limit) != below(1, limit))
+            .is_some_and(|limit| below(0, limit));
+        self.opener().unwrap_or(usize::from(served_at_0))
     }
 
     fn end_of(&self, source: SocketAddr) -> End {

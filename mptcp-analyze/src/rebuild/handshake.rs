@@ -113,6 +113,22 @@ impl Rebuilder {
         }
     }
 
+    /// A SYN whose MP_CAPABLE does not parse (another version's length, say) still asks for MPTCP;
+    /// no server will answer it with MPTCP.
+    pub(super) fn on_malformed_capable_syn(&mut self, place: Place, options: &SegmentOptions) {
+        let Some(connection) = self.capable_connection(place) else {
+            return;
+        };
+        let builder = &mut self.connections[connection];
+        builder.capable.syns += 1;
+        builder.malformed_syn.get_or_insert(place.frame);
+        if builder.syn_option.is_none() {
+            builder.syn_option = options.first_raw;
+        }
+        self.index
+            .note_hosts(self.flows.ends(place.stream), connection);
+    }
+
     fn on_capable_syn_ack(
         &mut self,
         place: Place,

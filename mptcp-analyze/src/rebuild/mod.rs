@@ -205,6 +205,8 @@ impl Rebuilder {
             _ => None,
         }) {
             self.on_join(segment, place, join);
+        } else if segment.flags.syn() && !segment.flags.ack() && options.has_malformed_capable() {
+            self.on_malformed_capable_syn(place, options);
         } else if self.streams[place.stream].mptcp.is_none() {
             self.on_unseen_stream(segment, place, options);
         }

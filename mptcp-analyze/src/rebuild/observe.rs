@@ -24,7 +24,7 @@ impl Rebuilder {
         place: Place,
         options: &SegmentOptions,
     ) {
-        self.tally(place, options);
+        self.tally(segment, place, options);
         self.note_oddities(place, options);
         self.note_missing(segment, place, options);
         self.note_misplaced(segment, place, options);
@@ -44,7 +44,7 @@ impl Rebuilder {
         }
     }
 
-    fn tally(&mut self, place: Place, options: &SegmentOptions) {
+    fn tally(&mut self, segment: &Segment<'_>, place: Place, options: &SegmentOptions) {
         let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
             return;
         };
@@ -52,6 +52,7 @@ impl Rebuilder {
             mptcp.packets_with_option += 1;
         }
         let tally = &mut mptcp.ends[place.end].options;
+        tally.cut_areas += u64::from(segment.options.len() < segment.options_len);
         for option in options.iter() {
             tally.by_subtype[usize::from(option.subtype().0 & 15)] += 1;
         }

@@ -1,7 +1,7 @@
 //! The options of one segment, decoded once for all that look at them.
 
 use mptcp_proto::version::Version;
-use mptcp_proto::wire::mptcp::MptcpOption;
+use mptcp_proto::wire::mptcp::{MptcpOption, Subtype};
 use mptcp_proto::wire::tcp_option::{KIND_MPTCP, KIND_NO_OPERATION, TcpOptions};
 
 use crate::model::Segment;
@@ -101,6 +101,14 @@ impl SegmentOptions {
         self.count > 0
             || !self.malformed.is_empty()
             || self.area_error.as_ref().is_some_and(|(mptcp, _)| *mptcp)
+    }
+
+    /// Whether there is an MP_CAPABLE that does not parse.
+    pub(super) fn has_malformed_capable(&self) -> bool {
+        let capable = Subtype::CAPABLE.0;
+        self.malformed
+            .iter()
+            .any(|(subtype, _)| *subtype == Some(capable))
     }
 
     /// Whether there is a well-formed option of this kind.

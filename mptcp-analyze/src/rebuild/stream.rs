@@ -16,9 +16,17 @@ use crate::model::{
     TcpChecksums, Timestamp,
 };
 
-/// Packets per direction that a new packet is compared with to recognise a copy. On a router's
-/// `any` capture a copy follows when the packet has passed the queue, which is rarely longer.
+/// Packets per direction that a new packet is compared with to recognise a copy: the copy of a
+/// mirror port, or of a handshake that passes two capture points, is among the next few.
+const FEW_RECENT: usize = 4;
+
+/// The same once packets were seen at more than one point. On a router's `any` capture a copy
+/// follows when the packet has passed the queue, which is rarely longer.
 const MAX_RECENT: usize = 64;
+
+/// The same once an end's packets are known to be captured at two points: the queue between them may
+/// be a whole device's (1,000 packets on Linux).
+const MAX_RECENT_AT_TWO_POINTS: usize = 1024;
 
 /// A copy made at the same point follows at once; a host repeats after 200 ms at the earliest.
 const MAX_COPY_DELAY_NS: i64 = 100_000_000;
@@ -53,9 +61,13 @@ pub(super) struct StreamEnd {
     pub(super) fin_frame: Option<u64>,
     pub(super) rst_frame: Option<u64>,
     recent: VecDeque<Fingerprint>,
+    /// Whether a copy from another capture point was seen.
+    at_two_points: bool,
     /// Whether two different packets in a row had the same IPv4 identification: the end does not
     /// count them, and the number tells nothing about repetitions.
     has_constant_id: bool,
+    /// Whether its packets were seen at more than one interface, direction or distance.
+    has_points: bool,
 }
 
 /// What makes two packets the same packet.
@@ -104,6 +116,12 @@ pub(super) struct MptcpEnd {
     /// First frame of the packets without MPTCP option that the end sends now; `None` while its
     /// latest packet (SYN and RST aside) has one.
     pub(super) bare_since: Option<Bare>,
+    /// First packet without MPTCP option that came (SYN and RST aside) before any with one.
+    pub(super) bare_first: Option<Bare>,
+    /// Whether it has sent a packet with MPTCP option that was neither SYN nor RST.
+    pub(super) had_option: bool,
+    /// Whether a part of its latest payload was mapped and a part not.
+    pub(super) excess: bool,
     /// Whether it has sent a DSS.
     pub(super) sent_dss: bool,
     /// Segments whose bytes no mapping covered when they came: frame and place of the first one.
@@ -149,6 +167,8 @@ pub(super) struct Bare {
     pub(super) frame: u64,
     /// NOPs in a row in its option area.
     pub(super) nops: u8,
+    /// Whether the latest data of the other end went beyond their mapping.
+    pub(super) after_excess: bool,
 }
 
 /// What the MP_JOIN handshake has shown so far.
@@ -229,14 +249,29 @@ impl StreamEnd {
             self.has_constant_id |= last.id == print.id && last.hash != print.hash;
         }
         let telling_id = !self.has_constant_id && print.id.is_some_and(|id| id != 0);
+        let mut points = false;
+        let mut at_two_points = false;
+        // The copy of a packet is as far back as the queue is long, and the oldest come first.
         let found = self.recent.iter().any(|seen| {
             let elsewhere = seen.ttl != print.ttl
                 || seen.interface != print.interface
                 || seen.outbound != print.outbound;
+            points |= elsewhere;
             let at_once = print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS;
-            seen.hash == print.hash && seen.id == print.id && (elsewhere || (telling_id && at_once))
+            let same = seen.hash == print.hash && seen.id == print.id;
+            at_two_points |= same && elsewhere;
+            same && (elsewhere || (telling_id && at_once))
         });
-        if self.recent.len() == MAX_RECENT {
+        self.has_points |= points;
+        self.at_two_points |= at_two_points;
+        let limit = if self.at_two_points {
+            MAX_RECENT_AT_TWO_POINTS
+        } else if self.has_points {
+            MAX_RECENT
+        } else {
+            FEW_RECENT
+        };
+        if self.recent.len() >= limit {
             self.recent.pop_front();
         }
         self.recent.push_back(print);

@@ -153,11 +153,16 @@ impl Rebuilder {
                 .dsn
                 .saturating_add(i64::from(input.len))
                 .saturating_sub(1);
-            if data.data_fin_frame().is_none() {
-                builder.note(place, sender, EventKind::DataFin { dsn });
-            }
-            let data = builder.data.of_mut(direction);
+            let first = data.data_fin();
             data.on_data_fin(dsn, place.frame);
+            match first {
+                None => builder.note(place, sender, EventKind::DataFin { dsn }),
+                Some(first) if first != dsn => {
+                    let kind = EventKind::DataFinMoved { first, now: dsn };
+                    builder.note(place, sender, kind);
+                }
+                Some(_) => {}
+            }
         }
         if input.len == 0 && builder.infinite_mapping.is_none() {
             builder.infinite_mapping = Some((place.frame, sender));
@@ -216,6 +221,8 @@ impl Rebuilder {
             end.data
                 .on_payload(data, place.stream_number(), &input, &mut self.pieces);
             end.mark_unmapped(place.frame, seq, &self.pieces);
+            end.excess = self.pieces.iter().any(|piece| piece.dsn.is_none())
+                && self.pieces.iter().any(|piece| piece.dsn.is_some());
         }
         if let Some(note) = note {
             note.ssn = end.data.ssn_of(seq);
@@ -253,15 +260,21 @@ impl Rebuilder {
         };
         let join = &mut mptcp.join;
         join.confirmed |= join.ack_frame.is_some() && place.end != join.opener;
+        let after_excess = mptcp.ends[1 - place.end].excess;
         let end = &mut mptcp.ends[place.end];
         if options.has_mptcp() {
             end.bare_since = None;
-        } else {
-            let nops = options.longest_nop_run;
-            end.bare_since.get_or_insert(Bare {
-                frame: place.frame,
-                nops,
-            });
+            end.had_option = true;
+            return;
+        }
+        let bare = Bare {
+            frame: place.frame,
+            nops: options.longest_nop_run,
+            after_excess,
+        };
+        end.bare_since.get_or_insert(bare);
+        if !end.had_option {
+            end.bare_first.get_or_insert(bare);
         }
     }
 }

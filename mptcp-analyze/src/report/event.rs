@@ -29,6 +29,7 @@ pub(crate) fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::Reset { .. } => "reset",
         EventKind::Fin => "fin",
         EventKind::DataFin { .. } => "data_fin",
+        EventKind::DataFinMoved { .. } => "data_fin_moved",
         EventKind::InfiniteMapping { .. } => "infinite_mapping",
         EventKind::MappingConflict { .. } => "mapping_conflict",
         EventKind::FarMapping { .. } => "far_mapping",
@@ -69,6 +70,9 @@ pub(crate) fn sentence(kind: &EventKind) -> String {
         EventKind::Reset { reason, ttl_fits } => reset_sentence(*reason, *ttl_fits),
         EventKind::Fin => "FIN".to_owned(),
         EventKind::DataFin { dsn } => format!("DATA_FIN at relative DSN {dsn}"),
+        EventKind::DataFinMoved { first, now } => {
+            format!("DATA_FIN at relative DSN {now}, it was at {first}")
+        }
         EventKind::InfiniteMapping { dsn } => format!("infinite mapping from relative DSN {dsn}"),
         EventKind::MappingConflict {
             ssn,

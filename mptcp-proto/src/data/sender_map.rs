@@ -17,7 +17,7 @@ impl SenderMap {
     }
 
     /// Notes that `subflow` sends `places`, and appends to `out` who sent them before:
-    /// [`Held::Free`] is nobody.
+    /// [`Held::Free`](super::Held::Free) is nobody.
     pub fn claim(&mut self, places: Range<i64>, subflow: u32, out: &mut Vec<Stretch<u32>>) {
         self.senders.claim(places, subflow, out);
     }

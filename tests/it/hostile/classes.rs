@@ -145,3 +145,28 @@ fn copies_of_a_second_capture_point_are_counted_once() {
     check_bytes(&read, Direction::ToServer, &[Bytes::unique(3000)]);
     assert_eq!(read.totals.to_server.wire_bytes, 3000);
 }
+
+#[test]
+fn a_copy_may_be_a_whole_device_queue_behind() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    connection.send(&mut capture, 0, Host::Client, 1000);
+    let before = capture.packets.len();
+    for _ in 0..5 {
+        connection.send(&mut capture, 0, Host::Client, 60_000);
+    }
+    let mut queued = capture.packets.split_off(before);
+    let behind = |packet: &mptcp_tests::craft::Packet| {
+        let mut behind = packet.clone();
+        behind.bytes[22] -= 1;
+        behind.at_us += 400_000;
+        behind
+    };
+    let first: Vec<_> = capture.packets.iter().map(behind).collect();
+    let copies: Vec<_> = queued.iter().map(behind).collect();
+    capture.packets.extend(first);
+    capture.packets.append(&mut queued);
+    capture.packets.extend(copies);
+    let read = read_one(&capture);
+    assert_eq!(read.subflows[0].duplicate_packets, 304);
+    assert_eq!(read.totals.to_server.wire_bytes, 301_000);
+}

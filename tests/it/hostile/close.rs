@@ -1,12 +1,12 @@
 //! Fast close, resets, and closing in good order.
 
-use mptcp_analyze::model::{CheckResult, CloseKind, CloseSide, ConnectionState};
+use mptcp_analyze::model::{CheckResult, CloseKind, CloseSide, ConnectionState, Severity};
 use mptcp_proto::key::Key;
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{FastClose, MptcpOption};
-use mptcp_tests::craft::{Dispatch, End, Host, tcp_reset};
+use mptcp_tests::craft::{Capture, Connection, Dispatch, End, Host, option_bytes, tcp_reset};
 
-use super::{check_findings, connected, lte, read_one};
+use super::{check_findings, connected, findings, lte, read_one, wifi};
 
 #[test]
 fn a_fast_close_with_the_right_key_ends_the_connection() {
@@ -129,4 +129,68 @@ fn a_connection_whose_data_fin_nobody_acknowledges_is_not_closed() {
     connection.send_from(&mut capture, 0, Host::Server, 1, 100);
     let read = read_one(&capture);
     assert_eq!(read.state, ConnectionState::Established);
+}
+
+#[test]
+fn a_connection_to_a_closed_port_is_a_note() {
+    let mut capture = Capture::new();
+    let mut flow = wifi();
+    let syn = option_bytes(&Connection::new(Version::V1).capable_syn());
+    flow.send(&mut capture, End::Client, &Dispatch::syn().options(&syn));
+    flow.send(&mut capture, End::Server, &Dispatch::new("RA"));
+    let read = read_one(&capture);
+    assert_eq!(read.state, ConnectionState::Reset);
+    check_findings(&read, &[]);
+    assert_eq!(findings(&read, Severity::Note), ["MPT064"]);
+}
+
+#[test]
+fn an_mptcp_reset_shows_that_the_syn_has_lost_its_option() {
+    let mut capture = Capture::new();
+    let mut flow = lte();
+    flow.send(&mut capture, End::Client, &Dispatch::syn());
+    flow.send(&mut capture, End::Server, &Dispatch::syn_ack());
+    let reason = option_bytes(&tcp_reset(1));
+    flow.send(
+        &mut capture,
+        End::Client,
+        &Dispatch::new("R").options(&reason),
+    );
+    let read = read_one(&capture);
+    check_findings(&read, &["MPT036"]);
+}
+
+/// A join whose opener resets it with these options instead of sending the third ACK.
+fn given_up(closing: bool, reset: &[MptcpOption]) -> mptcp_analyze::model::Connection {
+    let (mut capture, mut connection) = connected(Version::V1);
+    let join = connection.adopt(lte(), Host::Client);
+    let syn = option_bytes(&connection.join_syn(Host::Client, 1, false));
+    let answer = option_bytes(&connection.join_syn_ack(Host::Client, 0, false));
+    let (syn, answer) = (
+        Dispatch::syn().options(&syn),
+        Dispatch::syn_ack().options(&answer),
+    );
+    connection.dispatch(&mut capture, join, Host::Client, &syn);
+    connection.dispatch(&mut capture, join, Host::Server, &answer);
+    if closing {
+        connection.data_fin(&mut capture, 0, Host::Client);
+    }
+    connection.reset(&mut capture, join, Host::Client, reset);
+    read_one(&capture)
+}
+
+#[test]
+fn a_join_that_its_opener_gives_up_is_not_called_refused() {
+    let read = given_up(false, &[tcp_reset(1)]);
+    check_findings(&read, &["MPT032"]);
+    let text = &read.findings[0].text;
+    assert!(text.contains("given up by the client"), "{text}");
+}
+
+#[test]
+fn a_join_overtaken_by_the_end_of_its_connection_is_a_note() {
+    for read in [given_up(true, &[tcp_reset(3)]), given_up(false, &[])] {
+        check_findings(&read, &[]);
+        assert!(findings(&read, Severity::Note).contains(&"MPT032"));
+    }
 }

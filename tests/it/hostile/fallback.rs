@@ -135,3 +135,37 @@ fn a_clean_connection_has_not_fallen_back() {
         super::check_findings(&read, &[]);
     }
 }
+
+#[test]
+fn a_bare_third_ack_counts_even_if_mp_capable_comes_with_the_first_data() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    capture.strip_mptcp(3);
+    connection.send_with_capable(&mut capture, 0, 500);
+    // The server has fallen back on the third ACK (Linux: MPCapableFallbackACK).
+    connection.send_bare(&mut capture, 0, Host::Server, 400);
+    connection.send_bare(&mut capture, 0, Host::Client, 300);
+    let read = read_one(&capture);
+    let fallback = read.fallback.as_ref().unwrap();
+    assert_eq!(fallback.reason, FallbackReason::ThirdAckOptionMissing);
+    assert_eq!((fallback.frame, fallback.by), (3, Blame::Path));
+}
+
+#[test]
+fn bytes_put_into_mapped_data_are_blamed_on_the_path_and_not_on_who_falls_back() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    // Captured at the server.
+    connection.subflows[0].flow.client.ttl = 63;
+    connection.send(&mut capture, 0, Host::Client, 500);
+    connection.acknowledge(&mut capture, 0, Host::Server);
+    let payload = Connection::stream(Host::Client, 501, 300);
+    let option = option_bytes(&connection.dss(Host::Client, 501, 501, &payload));
+    let longer = [&payload[..], b"XXX"].concat();
+    let dispatch = Dispatch::ack().options(&option).payload(&longer);
+    connection.dispatch(&mut capture, 0, Host::Client, &dispatch);
+    connection.send_bare(&mut capture, 0, Host::Server, 400);
+    connection.send_bare(&mut capture, 0, Host::Client, 300);
+    let read = read_one(&capture);
+    let fallback = read.fallback.as_ref().unwrap();
+    assert_eq!(fallback.by, Blame::Path, "{}", fallback.text);
+    assert_eq!(read.totals.to_server.unique_bytes, 800);
+}

@@ -158,6 +158,8 @@ fn subflows_without_any_syn_are_joined_by_their_data_sequence_numbers() {
     let unique = read.totals.to_server.unique_bytes + read.totals.to_client.unique_bytes;
     assert_eq!(unique, 20_000);
     assert!(findings(&read, Severity::Note).contains(&"MPT072"));
+    let text = &read.findings[0].text;
+    assert!(text.contains("data sequence numbers that fit"), "{text}");
 }
 
 #[test]
@@ -195,4 +197,18 @@ fn a_join_with_an_unknown_token_is_kept_apart() {
     assert!(matches!(join.syn_ack_hmac, CheckResult::Unverifiable(_)));
     assert_eq!(analysis.connections[0].subflows.len(), 1);
     assert_eq!(unknown.subflows[0].initiator, Some(Side::Client));
+}
+
+#[test]
+fn without_a_syn_the_end_with_the_ephemeral_port_is_taken_for_the_client() {
+    let mut capture = Capture::new();
+    let mut connection = Connection::new(Version::V1);
+    let flow = Flow::new("10.0.1.1:40001", "10.0.9.1:5001");
+    connection.connect(&mut capture, flow);
+    connection.send(&mut capture, 0, Host::Server, 500);
+    connection.send(&mut capture, 0, Host::Client, 100);
+    capture.packets.drain(..3);
+    let read = read_one(&capture);
+    assert_eq!(read.subflows[0].client.port(), 40001);
+    assert_eq!(read.totals.to_client.unique_bytes, 500);
 }

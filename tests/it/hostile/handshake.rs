@@ -177,3 +177,26 @@ fn a_syn_ack_with_nops_for_the_option_was_stripped_by_the_path() {
     assert_eq!(fallback.by, mptcp_analyze::model::Blame::Path);
     assert_eq!(fallback.frame, 2);
 }
+
+#[test]
+fn a_syn_whose_mp_capable_does_not_parse_is_a_fallback() {
+    let mut capture = Capture::new();
+    let mut flow = wifi();
+    // Version 1's SYN after a box has written version 0 into it.
+    let syn = Dispatch::syn().options(&[30, 4, 0x00, 0x01]);
+    flow.send(&mut capture, End::Client, &syn);
+    flow.send(&mut capture, End::Server, &Dispatch::syn_ack());
+    flow.send(&mut capture, End::Client, &Dispatch::ack());
+    flow.send(
+        &mut capture,
+        End::Client,
+        &Dispatch::ack().payload(b"plain"),
+    );
+    let read = read_one(&capture);
+    let fallback = read.fallback.as_ref().unwrap();
+    assert_eq!(fallback.reason, FallbackReason::Negotiation);
+    assert_eq!(fallback.frame, 1);
+    assert_eq!(read.state, ConnectionState::FallenBack);
+    assert_eq!(read.subflows[0].kind, SubflowKind::Capable);
+    check_findings(&read, &["MPT001", "MPT010"]);
+}

@@ -1,6 +1,6 @@
 //! Mappings and the segments that do not fit them.
 
-use mptcp_analyze::model::{Direction, EventKind};
+use mptcp_analyze::model::{ConnectionState, Direction, EventKind};
 use mptcp_proto::version::Version;
 use mptcp_tests::craft::{self, Capture, Connection, Dispatch, Host, option_bytes};
 
@@ -219,5 +219,20 @@ fn a_subflow_may_carry_more_than_four_gibibytes() {
     assert_eq!(totals.mappings, SEGMENTS + 1);
     assert_eq!(totals.missing_bytes, 0);
     assert_eq!(totals.data_acked, Some(end + 1));
+    check_findings(&read, &[]);
+}
+
+#[test]
+fn mappings_behind_the_snaplen_are_no_missing_mappings() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    connection.send(&mut capture, 0, Host::Client, 1000);
+    // Ethernet, IPv4, TCP, and ten bytes of the DSS.
+    connection.close(&mut capture);
+    for packet in &mut capture.packets[3..] {
+        packet.bytes.truncate(64);
+    }
+    let read = read_one(&capture);
+    assert_eq!(read.state, ConnectionState::Closed);
+    assert_eq!(read.subflows[0].totals.to_server.unmapped_bytes, 1000);
     check_findings(&read, &[]);
 }

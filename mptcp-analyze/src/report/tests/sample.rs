@@ -217,6 +217,7 @@ fn capable() -> Subflow {
                 reinjected_bytes: 49_999,
                 spurious_bytes: 10,
                 unmapped_bytes: 1,
+                first_unmapped_frame: Some(3),
                 tcp_checksums: TcpChecksums {
                     ok: 296,
                     bad: 1,

@@ -133,6 +133,11 @@ impl DataDirection {
         self.data_fin.map(|(_, frame)| frame)
     }
 
+    /// Relative DSN of the first DATA_FIN.
+    pub(crate) fn data_fin(&self) -> Option<i64> {
+        self.data_fin.map(|(place, _)| self.scale.relative(place))
+    }
+
     /// Whether the peer has acknowledged the DATA_FIN.
     pub(crate) fn data_fin_is_acked(&self) -> bool {
         self.data_fin

@@ -144,6 +144,11 @@ impl SubflowDirection {
         unmapped
     }
 
+    /// Whether a mapping was entered, or waits.
+    pub(crate) fn has_mapping(&self) -> bool {
+        self.last_mapping_frame.is_some()
+    }
+
     /// The counts of bytes; packets and options are left at zero.
     pub(crate) fn totals(&self) -> &SubflowTotals {
         &self.totals

@@ -7,12 +7,14 @@
 pub mod capture;
 mod codec;
 mod mutate;
+mod rebuild;
 
 use std::path::Path;
 use std::{fs, io};
 
 pub use codec::{checksum, option, options_area};
 pub use mutate::run_mutated;
+pub use rebuild::rebuild;
 
 /// The inputs in `corpus/<target>/`, in the order of their names.
 pub fn corpus(target: &str) -> io::Result<Vec<Vec<u8>>> {

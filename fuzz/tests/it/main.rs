@@ -30,5 +30,25 @@ fn checksum_survives_a_million_mutated_inputs() {
     check_body("checksum", mptcp_fuzz::checksum);
 }
 
+#[test]
+fn rebuild_survives_mutated_programs() {
+    let corpus = mptcp_fuzz::corpus("rebuild").expect("each target has a corpus");
+    assert!(!corpus.is_empty(), "the corpus of rebuild is empty");
+    for input in &corpus {
+        mptcp_fuzz::rebuild(input);
+    }
+    mptcp_fuzz::run_mutated(mptcp_fuzz::rebuild, &corpus, program_runs(), SEED);
+}
+
+/// How many programs to run, each of which is rebuilt three times: `MPTCP_FUZZ_RUNS`, or the
+/// default.
+fn program_runs() -> u64 {
+    match std::env::var("MPTCP_FUZZ_RUNS") {
+        Ok(text) => text.parse().expect("MPTCP_FUZZ_RUNS is a number"),
+        Err(_) => PROGRAM_RUNS,
+    }
+}
+
+const PROGRAM_RUNS: u64 = 5_000;
 const RUNS: u64 = 1_000_000;
 const SEED: u64 = 8684;

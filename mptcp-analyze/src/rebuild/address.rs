@@ -42,7 +42,8 @@ pub(super) struct AddressEntry {
 }
 
 impl AddressBook {
-    fn add(&mut self, owner: Side, add: &AddAddr, frame: u64) {
+    /// Notes an announcement; `false` when there is no room for it.
+    fn add(&mut self, owner: Side, add: &AddAddr, frame: u64) -> bool {
         let same_id = |entry: &&mut AddressEntry| {
             entry.address.owner == owner
                 && entry.address.id == add.address_id
@@ -51,7 +52,7 @@ impl AddressBook {
         if let Some(entry) = self.entries.iter_mut().rev().find(same_id) {
             if entry.address.address == add.address && entry.address.port == add.port {
                 entry.address.advertised_count += 1;
-                return;
+                return true;
             }
             let before = entry.address.address;
             self.note(AddressEvent::IdReused {
@@ -62,7 +63,8 @@ impl AddressBook {
                 after: add.address,
             });
         }
-        if self.entries.len() < MAX_ADDRESSES {
+        let has_room = self.entries.len() < MAX_ADDRESSES;
+        if has_room {
             self.entries.push(AddressEntry {
                 address: Address {
                     owner,
@@ -81,6 +83,7 @@ impl AddressBook {
         } else {
             self.dropped += 1;
         }
+        has_room
     }
 
     /// An echo repeats id, address and port of what the other host announced.
@@ -208,8 +211,10 @@ impl Rebuilder {
         if add.echo {
             builder.addresses.echo(sender, add, place.frame);
         } else {
-            builder.addresses.add(sender, add, place.frame);
-            self.index.note_announced(add.address, connection, sender);
+            let kept = builder.addresses.add(sender, add, place.frame);
+            if kept {
+                self.index.note_announced(add.address, connection, sender);
+            }
         }
         let builder = &mut self.connections[connection];
         let hmac = match builder.addresses.entries.last() {

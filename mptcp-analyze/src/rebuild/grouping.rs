@@ -120,6 +120,12 @@ impl GroupingIndex {
         }
     }
 
+    /// How many addresses were announced.
+    #[cfg(test)]
+    pub(super) fn announced_addresses(&self) -> usize {
+        self.announced.len()
+    }
+
     /// Connections that share a host with `ends`, the latest first.
     fn near_hosts(&self, ends: &FlowEnds) -> Vec<usize> {
         let mut found: Vec<usize> = ends

@@ -124,7 +124,10 @@ impl Rebuilder {
             );
             return;
         }
-        let (connection, is_new) = match self.index.orphan(token) {
+        let orphan = self.index.orphan(token);
+        // One whose joins have all found another connection is gone.
+        let orphan = orphan.filter(|&orphan| self.connections[orphan].merged_into.is_none());
+        let (connection, is_new) = match orphan {
             Some(orphan) => (orphan, false),
             None => match self.new_connection(place.stream) {
                 Some(new) => (new, true),
@@ -251,13 +254,24 @@ impl Rebuilder {
         None
     }
 
-    /// Moves a join that has carried no data yet to another connection.
+    /// Moves a join to another connection.
     fn move_join(&mut self, stream: StreamId, to: Candidate) {
         let Some(mptcp) = &mut self.streams[stream].mptcp else {
             return;
         };
         let from = mptcp.connection;
-        mptcp.client_end = opener_is_client(to.receiver, mptcp.join.opener);
+        let client_end = opener_is_client(to.receiver, mptcp.join.opener);
+        let turned = mptcp.client_end != client_end;
+        let token = mptcp.join.token;
+        if mptcp.ends.iter().any(super::stream::MptcpEnd::has_data) {
+            // Data that were counted in one connection move with all of it, or stay.
+            if from != to.connection && self.connections[from].has_only(stream) {
+                self.merge(from, to.connection, turned);
+                self.name_evidence(stream, token, to);
+            }
+            return;
+        }
+        mptcp.client_end = client_end;
         if from == to.connection {
             return;
         }
@@ -268,7 +282,6 @@ impl Rebuilder {
             "the HMAC of a join names another connection"
         );
         mptcp.connection = to.connection;
-        let token = mptcp.join.token;
         let source = &mut self.connections[from];
         source.streams.remove(&stream);
         let moved = source.take_events_of(stream);
@@ -278,6 +291,11 @@ impl Rebuilder {
         let target = &mut self.connections[to.connection];
         target.streams.insert(stream);
         target.add_events(moved);
+        self.name_evidence(stream, token, to);
+    }
+
+    /// A join whose token does not name its connection is there for its HMAC.
+    fn name_evidence(&mut self, stream: StreamId, token: Option<Token>, to: Candidate) {
         let named = token.is_some_and(|t| self.index.by_token(t).contains(&to));
         if !named && let Some(mptcp) = &mut self.streams[stream].mptcp {
             mptcp.grouping = Grouping::Hmac;

@@ -129,6 +129,11 @@ pub(super) struct MptcpEnd {
 }
 
 impl MptcpEnd {
+    /// Whether it has sent something that counts at data level.
+    pub(super) fn has_data(&self) -> bool {
+        self.sent_dss || self.data.has_mapping() || self.data.totals().wire_bytes > 0
+    }
+
     /// Remembers a segment that has bytes without mapping.
     pub(super) fn mark_unmapped(&mut self, frame: u64, seq: TcpSeq, pieces: &[Piece]) {
         let Some(piece) = pieces

@@ -168,6 +168,7 @@ fn addresses_beyond_the_limit_are_left_out_and_counted() {
         let add = [30, 16, 0x30, low, 10, 9, high, low, 0, 0, 0, 0, 0, 0, 0, 0];
         rig.push(client(0), SERVER, ACK, &add);
     }
+    assert_eq!(rig.rebuilder.index.announced_addresses(), 1024);
     let analysis = rig.finish();
     assert_eq!(analysis.connections[0].addresses.len(), 1024);
     check_hit(&analysis, "addresses of one connection", 1100 - 1024);

@@ -116,6 +116,11 @@ impl MapQueue {
         for (range, offset) in self.offsets.runs() {
             self.scratch.clear();
             let offset = clamp(offset.saturating_add(delta));
+            let data = range.start.saturating_add(offset)..range.end.saturating_add(offset);
+            if data.start < -PLACE_LIMIT || data.end > PLACE_LIMIT {
+                // No store holds such places: the mapping was made up, and is none.
+                continue;
+            }
             moved.claim(range.clone(), offset, &mut self.scratch);
         }
         self.offsets = moved;

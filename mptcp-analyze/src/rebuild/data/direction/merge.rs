@@ -3,7 +3,7 @@
 use mptcp_proto::data::{Held, SenderMap};
 
 use super::DataDirection;
-use crate::model::{CheckTally, DirectionTotals};
+use crate::model::{ByteClass, CheckTally, DirectionTotals};
 
 /// Runs of a half that are entered anew when the other half turns out to have been first. Larger
 /// ones stay first: their bytes were sent long ago, and so were those of the other half.
@@ -24,8 +24,9 @@ pub(crate) struct Lost {
     /// New id of the subflow.
     pub(in crate::rebuild) subflow: u32,
     pub(in crate::rebuild::data) bytes: u64,
-    /// Whether another subflow had sent them.
-    pub(in crate::rebuild::data) reinjected: bool,
+    /// What they are instead: sent before, or without mapping where their DSN is so far from the
+    /// others that it cannot belong to the connection.
+    pub(in crate::rebuild::data) class: ByteClass,
 }
 
 impl DataDirection {
@@ -62,12 +63,7 @@ impl DataDirection {
         self.merge_places(&other, distance);
         add_totals(&mut self.totals, &other.totals);
         for lost in &merged.lost {
-            let count = if lost.reinjected {
-                &mut self.totals.reinjected_bytes
-            } else {
-                &mut self.totals.data_retransmitted_bytes
-            };
-            *count = count.saturating_add(lost.bytes);
+            self.count_repeated(lost.class, lost.bytes);
         }
         if let (Some(own), Some(theirs)) = (&mut self.assembler, other.assembler) {
             own.absorb(theirs, distance);
@@ -101,16 +97,28 @@ impl DataDirection {
             let places = run.start.saturating_add(distance)..run.end.saturating_add(distance);
             out.clear();
             self.senders.claim(places, subflow, &mut out);
+            let mut beyond = u64::try_from(run.end.saturating_sub(run.start)).unwrap_or(0);
             for stretch in &out {
-                let reinjected = match stretch.held {
+                beyond = beyond.saturating_sub(stretch.len());
+                let class = match stretch.held {
                     Held::Free => continue,
-                    Held::By(first) => first != subflow,
-                    Held::Unknown => false,
+                    Held::By(first) if first != subflow => ByteClass::Reinjection {
+                        of_frame: self.first_frames.get(&first).copied().unwrap_or(0),
+                    },
+                    Held::By(_) | Held::Unknown => ByteClass::DataRetransmission,
                 };
                 merged.lost.push(Lost {
                     subflow,
                     bytes: stretch.len(),
-                    reinjected,
+                    class,
+                });
+            }
+            if beyond > 0 {
+                self.out_of_range = self.out_of_range.saturating_add(1);
+                merged.lost.push(Lost {
+                    subflow,
+                    bytes: beyond,
+                    class: ByteClass::Unmapped,
                 });
             }
         }

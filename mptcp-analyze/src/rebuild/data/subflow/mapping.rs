@@ -30,6 +30,11 @@ impl PlacedMapping {
         (self.data, self.ssn, self.len) == (other.data, other.ssn, other.len)
     }
 
+    /// Whether the stores have room for the places of its bytes.
+    pub(super) fn is_in_range(&self) -> bool {
+        is_in_range(self.data)
+    }
+
     fn is_infinite(&self) -> bool {
         self.len == 0
     }
@@ -46,7 +51,7 @@ impl SubflowDirection {
     ) -> MappingOutcome {
         data.count_mapping_option();
         let place = data.scale().place(input.dsn);
-        if !(-PLACE_LIMIT..PLACE_LIMIT).contains(&place) {
+        if !is_in_range(place) {
             data.count_out_of_range();
             return MappingOutcome {
                 out_of_range: true,
@@ -272,4 +277,9 @@ impl SubflowDirection {
         }
         self.scratch = scratch;
     }
+}
+
+/// Whether a mapping whose first byte has this data place lies within [`PLACE_LIMIT`].
+fn is_in_range(data: i64) -> bool {
+    data >= -PLACE_LIMIT && data.saturating_add(i64::from(u16::MAX)) < PLACE_LIMIT
 }

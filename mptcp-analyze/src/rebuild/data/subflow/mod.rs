@@ -10,7 +10,7 @@ use super::direction::{DataDirection, Lost, Merged, limit_hits};
 use super::open_mappings::OpenMappings;
 use super::origin::Origin;
 use super::waiting::{MAX_WAITING_SEGMENTS, Waiting};
-use crate::model::{LimitHit, SubflowTotals};
+use crate::model::{ByteClass, LimitHit, SubflowTotals};
 use mapping::PlacedMapping;
 
 /// One direction of one subflow: which bytes were sent, and what their mappings say.
@@ -144,6 +144,11 @@ impl SubflowDirection {
         unmapped
     }
 
+    /// Whether a mapping was entered, or waits.
+    pub(crate) fn has_mapping(&self) -> bool {
+        self.last_mapping_frame.is_some()
+    }
+
     /// The counts of bytes; packets and options are left at zero.
     pub(crate) fn totals(&self) -> &SubflowTotals {
         &self.totals
@@ -164,6 +169,7 @@ impl SubflowDirection {
             for held in &mut self.held {
                 held.data = held.data.saturating_add(merged.distance);
             }
+            self.held.retain(PlacedMapping::is_in_range);
             if let Some(implicit) = &mut self.implicit {
                 implicit.data = implicit.data.saturating_add(merged.distance);
             }
@@ -174,10 +180,10 @@ impl SubflowDirection {
     pub(crate) fn lose(&mut self, lost: &Lost) {
         let totals = &mut self.totals;
         totals.unique_bytes = totals.unique_bytes.saturating_sub(lost.bytes);
-        let count = if lost.reinjected {
-            &mut totals.reinjected_bytes
-        } else {
-            &mut totals.data_retransmitted_bytes
+        let count = match lost.class {
+            ByteClass::Reinjection { .. } => &mut totals.reinjected_bytes,
+            ByteClass::Unmapped => &mut totals.unmapped_bytes,
+            _ => &mut totals.data_retransmitted_bytes,
         };
         *count = count.saturating_add(lost.bytes);
     }

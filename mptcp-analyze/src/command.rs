@@ -7,7 +7,7 @@ use mptcp_cli::{Output, OutputArgs, UsageError, Verdict};
 
 use crate::args::{ExplainArgs, ListArgs, SelectArgs, ShowArgs};
 use crate::check::{self, EXPLANATIONS, Explanation};
-use crate::model::{Analysis, Connection, Severity, Timestamp};
+use crate::model::{Analysis, Connection, Direction, Severity, Timestamp};
 use crate::pass::{Reading, Source, Visit};
 use crate::plan::{self, Owner};
 use crate::rebuild::{FollowPlan, RebuildOptions};
@@ -44,15 +44,16 @@ pub(crate) fn show(
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
     let source = Source::twice(plan::inputs(&args.select.input.files)?, common.quiet)?;
-    let first = source.analyze(checking())?;
+    let mut reading = source.analyze(checking())?;
     let mut follow = FollowPlan::default();
-    for connection in plan::selected(&first.analysis, &args.select)? {
+    for connection in plan::selected(&reading.analysis, &args.select)? {
         follow.add(connection);
     }
-    let reading = source.analyze(RebuildOptions {
+    let second = source.analyze(RebuildOptions {
         follow,
-        ..checking()
+        ..RebuildOptions::default()
     })?;
+    take_hashes(&mut reading.analysis, &second.analysis);
     note_cuts(&reading.analysis, common);
     let connections = plan::selected(&reading.analysis, &args.select)?;
     if common.json {
@@ -65,6 +66,31 @@ pub(crate) fn show(
         write_shown(&connections, args.show_keys, out)?;
     }
     Ok(Verdict::Clean)
+}
+
+/// Takes over the hashes of the data streams, and nothing else: the pass that followed them knew of
+/// the fallback from its frame on, and counts must not depend on that.
+fn take_hashes(analysis: &mut Analysis, followed: &Analysis) {
+    let first_stream = |connection: &Connection| {
+        connection
+            .subflows
+            .first()
+            .map(|subflow| subflow.tcp_stream)
+    };
+    let hashes: BTreeMap<_, _> = followed
+        .connections
+        .iter()
+        .map(|connection| (first_stream(connection), &connection.totals))
+        .collect();
+    for connection in &mut analysis.connections {
+        let Some(followed) = hashes.get(&first_stream(connection)) else {
+            continue;
+        };
+        for direction in Direction::BOTH {
+            connection.totals.of_mut(direction).stream_sha256 =
+                followed.of(direction).stream_sha256;
+        }
+    }
 }
 
 fn write_shown(connections: &[&Connection], keys: bool, out: &mut Output) -> anyhow::Result<()> {

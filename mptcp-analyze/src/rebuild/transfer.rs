@@ -9,7 +9,7 @@ use super::Rebuilder;
 use super::data::{MappingInput, PayloadInput};
 use super::options::SegmentOptions;
 use super::stream::{Bare, Place};
-use crate::model::{CheckResult, DataAckSeen, EventKind, MappingSeen, PacketNote, Segment};
+use crate::model::{CheckResult, DataAckSeen, EventKind, MappingSeen, PacketNote, Segment, Side};
 
 /// Highest relative DSN that the first mapping of a direction may have to count as counted from the
 /// IDSN: a capture that misses the first quarter of a gibibyte is one without handshake.
@@ -152,20 +152,7 @@ impl Rebuilder {
         }
         let outcome = end.data.on_mapping(data, place.stream_number(), input);
         if input.data_fin {
-            let dsn = input
-                .dsn
-                .saturating_add(i64::from(input.len))
-                .saturating_sub(1);
-            let first = data.data_fin();
-            data.on_data_fin(dsn, place.frame);
-            match first {
-                None => builder.note(place, sender, EventKind::DataFin { dsn }),
-                Some(first) if first != dsn => {
-                    let kind = EventKind::DataFinMoved { first, now: dsn };
-                    builder.note(place, sender, kind);
-                }
-                Some(_) => {}
-            }
+            builder.on_data_fin(place, sender, input);
         }
         if input.len == 0 && builder.infinite_mapping.is_none() {
             builder.infinite_mapping = Some((place.frame, sender));
@@ -315,6 +302,25 @@ fn dss_input(
 }
 
 impl super::connection::ConnectionBuilder {
+    /// Takes the DATA_FIN of a mapping: it has the last DSN of it (RFC 8684 §3.3.3).
+    fn on_data_fin(&mut self, place: Place, sender: Side, input: &MappingInput) {
+        let dsn = input
+            .dsn
+            .saturating_add(i64::from(input.len))
+            .saturating_sub(1);
+        let data = self.data.of_mut(sender.sends());
+        let first = data.data_fin();
+        data.on_data_fin(dsn, place.frame);
+        match first {
+            None => self.note(place, sender, EventKind::DataFin { dsn }),
+            Some(first) if first != dsn => {
+                let kind = EventKind::DataFinMoved { first, now: dsn };
+                self.note(place, sender, kind);
+            }
+            Some(_) => {}
+        }
+    }
+
     /// Compares the first mapping of a direction with the IDSN of its sender. `false` when the DSN
     /// cannot have been counted from it, so that relative numbers need another base.
     fn check_idsn(&mut self, direction: crate::model::Direction, dsn: i64, long: bool) -> bool {

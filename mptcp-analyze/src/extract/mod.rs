@@ -4,22 +4,20 @@ mod pcapng;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::Write;
 
-use anyhow::Context as _;
 use mptcp_cli::quantity::counted;
-use mptcp_cli::{Output, OutputArgs, UsageError, Verdict};
+use mptcp_cli::{Output, OutputArgs, Verdict};
 
 use self::pcapng::{EnhancedPacket, InterfaceDescription, PcapNgWriter};
 use crate::args::ExtractArgs;
 use crate::command::{checking, note_cuts};
+use crate::destination::Destination;
 use crate::model::{Connection, Interface};
 use crate::pass::{Reading, Source, Visit};
 use crate::plan;
 use crate::rebuild::RebuildOptions;
-use crate::report::word;
+use crate::report::{json, word};
 
 /// Writes the packets of the connection to the file that the arguments name.
 pub(crate) fn extract(
@@ -27,24 +25,16 @@ pub(crate) fn extract(
     common: &OutputArgs,
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
-    refuse_input_as_output(args)?;
-    let source = Source::twice(plan::inputs(&args.input.files)?, common.quiet)?;
+    let files = &args.input.files;
+    let destination = Destination::choose(Some(&args.out), common.json, files, out)?;
+    let source = Source::twice(plan::inputs(files)?, common.quiet)?;
     let Reading {
         analysis,
         interfaces,
     } = source.analyze(checking())?;
     note_cuts(&analysis, common);
     let connection = plan::connection(&analysis, args.conn)?;
-    let owners = plan::owners(&[connection]);
-    let to_stdout = args.out.as_os_str() == "-";
-    let mut file: Box<dyn Write + '_> = if to_stdout {
-        Box::new(out.bytes())
-    } else {
-        let name = args.out.display();
-        Box::new(BufWriter::new(
-            File::create(&args.out).with_context(|| format!("creating {name}"))?,
-        ))
-    };
+    let mut file = destination.open(out)?;
     let names: Vec<String> = analysis.captures.iter().map(|c| c.file.clone()).collect();
     let mut extraction = Extraction {
         writer: PcapNgWriter::begin(&mut file, APPLICATION)?,
@@ -54,38 +44,25 @@ pub(crate) fn extract(
         numbers: BTreeMap::new(),
         packets: 0,
     };
+    let owners = plan::owners(&[connection]);
     source.revisit(RebuildOptions::default(), |visit| {
         if owners.contains_key(&visit.note.tcp_stream) {
             extraction.write(&visit)?;
         }
         Ok(())
     })?;
-    let packets = counted(extraction.packets, "packet", "packets");
-    file.flush()
-        .with_context(|| format!("writing {}", args.out.display()))?;
+    let packets = extraction.packets;
+    file.flush()?;
     drop(file);
-    if !to_stdout {
-        common.note(&format!("{}: {packets}", args.out.display()));
+    if let Some(name) = destination.file_name() {
+        if common.json {
+            json::write_extraction(out.bytes(), &analysis, connection.id, &name, packets)?;
+        } else {
+            let packets = counted(packets, "packet", "packets");
+            common.note(&format!("{name}: {packets}"));
+        }
     }
     Ok(Verdict::Clean)
-}
-
-/// Writing to a file that is still to be read would destroy it.
-fn refuse_input_as_output(args: &ExtractArgs) -> Result<(), UsageError> {
-    let real = |path: &Path| fs::canonicalize(path).ok();
-    match real(&args.out) {
-        Some(out)
-            if args
-                .input
-                .files
-                .iter()
-                .any(|file| real(file).as_ref() == Some(&out)) =>
-        {
-            let text = format!("{} is an input; choose another output", args.out.display());
-            Err(UsageError(text))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// What the findings of `connection` say, by the frame that they name.

@@ -42,13 +42,9 @@ fn table(connections: &[&Connection], width: Option<usize>) -> Table {
             Column::left("client > server"),
         ],
     );
-    let room = width.map(|width| width.saturating_sub(NARROW_COLUMNS));
+    let mut rows = Vec::new();
     for connection in connections {
-        let (ends, rest) = match connection.subflows.first() {
-            Some(subflow) => endpoints::lines(subflow, room),
-            None => ("-".to_owned(), None),
-        };
-        table.row(vec![
+        let cells = vec![
             Cell::new(connection.id.to_string(), style::NAME),
             connection
                 .version
@@ -70,14 +66,10 @@ fn table(connections: &[&Connection], width: Option<usize>) -> Table {
             ))
             .into(),
             Cell::new(word::state(connection.state), state_style(connection.state)),
-            ends.into(),
-        ]);
-        if let Some(rest) = rest {
-            let mut cells = vec![Cell::from(""); 7];
-            cells.push(rest.into());
-            table.row(cells);
-        }
+        ];
+        rows.push((cells, connection.subflows.first()));
     }
+    endpoints::fill(&mut table, rows, width);
     table
 }
 
@@ -231,6 +223,3 @@ fn lost(capture: &CaptureSummary) -> u64 {
         .filter_map(|interface| interface.drops);
     drops.fold(0, u64::saturating_add)
 }
-
-/// Columns that all but the last take, with all gaps.
-const NARROW_COLUMNS: usize = 50;

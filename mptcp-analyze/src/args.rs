@@ -31,6 +31,11 @@ pub enum Command {
     /// Show one connection: subflows, addresses, checks, events, numbers.
     Show(ShowArgs),
     /// Print a line for each packet: relative DSNs, mapping, class of its bytes, decoded options.
+    ///
+    /// The columns: frame; seconds since the first packet of the capture; connection and subflow
+    /// (c.sf); `>` to the server or `<` to the client; flags (`.` is ACK); payload bytes; its pieces
+    /// as [first relative DSN:one past the last] and, if they are not new, their class; after each
+    /// `|` an MPTCP option, in relative numbers.
     Packets(SelectArgs),
     /// Print the findings only; exit 1 when one is a warning or worse.
     Check(SelectArgs),

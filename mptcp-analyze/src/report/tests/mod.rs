@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::json::Detail;
 use super::{findings, json, list, show};
 use crate::model::{
-    AddressEvent, Blame, CheckResult, Confidence, Connection, Fallback, FallbackReason, Side,
+    AddressEvent, Blame, CheckResult, Confidence, Connection, Fallback, FallbackReason, Severity,
+    Side,
 };
 
 /// What `write` writes, without colour.
@@ -235,4 +236,17 @@ fn long_addresses_fit_eighty_columns_below_their_row() {
 ";
         assert!(text.contains(expected), "{text}");
     }
+}
+
+#[test]
+fn the_line_below_the_list_names_errors_before_warnings() {
+    let mut analysis = sample::analysis();
+    let findings = &mut analysis.connections[0].findings;
+    let mut warning = findings[0].clone();
+    (warning.id, warning.severity) = ("MPT010", Severity::Warn);
+    findings.insert(0, warning);
+    let connections: Vec<&Connection> = analysis.connections.iter().collect();
+    let text = text(|out| list::write(out, &analysis, &connections, None));
+    let expected = "0: findings: 1 error, 1 warn (MPT012 MPT010)\n";
+    assert!(text.contains(expected), "{text}");
 }

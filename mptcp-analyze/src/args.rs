@@ -50,7 +50,8 @@ pub enum Command {
     Follow(FollowArgs),
     /// Write the packets of a connection to a pcapng file, with findings as packet comments.
     ///
-    /// Of an IP packet that was fragmented, only the fragment that completes it is written.
+    /// ICMP errors that quote one of its packets are among them. Of an IP packet that was
+    /// fragmented, only the fragment that completes it is written.
     Extract(ExtractArgs),
 }
 

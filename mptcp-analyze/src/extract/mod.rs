@@ -1,6 +1,7 @@
 //! `extract`: all packets of one connection in a pcapng file, with findings as packet comments.
 
 mod pcapng;
+mod quote;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,11 +11,13 @@ use mptcp_cli::quantity::counted;
 use mptcp_cli::{Output, OutputArgs, Verdict};
 
 use self::pcapng::{EnhancedPacket, InterfaceDescription, PcapNgWriter};
+use self::quote::Paths;
 use crate::args::ExtractArgs;
+use crate::capture::Packet;
 use crate::command::{checking, note_cuts};
 use crate::destination::Destination;
 use crate::model::{Connection, Interface};
-use crate::pass::{Reading, Source, Visit};
+use crate::pass::{Reading, Source, Visited};
 use crate::plan;
 use crate::rebuild::RebuildOptions;
 use crate::report::{json, word};
@@ -45,11 +48,20 @@ pub(crate) fn extract(
         packets: 0,
     };
     let owners = plan::owners(&[connection]);
-    source.revisit(RebuildOptions::default(), |visit| {
-        if owners.contains_key(&visit.note.tcp_stream) {
-            extraction.write(&visit)?;
+    let mut paths = Paths::of(connection);
+    source.revisit_all(RebuildOptions::default(), |visited| match visited {
+        Visited::Tcp(visit) => {
+            let is_ours = owners.contains_key(&visit.note.tcp_stream);
+            paths.note(&visit.segment, is_ours);
+            if is_ours {
+                extraction.write(&visit.packet, visit.segment.ip.outbound)?;
+            }
+            Ok(())
         }
-        Ok(())
+        Visited::IcmpError(packet, error) if paths.has(error.quoted) => {
+            extraction.write(&packet, None)
+        }
+        Visited::IcmpError(..) => Ok(()),
     })?;
     let packets = extraction.packets;
     file.flush()?;
@@ -91,8 +103,7 @@ struct Extraction<W: Write> {
 }
 
 impl<W: Write> Extraction<W> {
-    fn write(&mut self, visit: &Visit<'_>) -> anyhow::Result<()> {
-        let packet = &visit.packet;
+    fn write(&mut self, packet: &Packet<'_>, outbound: Option<bool>) -> anyhow::Result<()> {
         let interface = match self.numbers.get(&packet.interface) {
             Some(&number) => number,
             None => self.describe(packet.interface, packet.link_type)?,
@@ -110,7 +121,7 @@ impl<W: Write> Extraction<W> {
             at: packet.at,
             original_len: packet.original_len,
             bytes: packet.bytes,
-            outbound: visit.segment.ip.outbound,
+            outbound,
             comments: &comments,
         })?;
         self.packets += 1;

@@ -4,9 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use clap::Parser as _;
+use etherparse::PacketBuilder;
 use mptcp_analyze::args::Args;
 use mptcp_analyze::capture::{Captures, Input};
 use mptcp_cli::{Output, UsageError};
+use mptcp_proto::version::Version;
+use mptcp_tests::craft::{Capture, Connection, Flow, Host};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -335,4 +338,48 @@ fn a_write_that_fails_names_its_place() {
         let error = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
         assert!(error.contains("writing to /dev/full: No space"), "{error}");
     }
+}
+
+/// An Ethernet frame with an ICMP error that quotes the first 28 bytes of an IPv4 packet.
+fn icmp_error(quoted: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2([2; 6], [4; 6])
+        .ipv4([10, 0, 9, 9], [10, 0, 0, 1], 60)
+        .icmpv4_raw(3, 4, [0; 4])
+        .write(&mut frame, &quoted[..28])
+        .unwrap();
+    frame
+}
+
+#[test]
+fn extract_keeps_icmp_errors_about_the_connection_and_no_others() {
+    let mut capture = Capture::new();
+    let mut connection = Connection::new(Version::V1);
+    let flow = Flow::new("10.0.0.1:1000", "10.0.1.1:80");
+    connection.connect(&mut capture, flow);
+    connection.send(&mut capture, 0, Host::Client, 100);
+    let ours = capture.packets.last().unwrap().bytes[14..].to_vec();
+    let mut other = ours.clone();
+    other[21] ^= 1;
+    capture.push(icmp_error(&other));
+    capture.push(icmp_error(&ours));
+    let mut plain = Flow::new("10.0.0.1:1000", "10.0.1.1:80").with_isns(77_000_000, 99_000_000);
+    plain.connect_plain(&mut capture);
+    capture.push(icmp_error(&ours));
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (
+        capture.write_pcap(dir.path(), "in.pcap"),
+        dir.path().join("out"),
+    );
+    let arguments = ["extract", from.to_str().unwrap(), "--conn", "0", "-o"];
+    analyze()
+        .args([&arguments[..], &[to.to_str().unwrap()]].concat())
+        .assert()
+        .code(0);
+    let expected = &capture.packets[..capture.packets.len() - 4];
+    let kept: Vec<Vec<u8>> = records(&to).into_iter().map(|record| record.1).collect();
+    let of_ours = |bytes: &&Vec<u8>| **bytes != icmp_error(&other);
+    let expected: Vec<&Vec<u8>> = expected.iter().map(|p| &p.bytes).filter(of_ours).collect();
+    assert_eq!(kept.iter().collect::<Vec<_>>(), expected);
+    assert_eq!(kept.last(), Some(&icmp_error(&ours)));
 }

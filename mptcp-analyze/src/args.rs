@@ -31,14 +31,27 @@ pub enum Command {
     /// Show one connection: subflows, addresses, checks, events, numbers.
     Show(ShowArgs),
     /// Print a line for each packet: relative DSNs, mapping, class of its bytes, decoded options.
+    ///
+    /// The columns: frame; seconds since the first packet of the capture; connection and subflow
+    /// (c.sf); `>` to the server or `<` to the client; flags (`.` is ACK); payload bytes; its pieces
+    /// as [first relative DSN:one past the last] and, if they are not new, their class; after each
+    /// `|` an MPTCP option, in relative numbers.
     Packets(SelectArgs),
     /// Print the findings only; exit 1 when one is a warning or worse.
     Check(SelectArgs),
     /// Explain findings by their id; without an id, list them all.
     Explain(ExplainArgs),
-    /// Write the data stream of a connection to standard output; exit 1 when it has holes.
+    /// Write the data stream of a connection, put together from all subflows; exit 1 when it has
+    /// holes.
+    ///
+    /// The bytes go to standard output, unless that is a terminal, or to a file. With `--json` a
+    /// document tells their number, hash and holes, and the bytes are written only if `-o` names a
+    /// file for them.
     Follow(FollowArgs),
-    /// Write all packets of a connection to a pcapng file, with findings as packet comments.
+    /// Write the packets of a connection to a pcapng file, with findings as packet comments.
+    ///
+    /// ICMP errors that quote one of its packets are among them. Of an IP packet that was
+    /// fragmented, only the fragment that completes it is written.
     Extract(ExtractArgs),
 }
 
@@ -106,6 +119,9 @@ pub struct FollowArgs {
     /// Which of its two streams.
     #[arg(long, value_name = "HOST")]
     pub to: Receiver,
+    /// The file to write the bytes to; `-` is standard output.
+    #[arg(short, long, value_name = "OUT")]
+    pub out: Option<PathBuf>,
 }
 
 /// Arguments of `extract`.

@@ -12,7 +12,7 @@ use crate::pass::{Reading, Source, Visit};
 use crate::plan::{self, Owner};
 use crate::rebuild::{FollowPlan, RebuildOptions};
 use crate::report::json::{self, Detail};
-use crate::report::packet::PacketLine;
+use crate::report::packet::{self, PacketLine};
 use crate::report::{findings, list, show};
 
 /// `list`.
@@ -21,7 +21,7 @@ pub(crate) fn list(
     common: &OutputArgs,
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
-    let reading = read_once(&args.select, common)?;
+    let reading = read_once(&args.select, common, out)?;
     let connections = plan::selected(&reading.analysis, &args.select)?;
     if common.json {
         let detail = Detail {
@@ -135,6 +135,9 @@ pub(crate) fn packets(
         stream.end()?;
     } else {
         let mut text = out.text();
+        if !owners.is_empty() {
+            packet::write_titles(&mut text)?;
+        }
         source.revisit(RebuildOptions::default(), |visit| {
             match line(&visit, &owners, origin) {
                 Some(line) => Ok(line.write(&mut text)?),
@@ -167,7 +170,7 @@ pub(crate) fn check(
     common: &OutputArgs,
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
-    let Reading { analysis, .. } = read_once(args, common)?;
+    let Reading { analysis, .. } = read_once(args, common, out)?;
     let connections = plan::selected(&analysis, args)?;
     if common.json {
         json::write_findings(out.bytes(), &analysis, &connections)?;
@@ -223,10 +226,14 @@ fn known(id: &str) -> Result<&'static Explanation, UsageError> {
     })
 }
 
-fn read_once(select: &SelectArgs, common: &OutputArgs) -> anyhow::Result<Reading> {
+/// Reads for an answer that names what is wrong with the files itself: who sees it on a terminal
+/// need not be told twice.
+fn read_once(select: &SelectArgs, common: &OutputArgs, out: &Output) -> anyhow::Result<Reading> {
     let source = Source::once(plan::inputs(&select.input.files)?, common.quiet);
     let reading = source.analyze(checking())?;
-    note_cuts(&reading.analysis, common);
+    if !out.is_terminal() {
+        note_cuts(&reading.analysis, common);
+    }
     Ok(reading)
 }
 

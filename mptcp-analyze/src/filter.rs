@@ -11,7 +11,8 @@ Only connections that all terms of EXPR describe. Terms are joined by spaces:
 
   addr=ADDRESS or addr=PREFIX/LEN   an end of one of its subflows
   port=N                            a port of one of its subflows
-  version=0 or version=1            protocol version; version=unknown
+  version=0 or version=1            protocol version; a host may ask for
+                                    others, up to 15; version=unknown
   state=STATE                       closed, fast_closed, reset, fallen_back,
                                     established or unfinished
   finding=ID                        a finding with this id
@@ -187,6 +188,7 @@ impl WantedVersion {
             number => number
                 .parse()
                 .ok()
+                .filter(|number| *number <= MAX_VERSION)
                 .map(|number| WantedVersion(Some(number))),
         }
     }
@@ -219,7 +221,9 @@ fn parse_state(value: &str) -> Option<ConnectionState> {
 
 const ADDR: &str = "address or prefix, like 10.1.1.1 or 2001:db8::/32";
 const PORT: &str = "port number";
-const VERSION: &str = "version: 0, 1 or unknown";
+const VERSION: &str = "version: 0 to 15 or unknown";
+/// The version field has four bits (RFC 8684 §3.1), and a host may ask for any of them.
+const MAX_VERSION: u8 = 15;
 const STATE: &str = "state: closed, fast_closed, reset, fallen_back, established or unfinished";
 const FINDING: &str = "finding id (see `mptcp-analyze explain`) or severity: note, warn, error";
 
@@ -286,6 +290,10 @@ mod tests {
         check_error(
             "ports=1",
             "term `ports=1`: there is no `ports`; names are addr, port, version, state, finding",
+        );
+        check_error(
+            "version=16",
+            "term `version=16`: `16` is no version: 0 to 15 or unknown",
         );
         check_error("port=1,x", "term `port=1,x`: `x` is no port number");
         check_error(

@@ -7,6 +7,7 @@ pub mod args;
 pub mod capture;
 pub mod check;
 mod command;
+mod destination;
 mod extract;
 pub mod filter;
 mod follow;

@@ -6,7 +6,7 @@ use std::io::{self, Seek};
 use anyhow::Context as _;
 use mptcp_cli::UsageError;
 
-use crate::capture::{Captures, Content, Input, Packet};
+use crate::capture::{Captures, Content, IcmpError, Input, Packet};
 use crate::check;
 use crate::model::{Analysis, Interface, PacketNote, Segment};
 use crate::progress::Progress;
@@ -40,6 +40,14 @@ pub(crate) struct Visit<'a> {
     pub note: PacketNote,
     /// The rebuilder, to take streams from.
     pub rebuilder: &'a mut Rebuilder,
+}
+
+/// A packet in a second pass.
+pub(crate) enum Visited<'a> {
+    /// With a TCP segment.
+    Tcp(Visit<'a>),
+    /// With an ICMP error.
+    IcmpError(Packet<'a>, IcmpError<'a>),
 }
 
 impl Source {
@@ -97,23 +105,39 @@ impl Source {
     /// after the last one.
     pub(crate) fn revisit(
         &self,
-        mut options: RebuildOptions,
+        options: RebuildOptions,
         mut visit: impl FnMut(Visit<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Rebuilder> {
+        self.revisit_all(options, |visited| match visited {
+            Visited::Tcp(visited) => visit(visited),
+            Visited::IcmpError(..) => Ok(()),
+        })
+    }
+
+    /// The same with the ICMP errors.
+    pub(crate) fn revisit_all(
+        &self,
+        mut options: RebuildOptions,
+        mut visit: impl FnMut(Visited<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<Rebuilder> {
         options.note_packets = true;
         let mut captures = self.open()?;
         let mut progress = Progress::new(captures.bytes_total(), self.quiet);
         let mut rebuilder = Rebuilder::new(options);
         while let Some(packet) = captures.next_packet() {
-            if let Content::Tcp(segment) = packet.content
-                && let Some(note) = rebuilder.push(&segment)
-            {
-                visit(Visit {
-                    packet,
-                    segment,
-                    note,
-                    rebuilder: &mut rebuilder,
-                })?;
+            match packet.content {
+                Content::Tcp(segment) => {
+                    if let Some(note) = rebuilder.push(&segment) {
+                        visit(Visited::Tcp(Visit {
+                            packet,
+                            segment,
+                            note,
+                            rebuilder: &mut rebuilder,
+                        }))?;
+                    }
+                }
+                Content::IcmpError(error) => visit(Visited::IcmpError(packet, error))?,
+                _ => {}
             }
             if progress.is_due() {
                 progress.show(captures.bytes_read());

@@ -9,6 +9,7 @@ use mptcp_proto::version::Version;
 use crate::args::SelectArgs;
 use crate::capture::Input;
 use crate::model::{Analysis, CaptureEnd, Connection};
+use crate::report::word;
 
 /// Subflow of a TCP stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +67,8 @@ pub(crate) fn connection(analysis: &Analysis, id: u32) -> Result<&Connection, Us
         .find(|connection| connection.id == id)
         .ok_or_else(|| {
             let there = match connections.last() {
-                Some(last) => format!("the capture has 0 to {}", last.id),
+                Some(last) if last.id == 0 => "the capture has connection 0 only".to_owned(),
+                Some(last) => format!("the capture has connections 0 to {}", last.id),
                 None => "the capture has no MPTCP connection".to_owned(),
             };
             UsageError(format!("there is no connection {id}; {there}"))
@@ -98,7 +100,7 @@ pub(crate) fn cuts(analysis: &Analysis) -> impl Iterator<Item = String> {
             CaptureEnd::Complete => None,
             CaptureEnd::Cut { at_byte, reason } => Some(format!(
                 "{}: cut at byte {at_byte}: {reason}; everything before it was analysed",
-                capture.file
+                word::file(&capture.file)
             )),
         })
 }

@@ -6,6 +6,7 @@ pub mod exit;
 pub mod generate;
 pub mod json;
 pub mod log;
+pub mod named;
 pub mod output;
 pub mod paragraph;
 pub mod quantity;

@@ -1,7 +1,7 @@
 //! Flags that all commands have in common, and the place where answers go.
 
 use std::fmt;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 
 use anstream::{AutoStream, StripStream};
 use clap::{Args, ValueEnum};
@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::escape::escape;
 use crate::generate::Generate;
 use crate::log;
+use crate::named::NamedWriter;
 
 /// Flags that all commands have in common.
 #[derive(Debug, Clone, Args)]
@@ -19,7 +20,8 @@ pub struct OutputArgs {
     /// When to use colour; `NO_COLOR` in the environment turns it off.
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = HEADING)]
     pub color: Color,
-    /// Tell more on standard error; twice for decisions, three times for every segment.
+    /// Tell of new connections on standard error; twice for grouping decisions, three times for
+    /// every segment.
     #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = HEADING)]
     pub verbose: u8,
     /// Tell only errors on standard error.
@@ -67,6 +69,7 @@ impl OutputArgs {
 pub struct Output {
     sink: Box<dyn Write>,
     colored: bool,
+    terminal: bool,
     width: Option<usize>,
 }
 
@@ -77,15 +80,20 @@ impl Output {
         Output {
             colored: AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
             width: terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0)),
-            sink: Box::new(BufWriter::with_capacity(BUFFER_BYTES, stdout)),
+            terminal: stdout.is_terminal(),
+            sink: Box::new(BufWriter::with_capacity(
+                BUFFER_BYTES,
+                NamedWriter::new("standard output", stdout),
+            )),
         }
     }
 
-    /// An answer that goes to `sink`; for tests.
+    /// An answer that goes to `sink`, which is a terminal if it has a width; for tests.
     pub fn to(sink: Box<dyn Write>, colored: bool, width: Option<usize>) -> Self {
         Output {
             sink,
             colored,
+            terminal: width.is_some(),
             width,
         }
     }
@@ -104,6 +112,12 @@ impl Output {
         &mut self.sink
     }
 
+    /// Whether the answer goes to a terminal, which obeys what it is sent: bytes from the network
+    /// must not go there as they are.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
     /// Width of the terminal in columns; `None` when the answer goes to a file or a pipe, where
     /// long lines stay whole.
     pub fn width(&self) -> Option<usize> {
@@ -115,6 +129,7 @@ impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Output")
             .field("colored", &self.colored)
+            .field("terminal", &self.terminal)
             .field("width", &self.width)
             .finish_non_exhaustive()
     }

@@ -1,5 +1,7 @@
 //! Sizes, rates and times for people; JSON has the exact numbers.
 
+use std::cmp::Reverse;
+
 /// Bytes with three significant digits in powers of 1000: `999 B`, `1.23 MB`.
 pub fn bytes(count: u64) -> String {
     if count < 1000 {
@@ -34,13 +36,30 @@ pub fn duration(nanoseconds: i64) -> String {
     format!("{sign}{text}")
 }
 
-/// `part` of `whole` in percent with one decimal, or a dash when there is no whole.
-pub fn share(part: u64, whole: u64) -> String {
+/// Each of `parts` of `whole` in percent with one decimal, or a dash when there is no whole. The
+/// shares of parts that make up the whole add up to 100.0: what rounding down leaves over goes to
+/// those that lost most by it.
+pub fn shares(parts: &[u64], whole: u64) -> Vec<String> {
     if whole == 0 {
-        return "-".to_owned();
+        return vec!["-".to_owned(); parts.len()];
     }
-    let permille = u128::from(part) * 1000 / u128::from(whole);
-    format!("{}.{}%", permille / 10, permille % 10)
+    let scaled = |part: u64| u128::from(part) * 1000;
+    let whole = u128::from(whole);
+    let mut permilles: Vec<u128> = parts.iter().map(|&part| scaled(part) / whole).collect();
+    let sum: u128 = parts.iter().map(|&part| scaled(part)).sum();
+    let rest = (sum / whole).saturating_sub(permilles.iter().sum());
+    let mut by_loss: Vec<usize> = (0..parts.len()).collect();
+    by_loss.sort_by_key(|&index| Reverse(scaled(parts[index]) % whole));
+    for &index in by_loss
+        .iter()
+        .take(usize::try_from(rest).unwrap_or(usize::MAX))
+    {
+        permilles[index] += 1;
+    }
+    permilles
+        .iter()
+        .map(|permille| format!("{}.{}%", permille / 10, permille % 10))
+        .collect()
 }
 
 /// `count` with its noun in the right number.
@@ -95,11 +114,28 @@ mod tests {
         assert_eq!(duration(i64::MIN), "-106751d23h");
     }
 
+    #[track_caller]
+    fn check_shares(parts: &[u64], whole: u64, expected: &[&str]) {
+        assert_eq!(shares(parts, whole), expected);
+    }
+
+    #[test]
+    fn shares_of_a_whole_add_up_to_it() {
+        check_shares(&[1, 1, 1], 3, &["33.4%", "33.3%", "33.3%"]);
+        check_shares(&[21_000, 45_000], 66_000, &["31.8%", "68.2%"]);
+        check_shares(&[u64::MAX], u64::MAX, &["100.0%"]);
+        check_shares(&[2, 0], 2, &["100.0%", "0.0%"]);
+    }
+
+    #[test]
+    fn parts_that_are_no_whole_are_not_rounded_up_to_one() {
+        check_shares(&[1, 1], 3, &["33.3%", "33.3%"]);
+        check_shares(&[], 3, &[]);
+    }
+
     #[test]
     fn a_share_of_nothing_is_a_dash() {
-        assert_eq!(share(1, 0), "-");
-        assert_eq!(share(1, 3), "33.3%");
-        assert_eq!(share(u64::MAX, u64::MAX), "100.0%");
+        check_shares(&[0, 1], 0, &["-", "-"]);
     }
 
     #[test]

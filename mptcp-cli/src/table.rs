@@ -8,11 +8,17 @@ use anstyle::Style;
 use crate::style;
 
 /// A table under construction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Table {
     indent: usize,
     columns: Vec<Column>,
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Clone)]
+enum Row {
+    Cells(Vec<Cell>),
+    Line(String),
 }
 
 /// A column: title and alignment.
@@ -76,7 +82,19 @@ impl Table {
     /// Adds a row. Cells that are missing at its end are empty; cells without a column are left
     /// out.
     pub fn row(&mut self, cells: Vec<Cell>) {
-        self.rows.push(cells);
+        self.rows.push(Row::Cells(cells));
+    }
+
+    /// Adds a line that keeps to no column, for what is too wide for its own.
+    pub fn line(&mut self, text: impl Into<String>) {
+        self.rows.push(Row::Line(text.into()));
+    }
+
+    /// Where the last column begins, with the rows so far.
+    pub fn last_column_at(&self) -> usize {
+        let widths = self.widths();
+        let narrow = widths.len().saturating_sub(1);
+        self.indent + widths.iter().take(narrow).sum::<usize>() + narrow * GAP
     }
 
     /// Whether it has no rows.
@@ -92,8 +110,12 @@ impl Table {
             .map(|c| Cell::new(c.title.clone(), style::HEADING))
             .collect();
         let widths = self.widths();
-        for row in std::iter::once(&titles).chain(&self.rows) {
-            self.write_row(row, &widths, out)?;
+        self.write_row(&titles, &widths, out)?;
+        for row in &self.rows {
+            match row {
+                Row::Cells(cells) => self.write_row(cells, &widths, out)?,
+                Row::Line(text) => writeln!(out, "{text}")?,
+            }
         }
         Ok(())
     }
@@ -105,7 +127,8 @@ impl Table {
             .map(|c| c.title.chars().count())
             .collect();
         for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
+            let Row::Cells(cells) = row else { continue };
+            for (width, cell) in widths.iter_mut().zip(cells) {
                 *width = (*width).max(cell.text.chars().count());
             }
         }
@@ -163,6 +186,16 @@ mod tests {
             "                y\n",
         );
         assert_eq!(rendered(&table), expected);
+    }
+
+    #[test]
+    fn a_line_of_its_own_moves_no_column() {
+        let mut table = Table::new(1, vec![Column::left("a"), Column::left("b")]);
+        table.row(vec!["12".into(), "3".into()]);
+        assert_eq!(table.last_column_at(), 5);
+        table.line("    wider than both");
+        assert_eq!(table.last_column_at(), 5);
+        assert_eq!(rendered(&table), " a   b\n 12  3\n    wider than both\n");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! What is wrong with the capture itself.
 
 use super::Findings;
-use crate::model::{Analysis, CaptureEnd};
+use crate::model::{Analysis, CaptureEnd, CaptureSummary};
 
 pub(super) fn check(analysis: &Analysis, findings: &mut Findings) {
     for capture in &analysis.captures {
         if let CaptureEnd::Cut { at_byte, reason } = &capture.end {
-            let text = format!("{} is cut at byte {at_byte}: {reason}", capture.file);
+            let text = format!("{} is cut at byte {at_byte}: {reason}", name(capture));
             findings.add("MPT070", 0, text);
         }
         let drops: u64 = capture
@@ -17,7 +17,8 @@ pub(super) fn check(analysis: &Analysis, findings: &mut Findings) {
         if drops > 0 {
             let text = format!(
                 "{} packets were lost while capturing {}",
-                drops, capture.file
+                drops,
+                name(capture)
             );
             findings.add("MPT071", 0, text);
         }
@@ -41,5 +42,12 @@ pub(super) fn check(analysis: &Analysis, findings: &mut Findings) {
             0,
             format!("{copies} packets were captured more than once"),
         );
+    }
+}
+
+fn name(capture: &CaptureSummary) -> &str {
+    match capture.file.as_str() {
+        "-" => "standard input",
+        name => name,
     }
 }

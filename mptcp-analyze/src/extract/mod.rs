@@ -1,25 +1,26 @@
 //! `extract`: all packets of one connection in a pcapng file, with findings as packet comments.
 
 mod pcapng;
+mod quote;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::Write;
 
-use anyhow::Context as _;
 use mptcp_cli::quantity::counted;
-use mptcp_cli::{Output, OutputArgs, UsageError, Verdict};
+use mptcp_cli::{Output, OutputArgs, Verdict};
 
 use self::pcapng::{EnhancedPacket, InterfaceDescription, PcapNgWriter};
+use self::quote::Paths;
 use crate::args::ExtractArgs;
+use crate::capture::Packet;
 use crate::command::{checking, note_cuts};
+use crate::destination::Destination;
 use crate::model::{Connection, Interface};
-use crate::pass::{Reading, Source, Visit};
+use crate::pass::{Reading, Source, Visited};
 use crate::plan;
 use crate::rebuild::RebuildOptions;
-use crate::report::word;
+use crate::report::{json, word};
 
 /// Writes the packets of the connection to the file that the arguments name.
 pub(crate) fn extract(
@@ -27,24 +28,16 @@ pub(crate) fn extract(
     common: &OutputArgs,
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
-    refuse_input_as_output(args)?;
-    let source = Source::twice(plan::inputs(&args.input.files)?, common.quiet)?;
+    let files = &args.input.files;
+    let destination = Destination::choose(Some(&args.out), common.json, files, out)?;
+    let source = Source::twice(plan::inputs(files)?, common.quiet)?;
     let Reading {
         analysis,
         interfaces,
     } = source.analyze(checking())?;
     note_cuts(&analysis, common);
     let connection = plan::connection(&analysis, args.conn)?;
-    let owners = plan::owners(&[connection]);
-    let to_stdout = args.out.as_os_str() == "-";
-    let mut file: Box<dyn Write + '_> = if to_stdout {
-        Box::new(out.bytes())
-    } else {
-        let name = args.out.display();
-        Box::new(BufWriter::new(
-            File::create(&args.out).with_context(|| format!("creating {name}"))?,
-        ))
-    };
+    let mut file = destination.open(out)?;
     let names: Vec<String> = analysis.captures.iter().map(|c| c.file.clone()).collect();
     let mut extraction = Extraction {
         writer: PcapNgWriter::begin(&mut file, APPLICATION)?,
@@ -54,38 +47,34 @@ pub(crate) fn extract(
         numbers: BTreeMap::new(),
         packets: 0,
     };
-    source.revisit(RebuildOptions::default(), |visit| {
-        if owners.contains_key(&visit.note.tcp_stream) {
-            extraction.write(&visit)?;
+    let owners = plan::owners(&[connection]);
+    let mut paths = Paths::of(connection);
+    source.revisit_all(RebuildOptions::default(), |visited| match visited {
+        Visited::Tcp(visit) => {
+            let is_ours = owners.contains_key(&visit.note.tcp_stream);
+            paths.note(&visit.segment, is_ours);
+            if is_ours {
+                extraction.write(&visit.packet, visit.segment.ip.outbound)?;
+            }
+            Ok(())
         }
-        Ok(())
+        Visited::IcmpError(packet, error) if paths.has(error.quoted) => {
+            extraction.write(&packet, None)
+        }
+        Visited::IcmpError(..) => Ok(()),
     })?;
-    let packets = counted(extraction.packets, "packet", "packets");
-    file.flush()
-        .with_context(|| format!("writing {}", args.out.display()))?;
+    let packets = extraction.packets;
+    file.flush()?;
     drop(file);
-    if !to_stdout {
-        common.note(&format!("{}: {packets}", args.out.display()));
+    if let Some(name) = destination.file_name() {
+        if common.json {
+            json::write_extraction(out.bytes(), &analysis, connection.id, &name, packets)?;
+        } else {
+            let packets = counted(packets, "packet", "packets");
+            common.note(&format!("{name}: {packets}"));
+        }
     }
     Ok(Verdict::Clean)
-}
-
-/// Writing to a file that is still to be read would destroy it.
-fn refuse_input_as_output(args: &ExtractArgs) -> Result<(), UsageError> {
-    let real = |path: &Path| fs::canonicalize(path).ok();
-    match real(&args.out) {
-        Some(out)
-            if args
-                .input
-                .files
-                .iter()
-                .any(|file| real(file).as_ref() == Some(&out)) =>
-        {
-            let text = format!("{} is an input; choose another output", args.out.display());
-            Err(UsageError(text))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// What the findings of `connection` say, by the frame that they name.
@@ -114,8 +103,7 @@ struct Extraction<W: Write> {
 }
 
 impl<W: Write> Extraction<W> {
-    fn write(&mut self, visit: &Visit<'_>) -> anyhow::Result<()> {
-        let packet = &visit.packet;
+    fn write(&mut self, packet: &Packet<'_>, outbound: Option<bool>) -> anyhow::Result<()> {
         let interface = match self.numbers.get(&packet.interface) {
             Some(&number) => number,
             None => self.describe(packet.interface, packet.link_type)?,
@@ -133,7 +121,7 @@ impl<W: Write> Extraction<W> {
             at: packet.at,
             original_len: packet.original_len,
             bytes: packet.bytes,
-            outbound: visit.segment.ip.outbound,
+            outbound,
             comments: &comments,
         })?;
         self.packets += 1;

@@ -3,7 +3,7 @@
 use mptcp_proto::wire::mptcp::{ResetReason, Subtype};
 
 use super::word;
-use crate::model::EventKind;
+use crate::model::{CheckResult, EventKind};
 
 /// Stable name of a kind of event.
 pub(crate) fn kind_name(kind: &EventKind) -> &'static str {
@@ -59,6 +59,11 @@ pub(crate) fn sentence(kind: &EventKind) -> String {
         }
         EventKind::JoinOptionMissing => "SYN/ACK of the join without MP_JOIN".to_owned(),
         EventKind::AddAddr { id, echo: true, .. } => format!("echo of ADD_ADDR id {id}"),
+        EventKind::AddAddr {
+            id,
+            hmac: CheckResult::Unverifiable(why),
+            ..
+        } => format!("ADD_ADDR id {id}, HMAC unverifiable: {why}"),
         EventKind::AddAddr { id, hmac, .. } => {
             format!("ADD_ADDR id {id}, HMAC {}", word::check(*hmac))
         }

@@ -19,14 +19,10 @@ pub fn write_check(
     width: Option<usize>,
 ) -> io::Result<()> {
     let mut all: Vec<&Finding> = analysis.findings.iter().collect();
-    write_findings(out, "file", &analysis.findings, width)?;
+    write_findings(out, 0, Some("file"), &analysis.findings, width)?;
     for connection in connections {
-        write_findings(
-            out,
-            &format!("conn {}", connection.id),
-            &connection.findings,
-            width,
-        )?;
+        let place = format!("conn {}", connection.id);
+        write_findings(out, 0, Some(&place), &connection.findings, width)?;
         all.extend(&connection.findings);
     }
     let of = |severity| all.iter().filter(|f| f.severity == severity).count() as u64;
@@ -38,30 +34,28 @@ pub fn write_check(
         counted(of(Severity::Note), "note", "notes"),
         counted(connections.len() as u64, "connection", "connections"),
     )?;
-    write_hint(out, &all)
+    write_hint(out, 0, &all)
 }
 
-/// One paragraph for each finding; `place` says where it belongs.
+/// One paragraph for each finding, indented; `place` says where it belongs.
 pub(super) fn write_findings(
     out: &mut dyn Write,
-    place: &str,
+    indent: usize,
+    place: Option<&str>,
     findings: &[Finding],
     width: Option<usize>,
 ) -> io::Result<()> {
+    let place = place.map_or_else(String::new, |place| format!("{place}: "));
     for finding in findings {
         let severity = word::severity(finding.severity);
-        let text = format!("{}{}", escape(&finding.text), frames(finding));
+        let text = format!("{place}{}{}", escape(&finding.text), frames(finding));
         writeln!(
             out,
-            "{}{severity_pad} {} {place}: {}",
+            "{:indent$}{}{severity_pad} {} {}",
+            "",
             paint(severity_style(finding.severity), severity),
             paint(style::NAME, finding.id),
-            wrap(
-                &text,
-                width.map(|w| w.saturating_sub(place.len() + HEAD)),
-                0
-            )
-            .replace('\n', &format!("\n{:INDENT$}", "")),
+            wrap(&text, width, indent + HEAD),
             severity_pad = &"     "[severity.len().min(5)..],
         )?;
     }
@@ -69,14 +63,18 @@ pub(super) fn write_findings(
 }
 
 /// Where to read more about the gravest finding, if there is one.
-pub(super) fn write_hint(out: &mut dyn Write, findings: &[&Finding]) -> io::Result<()> {
+pub(super) fn write_hint(
+    out: &mut dyn Write,
+    indent: usize,
+    findings: &[&Finding],
+) -> io::Result<()> {
     match findings
         .iter()
         .min_by_key(|finding| std::cmp::Reverse(finding.severity))
     {
         Some(finding) => {
             let hint = format!("what a finding means: mptcp-analyze explain {}", finding.id);
-            writeln!(out, "{}", paint(style::FAINT, hint))
+            writeln!(out, "{:indent$}{}", "", paint(style::FAINT, hint))
         }
         None => Ok(()),
     }
@@ -138,10 +136,8 @@ pub fn write_explanations(
     Ok(())
 }
 
-/// Columns taken by severity and id in front of the place.
-const HEAD: usize = 15;
-/// Further lines of a finding stand under its id.
-const INDENT: usize = 6;
+/// Columns taken by severity and id; further lines of a finding stand under its text.
+const HEAD: usize = 13;
 /// Frames that a line of text names; JSON names all that the finding has.
 const FRAMES_SHOWN: usize = 5;
 /// Prose is read best in lines of this length, however wide the terminal.

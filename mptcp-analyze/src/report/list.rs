@@ -9,9 +9,7 @@ use mptcp_cli::style::{self, paint};
 use mptcp_cli::table::{Cell, Column, Table};
 
 use super::{endpoints, severity_style, state_style, word};
-use crate::model::{
-    Analysis, CaptureEnd, CaptureSummary, Connection, Direction, Fallback, Finding, Severity,
-};
+use crate::model::{Analysis, CaptureSummary, Connection, Direction, Fallback, Finding, Severity};
 
 /// Writes the connections, then a summary of the files. `width` is that of the terminal.
 pub fn write(
@@ -42,13 +40,9 @@ fn table(connections: &[&Connection], width: Option<usize>) -> Table {
             Column::left("client > server"),
         ],
     );
-    let room = width.map(|width| width.saturating_sub(NARROW_COLUMNS));
+    let mut rows = Vec::new();
     for connection in connections {
-        let (ends, rest) = match connection.subflows.first() {
-            Some(subflow) => endpoints::lines(subflow, room),
-            None => ("-".to_owned(), None),
-        };
-        table.row(vec![
+        let cells = vec![
             Cell::new(connection.id.to_string(), style::NAME),
             connection
                 .version
@@ -70,14 +64,10 @@ fn table(connections: &[&Connection], width: Option<usize>) -> Table {
             ))
             .into(),
             Cell::new(word::state(connection.state), state_style(connection.state)),
-            ends.into(),
-        ]);
-        if let Some(rest) = rest {
-            let mut cells = vec![Cell::from(""); 7];
-            cells.push(rest.into());
-            table.row(cells);
-        }
+        ];
+        rows.push((cells, connection.subflows.first()));
     }
+    endpoints::fill(&mut table, rows, width);
     table
 }
 
@@ -135,7 +125,7 @@ fn fallback_summary(fallback: &Fallback) -> String {
     )
 }
 
-/// Number of findings by severity, and the ids of those that are no notes.
+/// Number of findings by severity, and the ids of those that are no notes, the gravest first.
 fn findings_summary(findings: &[Finding]) -> String {
     let of = |severity| findings.iter().filter(move |f| f.severity == severity);
     let counts: Vec<String> = [Severity::Error, Severity::Warn, Severity::Note]
@@ -143,9 +133,9 @@ fn findings_summary(findings: &[Finding]) -> String {
         .filter(|&severity| of(severity).next().is_some())
         .map(|severity| format!("{} {}", of(severity).count(), word::severity(severity)))
         .collect();
-    let mut ids: Vec<&str> = findings
-        .iter()
-        .filter(|f| f.severity > Severity::Note)
+    let mut ids: Vec<&str> = [Severity::Error, Severity::Warn]
+        .into_iter()
+        .flat_map(of)
         .map(|f| f.id)
         .collect();
     ids.dedup();
@@ -157,7 +147,8 @@ fn findings_summary(findings: &[Finding]) -> String {
     format!("findings: {}{ids}", counts.join(", "))
 }
 
-/// Writes a line for each file, what the files lack, and the totals.
+/// Writes a line for each file, the totals, and the findings of the files: among them that one is
+/// cut or that a limit was reached.
 pub(super) fn write_files(
     out: &mut dyn Write,
     analysis: &Analysis,
@@ -166,10 +157,6 @@ pub(super) fn write_files(
 ) -> io::Result<()> {
     for capture in &analysis.captures {
         writeln!(out, "{}", wrap(&describe(capture), width, 2))?;
-        if let CaptureEnd::Cut { at_byte, reason } = &capture.end {
-            let text = format!("cut at byte {at_byte}: {}", escape(reason));
-            writeln!(out, "  {}", paint(style::WARN, wrap(&text, width, 4)))?;
-        }
     }
     let connections = analysis.connections.len();
     let all = counted(connections as u64, "MPTCP connection", "MPTCP connections");
@@ -184,13 +171,6 @@ pub(super) fn write_files(
         "plain TCP streams",
     );
     writeln!(out, "{all}{shown}, {plain}")?;
-    for hit in &analysis.limits {
-        let text = format!(
-            "limit reached: {} ({}), {} dropped",
-            hit.limit, hit.value, hit.dropped
-        );
-        writeln!(out, "{}", paint(style::WARN, text))?;
-    }
     for finding in &analysis.findings {
         let severity = word::severity(finding.severity);
         let line = format!("{} {}", finding.id, escape(&finding.text));
@@ -206,14 +186,20 @@ pub(super) fn write_files(
 
 fn describe(capture: &CaptureSummary) -> String {
     let packets = counted(capture.packets, "packet", "packets");
-    let mut parts = vec![format!("{}: {packets}", escape(&capture.file))];
+    let mut parts = vec![format!("{}: {packets}", escape(word::file(&capture.file)))];
     if let (Some(first), Some(last)) = (capture.first_at, capture.last_at) {
         parts.push(format!("{} long", quantity::duration(last.since(first))));
     }
     for (count, what) in [
         (capture.truncated_packets, "cut by the snapshot length"),
         (capture.undecoded_packets, "not decoded"),
-        (capture.incomplete_fragments, "incomplete fragments"),
+        (
+            capture.incomplete_fragments,
+            match capture.incomplete_fragments {
+                1 => "incomplete fragment",
+                _ => "incomplete fragments",
+            },
+        ),
         (lost(capture), "lost by the capturing program"),
     ] {
         if count > 0 {
@@ -231,6 +217,3 @@ fn lost(capture: &CaptureSummary) -> u64 {
         .filter_map(|interface| interface.drops);
     drops.fold(0, u64::saturating_add)
 }
-
-/// Columns that all but the last take, with all gaps.
-const NARROW_COLUMNS: usize = 50;

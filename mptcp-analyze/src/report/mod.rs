@@ -7,6 +7,7 @@ pub mod json;
 pub mod list;
 pub mod packet;
 pub mod show;
+mod timeline;
 pub(crate) mod word;
 
 use anstyle::Style;

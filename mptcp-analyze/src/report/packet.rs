@@ -11,6 +11,15 @@ use mptcp_proto::wire::tcp_option::{KIND_MPTCP, TcpOptions};
 use super::word;
 use crate::model::{ByteClass, Direction, PacketNote, Piece, Segment, Timestamp};
 
+/// Writes the titles of the columns.
+pub fn write_titles(out: &mut dyn Write) -> io::Result<()> {
+    let titles = format!(
+        "{:>6} {:>12} {:<5} > flags len [DSN:end] class | options",
+        "frame", "seconds", "c.sf"
+    );
+    writeln!(out, "{}", paint(style::HEADING, titles))
+}
+
 /// A packet of a connection, and what the rebuilder knows of it.
 #[derive(Debug, Clone, Copy)]
 pub struct PacketLine<'a> {

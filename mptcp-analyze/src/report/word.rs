@@ -145,6 +145,14 @@ pub(crate) fn byte_class(class: ByteClass) -> &'static str {
     }
 }
 
+/// Name of an input file.
+pub(crate) fn file(name: &str) -> &str {
+    match name {
+        "-" => "standard input",
+        name => name,
+    }
+}
+
 /// Container format.
 pub(crate) fn file_format(format: FileFormat) -> &'static str {
     match format {

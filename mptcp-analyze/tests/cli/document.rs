@@ -239,6 +239,13 @@ fn the_schema_describes_every_field() {
         &mut names,
     );
     field_names(&document(&["explain"], 0), &mut names);
+    let follow = ["follow", &captures[0], "--conn", "0", "--to", "server"];
+    field_names(&document(&follow, 0), &mut names);
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.pcapng");
+    let out = out.to_str().unwrap();
+    let extract = ["extract", &captures[0], "--conn", "0", "-o", out];
+    field_names(&document(&extract, 0), &mut names);
     let described = |name: &&String| {
         schema.contains(&format!("`{name}`")) || schema.contains(&format!("`{name}[]`"))
     };

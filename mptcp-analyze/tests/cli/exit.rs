@@ -1,7 +1,7 @@
 //! Exit codes, and what is said on standard error.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::process::{Command as Process, Stdio};
 
 use crate::{TWO_SUBFLOWS, analyze, argument, capture};
@@ -46,7 +46,7 @@ fn a_command_line_that_means_nothing_is_a_usage_error() {
     check_error(
         &["show", &file, "--conn", "1"],
         2,
-        "no connection 1; the capture has 0 to 0",
+        "no connection 1; the capture has connection 0 only",
     );
     check_error(&["explain", "MPT999"], 2, "no finding MPT999");
     check_error(&["list", "-", "-"], 2, "only once");
@@ -90,13 +90,45 @@ fn a_cut_capture_is_analysed_to_its_end_and_reported() {
         .assert()
         .code(0);
     let output = assert.get_output();
-    assert!(String::from_utf8_lossy(&output.stderr).contains("-: cut at byte "));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("standard input: cut at byte "));
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let summary = &document["captures"][0];
     assert_eq!(summary["complete"], false);
     assert!(summary["cut_at_byte"].as_u64().unwrap() < cut.len() as u64);
     assert!(summary["cut_reason"].is_string());
     assert_eq!(document["connections"][0]["state"], "closed");
+}
+
+#[test]
+fn a_cut_capture_is_told_of_once_in_the_answer_and_once_beside_it() {
+    let whole = fs::read(capture("v1-single.pcap")).unwrap();
+    let assert = analyze()
+        .args(["list", "-"])
+        .write_stdin(&whole[..whole.len() - 5])
+        .assert()
+        .code(0);
+    for text in [&assert.get_output().stdout, &assert.get_output().stderr] {
+        let text = String::from_utf8_lossy(text).into_owned();
+        assert_eq!(text.matches("cut at byte").count(), 1, "{text}");
+        assert_eq!(
+            text.matches("standard input").count(),
+            1 + usize::from(text.contains("MPT070"))
+        );
+    }
+}
+
+#[test]
+fn packets_explains_its_columns_to_people_only() {
+    let file = argument(TWO_SUBFLOWS);
+    let text = crate::stdout(&["packets", &file], 0);
+    assert!(
+        text.starts_with(" frame      seconds c.sf  > flags len "),
+        "{text}"
+    );
+    let document = crate::stdout(&["packets", &file, "--json"], 0);
+    assert!(!document.contains("c.sf"));
+    let none = ["packets", &file, "--filter", "port=1"];
+    assert_eq!(crate::stdout(&none, 0), "");
 }
 
 #[test]
@@ -166,5 +198,7 @@ fn a_full_disk_is_a_failure() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3));
-    std::io::stderr().write_all(&output.stderr).unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    let expected = "error: writing to standard output: No space left on device";
+    assert!(error.starts_with(expected), "{error}");
 }

@@ -3,7 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use clap::Parser as _;
+use etherparse::PacketBuilder;
+use mptcp_analyze::args::Args;
 use mptcp_analyze::capture::{Captures, Input};
+use mptcp_cli::{Output, UsageError};
+use mptcp_proto::version::Version;
+use mptcp_tests::craft::{Capture, Connection, Flow, Host};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -218,4 +224,162 @@ fn extract_to_standard_output_is_a_capture_too() {
     let again: Value = serde_json::from_slice(&again.get_output().stdout).unwrap();
     let before: Value = serde_json::from_str(&stdout(&["list", &file, "--json"], 0)).unwrap();
     assert_eq!(again["connections"], before["connections"]);
+}
+
+#[test]
+fn follow_in_json_tells_of_the_bytes_and_writes_them_where_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("stream");
+    let out = out.to_str().unwrap();
+    let file = argument(TWO_SUBFLOWS);
+    let follow = ["follow", &file, "--conn", "0", "--to", "server"];
+    let text = stdout(&[&follow[..], &["--json", "-o", out]].concat(), 0);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let bytes = fs::read(out).unwrap();
+    assert_eq!(document["schema"], "mptcp-analyze/1");
+    assert_eq!(document["connection"], 0);
+    assert_eq!(document["to"], "server");
+    assert_eq!(document["file"], out);
+    assert_eq!(document["bytes"], bytes.len());
+    assert_eq!(document["stream_sha256"], hash(&bytes));
+    assert_eq!(document["hole_count"], 0);
+    let without: Value =
+        serde_json::from_str(&stdout(&[&follow[..], &["--json"]].concat(), 0)).unwrap();
+    assert!(without["file"].is_null());
+    assert_eq!(without["stream_sha256"], document["stream_sha256"]);
+    let plain = dir.path().join("plain");
+    let to_file = [&follow[..], &["-o", plain.to_str().unwrap()]].concat();
+    assert_eq!(stdout(&to_file, 0), "");
+    assert_eq!(fs::read(plain).unwrap(), bytes);
+}
+
+#[test]
+fn follow_in_json_lists_the_holes_and_has_no_hash_then() {
+    let dir = tempfile::tempdir().unwrap();
+    let holed = dir.path().join("holed.pcap");
+    let whole = fs::read(capture("v1-single.pcap")).unwrap();
+    fs::write(&holed, without_packet(&whole, 5)).unwrap();
+    let arguments = ["follow", holed.to_str().unwrap(), "--conn", "0"];
+    let output = analyze()
+        .args([&arguments[..], &["--to", "server", "--json"]].concat())
+        .assert()
+        .code(1)
+        .stderr("")
+        .get_output()
+        .clone();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let hole = serde_json::json!([{ "dsn": 1425, "len": 1424 }]);
+    assert_eq!(document["holes"], hole);
+    assert_eq!(document["hole_count"], 1);
+    assert_eq!(document["missing_bytes"], 1424);
+    assert!(document["stream_sha256"].is_null());
+}
+
+#[test]
+fn extract_in_json_counts_the_packets() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.pcapng");
+    let name = out.to_str().unwrap();
+    let file = argument(TWO_SUBFLOWS);
+    let text = stdout(&["extract", &file, "--conn", "0", "-o", name, "--json"], 0);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["file"], name);
+    assert_eq!(document["connection"], 0);
+    assert_eq!(document["packets"], records(&out).len());
+}
+
+/// Exit by usage error and its text when standard output is a terminal of 80 columns.
+#[track_caller]
+fn refused_on_a_terminal(arguments: &[&str]) -> String {
+    let program = [&["mptcp-analyze"], arguments].concat();
+    let args = Args::try_parse_from(program).expect("arguments in order");
+    let mut terminal = Output::to(Box::new(std::io::sink()), true, Some(80));
+    let error = mptcp_analyze::run(&args, &mut terminal).expect_err("it must be refused");
+    assert!(error.is::<UsageError>(), "{error:#}");
+    error.to_string()
+}
+
+#[test]
+fn bytes_from_the_network_do_not_go_to_a_terminal() {
+    let file = argument(TWO_SUBFLOWS);
+    let extract = ["extract", &file, "--conn", "0", "-o", "-"];
+    let follow = ["follow", &file, "--conn", "0", "--to", "server"];
+    for arguments in [&extract[..], &follow[..]] {
+        let text = refused_on_a_terminal(arguments);
+        assert!(text.contains("-o FILE") && text.contains("| cat"), "{text}");
+    }
+}
+
+#[test]
+fn bytes_and_document_do_not_share_standard_output() {
+    let file = argument(TWO_SUBFLOWS);
+    for command in [
+        vec!["extract", &file, "--conn", "0"],
+        vec!["follow", &file, "--conn", "0", "--to", "server"],
+    ] {
+        let arguments = [&command[..], &["-o", "-", "--json"]].concat();
+        analyze().args(arguments).assert().code(2).stdout("");
+    }
+}
+
+#[test]
+fn a_write_that_fails_names_its_place() {
+    // Nothing can be written to this device; it exists on Linux only.
+    if !Path::new("/dev/full").exists() {
+        return;
+    }
+    let file = argument(TWO_SUBFLOWS);
+    for command in [
+        vec!["extract", &file, "--conn", "0"],
+        vec!["follow", &file, "--conn", "0", "--to", "server"],
+    ] {
+        let arguments = [&command[..], &["-o", "/dev/full"]].concat();
+        let assert = analyze().args(arguments).assert().code(3);
+        let error = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(error.contains("writing to /dev/full: No space"), "{error}");
+    }
+}
+
+/// An Ethernet frame with an ICMP error that quotes the first 28 bytes of an IPv4 packet.
+fn icmp_error(quoted: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2([2; 6], [4; 6])
+        .ipv4([10, 0, 9, 9], [10, 0, 0, 1], 60)
+        .icmpv4_raw(3, 4, [0; 4])
+        .write(&mut frame, &quoted[..28])
+        .unwrap();
+    frame
+}
+
+#[test]
+fn extract_keeps_icmp_errors_about_the_connection_and_no_others() {
+    let mut capture = Capture::new();
+    let mut connection = Connection::new(Version::V1);
+    let flow = Flow::new("10.0.0.1:1000", "10.0.1.1:80");
+    connection.connect(&mut capture, flow);
+    connection.send(&mut capture, 0, Host::Client, 100);
+    let ours = capture.packets.last().unwrap().bytes[14..].to_vec();
+    let mut other = ours.clone();
+    other[21] ^= 1;
+    capture.push(icmp_error(&other));
+    capture.push(icmp_error(&ours));
+    let mut plain = Flow::new("10.0.0.1:1000", "10.0.1.1:80").with_isns(77_000_000, 99_000_000);
+    plain.connect_plain(&mut capture);
+    capture.push(icmp_error(&ours));
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (
+        capture.write_pcap(dir.path(), "in.pcap"),
+        dir.path().join("out"),
+    );
+    let arguments = ["extract", from.to_str().unwrap(), "--conn", "0", "-o"];
+    analyze()
+        .args([&arguments[..], &[to.to_str().unwrap()]].concat())
+        .assert()
+        .code(0);
+    let expected = &capture.packets[..capture.packets.len() - 4];
+    let kept: Vec<Vec<u8>> = records(&to).into_iter().map(|record| record.1).collect();
+    let of_ours = |bytes: &&Vec<u8>| **bytes != icmp_error(&other);
+    let expected: Vec<&Vec<u8>> = expected.iter().map(|p| &p.bytes).filter(of_ours).collect();
+    assert_eq!(kept.iter().collect::<Vec<_>>(), expected);
+    assert_eq!(kept.last(), Some(&icmp_error(&ours)));
 }

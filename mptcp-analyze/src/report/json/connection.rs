@@ -219,7 +219,8 @@ struct HoleView {
 #[derive(Serialize)]
 struct StreamDigest(Option<String>);
 
-fn digest(bytes: &[u8; 32]) -> String {
+/// The hash in hexadecimal.
+pub(super) fn digest(bytes: &[u8; 32]) -> String {
     bytes
         .iter()
         .fold(String::with_capacity(64), |mut hex, byte| {

@@ -9,6 +9,7 @@ mod connection;
 mod event;
 mod finding;
 mod packet;
+mod stream;
 mod subflow;
 
 use std::io::Write;
@@ -21,6 +22,8 @@ use self::capture::{CaptureView, LimitView};
 use self::connection::ConnectionView;
 use self::finding::{CheckDocument, ExplanationView, FindingView};
 use self::packet::PacketView;
+pub(crate) use self::stream::StreamReport;
+use self::stream::{ExtractDocument, StreamDocument};
 use crate::check::Explanation;
 use crate::model::{Analysis, Connection, PerDirection, PerSide, Timestamp};
 use crate::report::packet::PacketLine;
@@ -92,6 +95,27 @@ pub fn begin_packets<'a>(
 /// Writes the next element of the array of `packets`.
 pub fn write_packet(stream: &mut Stream<'_>, line: &PacketLine<'_>) -> serde_json::Result<()> {
     stream.element(&PacketView::new(line))
+}
+
+/// Document of `follow`.
+pub(crate) fn write_stream(
+    out: &mut dyn Write,
+    analysis: &Analysis,
+    report: &StreamReport,
+) -> serde_json::Result<()> {
+    write_document(out, SCHEMA, StreamDocument::new(analysis, report))
+}
+
+/// Document of `extract`: that `packets` of `connection` are in `file`.
+pub(crate) fn write_extraction(
+    out: &mut dyn Write,
+    analysis: &Analysis,
+    connection: u32,
+    file: &str,
+    packets: u64,
+) -> serde_json::Result<()> {
+    let document = ExtractDocument::new(analysis, connection, file, packets);
+    write_document(out, SCHEMA, document)
 }
 
 #[derive(Serialize)]

@@ -8,7 +8,7 @@ use mptcp_cli::paragraph::wrap;
 use mptcp_cli::quantity::duration;
 use mptcp_cli::style::{self, paint};
 
-use crate::model::{Connection, Grouping, Side};
+use crate::model::{Connection, Grouping, Side, SubflowKind};
 use crate::report::{state_style, word};
 
 pub(super) fn write(
@@ -36,7 +36,7 @@ pub(super) fn write(
         "frames",
         &format!("{} to {}", connection.first_frame, connection.last_frame),
     )?;
-    line(out, "grouping", grouping_sentence(connection.grouping))?;
+    line(out, "grouping", grouping_sentence(connection))?;
     line(out, "checksum", checksum_sentence(connection.checksum))?;
     if let Some(fallback) = &connection.fallback {
         let text = format!(
@@ -93,8 +93,12 @@ fn known(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "unknown".to_owned(), |value| value.to_string())
 }
 
-fn grouping_sentence(grouping: Grouping) -> &'static str {
-    match grouping {
+fn grouping_sentence(connection: &Connection) -> &'static str {
+    let mut kinds = connection.subflows.iter().map(|subflow| subflow.kind);
+    match connection.grouping {
+        Grouping::Token if kinds.all(|kind| kind == SubflowKind::Capable) => {
+            "token: its handshake is in the capture"
+        }
         Grouping::Token => "token: joins name this connection",
         Grouping::Hmac => "hmac: a join was recognised by its HMAC",
         Grouping::AddressId => "address_id: a subflow was recognised by an announced address",

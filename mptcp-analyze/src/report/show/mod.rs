@@ -6,11 +6,12 @@ mod subflows;
 
 use std::io::{self, Write};
 
+use mptcp_cli::escape::escape;
 use mptcp_cli::paragraph::wrap;
 use mptcp_cli::quantity::duration;
 use mptcp_cli::style::{self, paint};
 
-use super::event::sentence;
+use super::timeline::{self, Moment};
 use super::{findings, word};
 use crate::model::{Connection, Timestamp};
 
@@ -31,13 +32,8 @@ pub fn write(
     if connection.findings.is_empty() {
         return writeln!(out, "  none");
     }
-    findings::write_findings(
-        out,
-        &format!("conn {}", connection.id),
-        &connection.findings,
-        width,
-    )?;
-    findings::write_hint(out, &connection.findings.iter().collect::<Vec<_>>())
+    findings::write_findings(out, 2, None, &connection.findings, width)?;
+    findings::write_hint(out, 2, &connection.findings.iter().collect::<Vec<_>>())
 }
 
 fn write_events(
@@ -45,25 +41,27 @@ fn write_events(
     connection: &Connection,
     width: Option<usize>,
 ) -> io::Result<()> {
-    if connection.events.is_empty() {
+    let moments = timeline::of(connection);
+    if moments.is_empty() {
         return Ok(());
     }
     heading(out, "Events")?;
-    for event in connection.events.iter().take(EVENTS_SHOWN) {
-        let line = format!(
-            "frame {} {} sf {} {}: {}",
-            event.frame,
-            after(event.at, connection.first_at),
-            event.subflow,
-            word::side(event.sender),
-            mptcp_cli::escape::escape(&sentence(&event.kind)),
-        );
+    for moment in moments.iter().take(EVENTS_SHOWN) {
+        let line = line_of(moment, connection.first_at);
         writeln!(out, "  {}", wrap(&line, width, 4))?;
     }
-    match connection.events.len().saturating_sub(EVENTS_SHOWN) {
+    match moments.len().saturating_sub(EVENTS_SHOWN) {
         0 => Ok(()),
         more => writeln!(out, "  and {more} more; --json has all"),
     }
+}
+
+fn line_of(moment: &Moment, first: Timestamp) -> String {
+    let mut place = vec![format!("frame {}", moment.frame)];
+    place.extend(moment.at.map(|at| after(at, first)));
+    place.extend(moment.subflow.map(|subflow| format!("sf {subflow}")));
+    place.extend(moment.sender.map(|sender| word::side(sender).to_owned()));
+    format!("{}: {}", place.join(" "), escape(&moment.text))
 }
 
 /// Time since the beginning of the connection.

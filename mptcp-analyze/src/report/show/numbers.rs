@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 use mptcp_cli::paragraph::wrap;
-use mptcp_cli::quantity::{bits_per_second, bytes, share};
+use mptcp_cli::quantity::{bits_per_second, bytes, counted, shares};
 use mptcp_cli::style::{self, paint};
 use mptcp_cli::table::{Cell, Column, Table};
 
@@ -40,7 +40,13 @@ fn byte_table(connection: &Connection) -> Table {
     for direction in Direction::BOTH {
         let whole = connection.totals.of(direction);
         let mut sums = (0_u64, 0_u64);
-        for subflow in &connection.subflows {
+        let unique: Vec<u64> = connection
+            .subflows
+            .iter()
+            .map(|subflow| subflow.totals.of(direction).unique_bytes)
+            .collect();
+        let shares = shares(&unique, whole.unique_bytes);
+        for (subflow, share) in connection.subflows.iter().zip(shares) {
             let part = subflow.totals.of(direction);
             sums.0 = sums.0.saturating_add(part.tcp_retransmitted_bytes);
             sums.1 = sums.1.saturating_add(part.unmapped_bytes);
@@ -49,7 +55,7 @@ fn byte_table(connection: &Connection) -> Table {
                 subflow.id.to_string().into(),
                 count(part.wire_bytes, style::PLAIN),
                 count(part.unique_bytes, style::PLAIN),
-                share(part.unique_bytes, whole.unique_bytes).into(),
+                share.into(),
                 count(part.tcp_retransmitted_bytes, style::PLAIN),
                 count(part.data_retransmitted_bytes, style::PLAIN),
                 count(part.reinjected_bytes, style::PLAIN),
@@ -105,8 +111,9 @@ fn write_direction(out: &mut dyn Write, to: &str, totals: &DirectionTotals) -> i
     writeln!(out)?;
     write!(
         out,
-        "    {} mappings in {} options",
-        totals.mappings, totals.mapping_options
+        "    {} in {}",
+        counted(totals.mappings, "mapping", "mappings"),
+        counted(totals.mapping_options, "option", "options"),
     )?;
     if let Some(rate) = goodput_bps(totals) {
         write!(out, ", goodput {}", bits_per_second(rate))?;

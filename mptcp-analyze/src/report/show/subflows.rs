@@ -7,7 +7,9 @@ use mptcp_cli::table::{Cell, Column, Table};
 use mptcp_proto::key::AddressId;
 
 use super::heading;
-use crate::model::{Address, CheckResult, Close, CloseKind, CloseSide, Connection, Subflow};
+use crate::model::{
+    Address, CheckResult, Close, CloseKind, CloseSide, Connection, Side, Subflow, SubflowKind,
+};
 use crate::report::{check_style, endpoints, word};
 
 /// Writes who the subflows are, then how they began and ended.
@@ -32,13 +34,12 @@ fn ends(connection: &Connection, width: Option<usize>) -> Table {
         Column::left("client > server"),
     ];
     let mut table = Table::new(2, titles);
-    let room = width.map(|width| width.saturating_sub(NARROW_COLUMNS));
+    let mut rows = Vec::new();
     for subflow in &connection.subflows {
-        let (ends, rest) = endpoints::lines(subflow, room);
-        table.row(vec![
+        let cells = vec![
             subflow.id.to_string().into(),
             subflow.tcp_stream.to_string().into(),
-            word::subflow_kind(subflow.kind).into(),
+            kind(subflow).into(),
             format!(
                 "{}/{}",
                 id(subflow.client_address_id),
@@ -46,14 +47,10 @@ fn ends(connection: &Connection, width: Option<usize>) -> Table {
             )
             .into(),
             priority(subflow).into(),
-            ends.into(),
-        ]);
-        if let Some(rest) = rest {
-            let mut cells = vec![Cell::from(""); 5];
-            cells.push(rest.into());
-            table.row(cells);
-        }
+        ];
+        rows.push((cells, Some(subflow)));
     }
+    endpoints::fill(&mut table, rows, width);
     table
 }
 
@@ -115,7 +112,7 @@ pub(super) fn write_addresses(out: &mut dyn Write, connection: &Connection) -> i
             address.advertised_count.to_string().into(),
             frame(address.echo_frame).into(),
             frame(address.removed_frame).into(),
-            check(address.hmac),
+            add_addr_hmac(address, connection.version),
             used_by(address).into(),
         ]);
     }
@@ -130,12 +127,29 @@ fn check(result: CheckResult) -> Cell {
     Cell::new(text, check_style(result))
 }
 
+/// ADD_ADDR of version 0 has no HMAC, which is nothing to wonder about.
+fn add_addr_hmac(address: &Address, version: Option<u8>) -> Cell {
+    match (address.hmac, version) {
+        (CheckResult::Unverifiable(_), Some(0)) => "-".into(),
+        (result, _) => check(result),
+    }
+}
+
 fn id(id: Option<AddressId>) -> String {
     id.map_or_else(|| "?".to_owned(), |id| id.to_string())
 }
 
 fn frame(frame: Option<u64>) -> String {
     frame.map_or_else(|| "-".to_owned(), |frame| frame.to_string())
+}
+
+/// How the subflow came into the connection; that the client opened it needs no mention.
+fn kind(subflow: &Subflow) -> String {
+    let kind = word::subflow_kind(subflow.kind);
+    match (subflow.kind, subflow.initiator) {
+        (SubflowKind::Join, Some(Side::Server)) => format!("{kind} by server"),
+        _ => kind.to_owned(),
+    }
 }
 
 /// What the subflow was opened as, and what the last MP_PRIO made of it.
@@ -190,6 +204,3 @@ fn used_by(address: &Address) -> String {
         .collect::<Vec<_>>()
         .join(",")
 }
-
-/// Columns that all but the last take, with all gaps.
-const NARROW_COLUMNS: usize = 40;

@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use super::json::Detail;
 use super::{findings, json, list, show};
-use crate::model::Connection;
+use crate::model::{
+    AddressEvent, Blame, CheckResult, Confidence, Connection, Fallback, FallbackReason, Severity,
+    Side,
+};
 
 /// What `write` writes, without colour.
 fn text(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String {
@@ -128,4 +131,122 @@ fn a_rate_needs_a_span_of_time() {
     assert_eq!(super::goodput_bps(&totals), None);
     totals.data_times = None;
     assert_eq!(super::goodput_bps(&totals), None);
+}
+
+fn shown(connection: &Connection) -> String {
+    text(|out| show::write(out, connection, false, None))
+}
+
+#[test]
+fn the_events_name_addresses_and_the_fallback_at_their_frames() {
+    let mut analysis = sample::analysis();
+    let connection = &mut analysis.connections[0];
+    let (owner, id) = (Side::Server, connection.addresses[0].id);
+    let removed = |frame| AddressEvent::UnknownRemoved { frame, owner, id };
+    connection.address_events = vec![removed(20), removed(19)];
+    connection.fallback = Some(Fallback {
+        reason: FallbackReason::MpFail,
+        frame: 798,
+        by: Blame::Client,
+        confidence: Confidence::Proven,
+        text: "it said so".to_owned(),
+    });
+    let text = shown(connection);
+    let expected = "
+Events
+  frame 19 server: REMOVE_ADDR of the unknown address id 1
+  frame 20 +1.50 s sf 0 server: ADD_ADDR id 1, HMAC ok
+  frame 20 +1.50 s sf 0 server: REMOVE_ADDR of the unknown address id 1
+  frame 798 +12.0 s client: fell back to TCP, mp_fail: it said so
+";
+    assert!(text.contains(expected), "{text}");
+    let mut out = Vec::new();
+    let detail = Detail {
+        keys: false,
+        show: true,
+    };
+    json::write_connections(&mut out, &analysis, &[&analysis.connections[0]], detail).unwrap();
+    let document: Value = serde_json::from_slice(&out).unwrap();
+    let events = document["connections"][0]["events"].as_array().unwrap();
+    let kinds: Vec<_> = events.iter().map(|e| e["kind"].as_str().unwrap()).collect();
+    assert_eq!(
+        kinds,
+        ["unknown_removed", "add_addr", "unknown_removed", "fallback"]
+    );
+    assert!(events[0]["at"].is_null());
+    assert_eq!(events[2]["at"], events[1]["at"]);
+    assert_eq!(events[3]["sender"], "client");
+}
+
+#[test]
+fn an_announcement_of_version_0_has_no_hmac_to_doubt() {
+    let mut connection = sample::analysis().connections.swap_remove(0);
+    connection.addresses[0].hmac = CheckResult::Unverifiable("it carries no HMAC");
+    let row = |connection: &Connection| {
+        let text = shown(connection);
+        let row = text.lines().find(|line| line.contains("10.2.2.1:5002"));
+        row.expect("a row for the address").to_owned()
+    };
+    assert!(
+        row(&connection).ends_with("?     1"),
+        "{}",
+        row(&connection)
+    );
+    connection.version = Some(0);
+    assert!(
+        row(&connection).ends_with("-     1"),
+        "{}",
+        row(&connection)
+    );
+}
+
+#[test]
+fn a_connection_without_joins_is_not_grouped_by_joins() {
+    let mut connection = sample::analysis().connections.swap_remove(0);
+    assert!(shown(&connection).contains("token: joins name this connection"));
+    connection.subflows.truncate(1);
+    assert!(shown(&connection).contains("token: its handshake is in the capture"));
+}
+
+#[test]
+fn one_mapping_is_singular() {
+    let mut connection = sample::analysis().connections.swap_remove(0);
+    connection.totals.to_server.mappings = 1;
+    connection.totals.to_server.mapping_options = 1;
+    assert!(shown(&connection).contains("    1 mapping in 1 option, "));
+}
+
+#[test]
+fn long_addresses_fit_eighty_columns_below_their_row() {
+    let mut analysis = sample::analysis();
+    let subflow = &mut analysis.connections[1].subflows[0];
+    subflow.client = "[2001:db8:1111:2222:3333:4444:5555:6666]:41980"
+        .parse()
+        .unwrap();
+    subflow.server = "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:50001"
+        .parse()
+        .unwrap();
+    let connections: Vec<&Connection> = analysis.connections.iter().collect();
+    for width in [None, Some(80)] {
+        let text = text(|out| list::write(out, &analysis, &connections[1..], width));
+        check_widths(text.split_once("\n\n").expect("a table").0, 80);
+        let expected = "
+      [2001:db8:1111:2222:3333:4444:5555:6666]:41980 >
+        [2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:50001
+";
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn the_line_below_the_list_names_errors_before_warnings() {
+    let mut analysis = sample::analysis();
+    let findings = &mut analysis.connections[0].findings;
+    let mut warning = findings[0].clone();
+    (warning.id, warning.severity) = ("MPT010", Severity::Warn);
+    findings.insert(0, warning);
+    let connections: Vec<&Connection> = analysis.connections.iter().collect();
+    let text = text(|out| list::write(out, &analysis, &connections, None));
+    let expected = "0: findings: 1 error, 1 warn (MPT012 MPT010)\n";
+    assert!(text.contains(expected), "{text}");
 }

@@ -18,18 +18,32 @@ pub(super) fn analysis() -> Analysis {
         tcp_streams: 4,
         plain_tcp_streams: 1,
         connections: vec![closed(), fallen_back()],
-        findings: vec![Finding {
-            id: "MPT075",
-            severity: Severity::Note,
-            frames: vec![],
-            count: 1,
-            text: "2 packets were captured more than once".to_owned(),
-        }],
+        findings: vec![
+            cut(),
+            Finding {
+                id: "MPT075",
+                severity: Severity::Note,
+                frames: vec![],
+                count: 1,
+                text: "2 packets were captured more than once".to_owned(),
+            },
+        ],
         limits: vec![LimitHit {
             limit: "open connections",
             value: 10,
             dropped: 3,
         }],
+    }
+}
+
+fn cut() -> Finding {
+    Finding {
+        id: "MPT070",
+        severity: Severity::Warn,
+        frames: vec![],
+        count: 1,
+        text: "evil\u{1b}[2J\nname.pcapng is cut at byte 123456: the record needs 90 bytes"
+            .to_owned(),
     }
 }
 

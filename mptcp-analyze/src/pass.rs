@@ -43,6 +43,10 @@ pub(crate) struct Visit<'a> {
 }
 
 /// A packet in a second pass.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a value for each packet, looked at where it is made and never stored"
+)]
 pub(crate) enum Visited<'a> {
     /// With a TCP segment.
     Tcp(Visit<'a>),

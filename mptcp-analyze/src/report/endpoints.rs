@@ -52,6 +52,6 @@ pub(super) fn fill(
 }
 
 /// What a pipe goes to is most often looked at in a terminal of this width in the end.
-const PIPE_WIDTH: usize = 80;
+pub(super) const PIPE_WIDTH: usize = 80;
 /// Indent of ends below their row.
 const BELOW: usize = 6;

@@ -3,7 +3,7 @@
 use mptcp_proto::wire::mptcp::{ResetReason, Subtype};
 
 use super::word;
-use crate::model::{CheckResult, EventKind};
+use crate::model::EventKind;
 
 /// Stable name of a kind of event.
 pub(crate) fn kind_name(kind: &EventKind) -> &'static str {
@@ -37,8 +37,8 @@ pub(crate) fn kind_name(kind: &EventKind) -> &'static str {
     }
 }
 
-/// The event for a person, without full stop.
-pub(crate) fn sentence(kind: &EventKind) -> String {
+/// The event for a person, without full stop. `version` is that of the connection.
+pub(crate) fn sentence(kind: &EventKind, version: Option<u8>) -> String {
     match kind {
         EventKind::MalformedOption { .. }
         | EventKind::MalformedOptionArea { .. }
@@ -59,11 +59,8 @@ pub(crate) fn sentence(kind: &EventKind) -> String {
         }
         EventKind::JoinOptionMissing => "SYN/ACK of the join without MP_JOIN".to_owned(),
         EventKind::AddAddr { id, echo: true, .. } => format!("echo of ADD_ADDR id {id}"),
-        EventKind::AddAddr {
-            id,
-            hmac: CheckResult::Unverifiable(why),
-            ..
-        } => format!("ADD_ADDR id {id}, HMAC unverifiable: {why}"),
+        // ADD_ADDR of version 0 has no HMAC, which is nothing to wonder about.
+        EventKind::AddAddr { id, .. } if version == Some(0) => format!("ADD_ADDR id {id}"),
         EventKind::AddAddr { id, hmac, .. } => {
             format!("ADD_ADDR id {id}, HMAC {}", word::check(*hmac))
         }

@@ -32,7 +32,7 @@ pub(super) fn of(connection: &Connection) -> Vec<Moment> {
         .events
         .iter()
         .enumerate()
-        .map(|(index, event)| ((index, Rank::Event), of_event(event)));
+        .map(|(index, event)| ((index, Rank::Event), of_event(event, connection.version)));
     let others = connection
         .address_events
         .iter()
@@ -98,14 +98,14 @@ fn time_of(connection: &Connection, frame: u64) -> Option<Timestamp> {
     known.find_map(|(there, at)| (there == frame).then_some(at))
 }
 
-fn of_event(event: &Event) -> Moment {
+fn of_event(event: &Event, version: Option<u8>) -> Moment {
     Moment {
         frame: event.frame,
         at: Some(event.at),
         subflow: Some(event.subflow),
         sender: Some(event.sender),
         kind: kind_name(&event.kind),
-        text: sentence(&event.kind),
+        text: sentence(&event.kind, version),
     }
 }
 

@@ -347,7 +347,7 @@ fn icmp_error(quoted: &[u8]) -> Vec<u8> {
         .ipv4([10, 0, 9, 9], [10, 0, 0, 1], 60)
         .icmpv4_raw(3, 4, [0; 4])
         .write(&mut frame, &quoted[..28])
-        .unwrap();
+        .expect("a vector takes everything");
     frame
 }
 

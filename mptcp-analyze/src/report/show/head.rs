@@ -9,6 +9,7 @@ use mptcp_cli::quantity::duration;
 use mptcp_cli::style::{self, paint};
 
 use crate::model::{Connection, Grouping, Side, SubflowKind};
+use crate::report::endpoints::PIPE_WIDTH;
 use crate::report::{state_style, word};
 
 pub(super) fn write(
@@ -25,7 +26,7 @@ pub(super) fn write(
     let state = paint(state_style(connection.state), word::state(connection.state));
     writeln!(out, "{}  {version}  {state}", paint(style::HEADING, title))?;
     for side in [Side::Client, Side::Server] {
-        write_host(out, connection, side, keys)?;
+        write_host(out, connection, side, keys, width)?;
     }
     let began = Instant::from_nanosecond(i128::from(connection.first_at.0))
         .map_or_else(|_| "?".to_owned(), |instant| instant.to_string());
@@ -57,6 +58,7 @@ fn write_host(
     connection: &Connection,
     side: Side,
     keys: bool,
+    width: Option<usize>,
 ) -> io::Result<()> {
     let address = connection.subflows.first().map_or_else(
         || "?".to_owned(),
@@ -72,11 +74,13 @@ fn write_host(
             .of(side)
             .map(|idsn| format!("{:#018x}", idsn.0)),
     );
-    line(
-        out,
-        word::side(side),
-        &format!("{address}  token {token}  IDSN {idsn}"),
-    )?;
+    let names = format!("token {token}  IDSN {idsn}");
+    if LABEL + 5 + address.len() + names.len() <= width.unwrap_or(PIPE_WIDTH) {
+        line(out, word::side(side), &format!("{address}  {names}"))?;
+    } else {
+        line(out, word::side(side), &address)?;
+        line(out, "", &names)?;
+    }
     if keys {
         let key = known(
             connection

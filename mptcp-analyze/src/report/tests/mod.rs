@@ -198,6 +198,7 @@ fn an_announcement_of_version_0_has_no_hmac_to_doubt() {
         "{}",
         row(&connection)
     );
+    assert!(shown(&connection).contains("server: ADD_ADDR id 1\n"));
 }
 
 #[test]
@@ -228,6 +229,9 @@ fn long_addresses_fit_eighty_columns_below_their_row() {
         .unwrap();
     let connections: Vec<&Connection> = analysis.connections.iter().collect();
     for width in [None, Some(80)] {
+        let shown = text(|out| show::write(out, connections[1], true, width));
+        let (head, _) = shown.split_once("fallback").expect("a fallback");
+        check_widths(head, 80);
         let text = text(|out| list::write(out, &analysis, &connections[1..], width));
         check_widths(text.split_once("\n\n").expect("a table").0, 80);
         let expected = "

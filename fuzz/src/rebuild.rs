@@ -341,7 +341,7 @@ fn check_direction(connection: &Connection, direction: Direction) {
             + part.unmapped_bytes;
         assert!(
             classed <= part.wire_bytes,
-            "{classed} of {}",
+            "{classed} of {} {part:?}",
             part.wire_bytes
         );
         unique += part.unique_bytes;

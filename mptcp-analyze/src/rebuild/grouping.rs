@@ -31,6 +31,9 @@ const MAX_KEYED: usize = 64;
 /// Packets with DSS by which grouping is tried before a stream stays on its own.
 const MAX_GROUPING_TRIES: u32 = 16;
 
+/// How far two parts of one stream may be from each other: no capture holds 64 TiB of one.
+const MAX_STREAM_SPAN: u64 = 1 << 46;
+
 /// How near 8-byte numbers must be: two random ones are with a chance of 2^-33.
 const NEAR_LONG: u64 = 1 << 30;
 
@@ -217,11 +220,29 @@ impl Rebuilder {
                 return;
             };
             let turned = mptcp.client_end != fit.client_end;
+            if !self.data_fit(alone, fit.connection, turned) {
+                return;
+            }
             self.merge(alone, fit.connection, turned);
             if let Some(mptcp) = &mut self.streams[place.stream].mptcp {
                 mptcp.grouping = fit.evidence;
             }
         }
+    }
+
+    /// Whether the data of two connections may be parts of one stream: one number that fits by chance
+    /// does not make up for others that do not.
+    fn data_fit(&self, from: usize, into: usize, turned: bool) -> bool {
+        Direction::BOTH.iter().all(|&direction| {
+            let theirs = if turned {
+                direction.reverse()
+            } else {
+                direction
+            };
+            let own = self.connections[into].data.of(direction);
+            let distance = own.distance_to(self.connections[from].data.of(theirs));
+            distance.unsigned_abs() <= MAX_STREAM_SPAN
+        })
     }
 
     /// The connection that a stream without handshake fits into best, if one does.

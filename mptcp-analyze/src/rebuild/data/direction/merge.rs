@@ -30,6 +30,11 @@ pub(crate) struct Lost {
 }
 
 impl DataDirection {
+    /// How far the data of `other` are from these, if both are the same direction of one connection.
+    pub(crate) fn distance_to(&self, other: &Self) -> i64 {
+        self.scale.distance(&other.scale, self.highest)
+    }
+
     /// Takes over `other`, the same direction of the same connection. `other_id` gives the new ids
     /// of its subflows.
     ///

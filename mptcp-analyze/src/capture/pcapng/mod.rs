@@ -6,8 +6,6 @@
 mod clock;
 mod options;
 
-use pcap_parser::{EPB_MAGIC, IDB_MAGIC, ISB_MAGIC, SHB_MAGIC, SPB_MAGIC};
-
 use crate::model::{Interface, Timestamp};
 
 use super::byte_order::ByteOrder;
@@ -97,15 +95,15 @@ impl PcapNgFile {
             };
             let bytes = window.data().get(..block.len - 4).unwrap_or_default();
             let record = match block.kind {
-                EPB_MAGIC => self.enhanced_packet(bytes).map(Some),
+                ENHANCED_PACKET => self.enhanced_packet(bytes).map(Some),
                 PACKET_BLOCK => self.obsolete_packet(bytes).map(Some),
-                SPB_MAGIC => self.simple_packet(bytes).map(Some),
-                IDB_MAGIC => self.describe_interface(bytes).map(|()| None),
-                ISB_MAGIC => {
+                SIMPLE_PACKET => self.simple_packet(bytes).map(Some),
+                INTERFACE_DESCRIPTION => self.describe_interface(bytes).map(|()| None),
+                INTERFACE_STATISTICS => {
                     self.count_drops(bytes);
                     Ok(None)
                 }
-                SHB_MAGIC => self.begin_section(bytes).map(|()| None),
+                SECTION_HEADER => self.begin_section(bytes).map(|()| None),
                 // Names, secrets, journals, custom and future blocks hold no packets.
                 _ => Ok(None),
             };
@@ -130,7 +128,7 @@ impl PcapNgFile {
         }
         let data = window.data();
         // The section header's type is a palindrome: it reads the same before the order is known.
-        if ByteOrder::Little.u32(data, 0) == Some(SHB_MAGIC) {
+        if ByteOrder::Little.u32(data, 0) == Some(SECTION_HEADER) {
             self.order = order_of_section(data)?;
         }
         let kind = self.order.u32(data, 0).unwrap_or(0);
@@ -355,3 +353,10 @@ fn direction(order: ByteOrder, options: &[u8]) -> Option<bool> {
         _ => None,
     }
 }
+
+// Block types (draft-ietf-opsawg-pcapng §4); all others are skipped.
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
+const SIMPLE_PACKET: u32 = 3;
+const INTERFACE_STATISTICS: u32 = 5;
+const ENHANCED_PACKET: u32 = 6;

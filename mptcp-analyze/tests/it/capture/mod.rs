@@ -6,6 +6,7 @@ mod formats;
 mod fragments;
 mod hostile;
 mod links;
+mod oracle;
 mod several;
 mod shared;
 

@@ -116,12 +116,12 @@ impl MapQueue {
         for (range, offset) in self.offsets.runs() {
             self.scratch.clear();
             let offset = clamp(offset.saturating_add(delta));
-            let data = range.start.saturating_add(offset)..range.end.saturating_add(offset);
-            if data.start < -PLACE_LIMIT || data.end > PLACE_LIMIT {
-                // No store holds such places: the mapping was made up, and is none.
-                continue;
-            }
-            moved.claim(range.clone(), offset, &mut self.scratch);
+            // No store holds places beyond the limit: what maps there was made up, or is the end of
+            // an infinite mapping.
+            let lowest = (-PLACE_LIMIT).saturating_sub(offset);
+            let highest = PLACE_LIMIT.saturating_sub(offset);
+            let kept = range.start.max(lowest)..range.end.min(highest);
+            moved.claim(kept, offset, &mut self.scratch);
         }
         self.offsets = moved;
         self.end = self

@@ -23,6 +23,10 @@ pub(crate) use merge::{Lost, Merged};
 /// subflow is named instead.
 const MAX_RECENT_PIECES: usize = 2048;
 
+/// Bytes of discarded copies that are kept for the stream: what a subflow has in flight when it is
+/// reset, for a few subflows.
+const MAX_SPARE_BYTES: usize = 4 << 20;
+
 /// One direction of one connection at data level: who sent which byte first, what was
 /// acknowledged, and the stream itself.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +47,9 @@ pub(crate) struct DataDirection {
     discarding: bool,
     /// Whether such bytes were seen, so that later copies are of interest.
     has_discarded: bool,
+    /// Copies that their receiver discards: for the stream only where no other copy comes.
+    spare: Vec<(i64, Vec<u8>)>,
+    spare_bytes: usize,
     /// Counters; the rest of it is filled in by [`Self::totals`].
     totals: DirectionTotals,
     first_frame: Option<u64>,
@@ -167,6 +174,9 @@ impl DataDirection {
     /// Nothing more will come: the stream goes on behind its holes. Finish the subflows first.
     pub(crate) fn finish(&mut self) {
         if let Some(assembler) = &mut self.assembler {
+            for (place, bytes) in self.spare.drain(..) {
+                assembler.push(place, &bytes);
+            }
             assembler.finish();
         }
     }
@@ -356,6 +366,11 @@ impl DataDirection {
         });
         if !is_rejected && !self.discarding {
             self.push_stream(places.start, bytes);
+        } else if self.assembler.is_some()
+            && self.spare_bytes.saturating_add(bytes.len()) <= MAX_SPARE_BYTES
+        {
+            self.spare_bytes = self.spare_bytes.saturating_add(bytes.len());
+            self.spare.push((places.start, bytes.to_vec()));
         }
     }
 
@@ -366,7 +381,7 @@ impl DataDirection {
     }
 
     /// What `subflow` sends from relative DSN `dsn` on, `len` bytes, has a wrong checksum: its
-    /// receiver discards it (RFC 8684 §3.7), and so does the stream.
+    /// receiver discards it (RFC 8684 §3.7), and the stream takes another copy if one comes.
     pub(crate) fn reject(&mut self, subflow: u32, dsn: i64, len: u16) {
         let start = self.scale.place(dsn);
         let rejected = (subflow, start..start.saturating_add(i64::from(len)));

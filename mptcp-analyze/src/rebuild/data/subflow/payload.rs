@@ -74,10 +74,13 @@ impl SubflowDirection {
         sent: Sent,
         bytes: &[u8],
     ) {
-        if places.is_empty() {
+        // More than is unmapped was counted before: its mapping was forgotten, or lay beyond the limit
+        // of places and moved.
+        let len = length(&places).min(self.totals.unmapped_bytes);
+        if len == 0 {
             return;
         }
-        let len = length(&places);
+        let places = places.start..places.start.saturating_add(len.cast_signed());
         self.totals.unmapped_bytes = self.totals.unmapped_bytes.saturating_sub(len);
         self.open.feed(&places, bytes, data);
         let mapped = places.start.saturating_add(offset)..places.end.saturating_add(offset);

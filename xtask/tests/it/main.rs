@@ -27,7 +27,11 @@ fn missing() -> Vec<&'static str> {
         missing.push("a kernel with MPTCP");
     }
     let programs = [("ip", "-V"), ("ss", "-V"), ("nstat", "-V"), ("tc", "-V")];
-    let more = [("tcpdump", "--version"), ("ethtool", "--version")];
+    let more = [
+        ("tcpdump", "--version"),
+        ("ethtool", "--version"),
+        ("kill", "-l"),
+    ];
     let programs = programs.iter().chain(&more);
     missing.extend(
         programs

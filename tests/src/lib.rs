@@ -5,3 +5,6 @@
 )]
 
 pub mod craft;
+pub mod lab;
+pub mod middlebox;
+pub mod payload;

@@ -1,10 +1,7 @@
 //! Automation of the project, in Rust so that it needs nothing but cargo: the rules of the house
 //! (`tidy`), what continuous integration runs (`ci`) and the captures of `testdata/` (`testdata`).
 
-mod app;
 mod ci;
-mod lab;
-mod payload;
 mod say;
 mod session;
 mod testdata;
@@ -12,8 +9,6 @@ mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-use anyhow::{Context, bail};
 
 use crate::say::say;
 
@@ -31,6 +26,9 @@ usage: cargo xtask COMMAND
 
 /// Runs the command that `args` name and returns the exit code: 0 done, 1 failed, 2 usage.
 pub fn main(args: &[String]) -> ExitCode {
+    if let Some(code) = mptcp_tests::lab::helper(args) {
+        return code;
+    }
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["ci"] => ci::run(&root()),
@@ -45,8 +43,6 @@ pub fn main(args: &[String]) -> ExitCode {
             testdata::make(Path::new(directory), names)
         }
         ["testdata", names @ ..] => testdata::make(&root().join("testdata"), names),
-        ["app", rest @ ..] => app::run(rest),
-        ["reap", prefix] => lab::reap(prefix),
         ["help" | "--help" | "-h"] => {
             say(HELP);
             Ok(())
@@ -69,17 +65,4 @@ pub fn main(args: &[String]) -> ExitCode {
 fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own).to_path_buf()
-}
-
-/// The standard output of a command that must succeed.
-fn output(command: &mut std::process::Command) -> anyhow::Result<String> {
-    let shown = format!("{command:?}");
-    let output = command
-        .output()
-        .with_context(|| format!("starting {shown}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{shown}: {}: {}", output.status, said.trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

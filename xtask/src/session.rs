@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use crate::output;
 use crate::say::say;
+use mptcp_tests::lab::process::output;
 
 const README: &str = "README.md";
 const BEGIN: &str = "```console";

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
+use mptcp_tests::lab::oracle::{Stream, Subflow};
 use serde::{Deserialize, Serialize};
 
 const HEAD: &str = "\
-# Made by `cargo xtask testdata`: kernel MPTCP between namespaces (xtask/src/lab). The expected values
+# Made by `cargo xtask testdata`: kernel MPTCP between namespaces (mptcp-tests::lab). The expected values
 # come from the kernel (`ip mptcp monitor`, `ss -Mni`, `nstat`) and from the applications, not from any
 # reading of the captures. tokens, idsns: absent where the kernel had none. subflows: those that the
 # client's kernel reported as established. A capture's fallback: what is missing at its place. A stream's sha256 covers what an application wrote or read.
@@ -58,29 +59,6 @@ pub(crate) struct Expected {
 pub(crate) struct Pair {
     pub(crate) client: String,
     pub(crate) server: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Subflow {
-    pub(crate) client: String,
-    pub(crate) server: String,
-    pub(crate) client_address_id: u8,
-    pub(crate) server_address_id: u8,
-    pub(crate) backup: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Stream {
-    pub(crate) sent_bytes: u64,
-    pub(crate) sent_sha256: String,
-    /// `-`, or what stopped the sender.
-    pub(crate) send_error: String,
-    pub(crate) received_bytes: u64,
-    pub(crate) received_sha256: String,
-    /// `eof`, `open` (nobody read to the end), or the receiver's error.
-    pub(crate) end: String,
 }
 
 #[derive(Serialize, Deserialize)]

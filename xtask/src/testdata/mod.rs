@@ -2,7 +2,6 @@
 //! says what each of them must show.
 
 pub(crate) mod manifest;
-mod oracle;
 mod run;
 mod scenario;
 mod scenarios;

@@ -9,11 +9,10 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 
 use super::manifest::{self, Expected, Pair};
-use super::oracle;
 use super::scenario::{Protocol, Scenario, Side, Step};
-use crate::lab::{Lab, Node, Process};
-use crate::output;
-use crate::payload::sha256;
+use mptcp_tests::lab::process::output;
+use mptcp_tests::lab::{Lab, Node, Process, oracle};
+use mptcp_tests::payload::sha256;
 
 /// Rates at which a few kilobytes already queue, so that the scheduler uses both paths.
 const RATE: &str = "for i in rc1 rc2 rs1 rs2; do

@@ -1,6 +1,6 @@
 //! What a scenario is: plain values, so that a new one is a few lines in the table.
 
-use crate::lab::Node;
+use mptcp_tests::lab::Node;
 
 /// One run of the lab, with one or more captures of it.
 pub(crate) struct Scenario {

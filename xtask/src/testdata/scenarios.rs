@@ -7,7 +7,7 @@ use super::scenario::{
     Side::{Client, Server},
     Step::{self, Done, Event, Pause, Run, Tell},
 };
-use crate::lab::Node;
+use mptcp_tests::lab::Node;
 
 /// No joins at all.
 const ALONE: (Node, &str) = (

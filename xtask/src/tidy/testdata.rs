@@ -1,8 +1,8 @@
 //! Rules about `testdata/`: every capture is in the manifest, with its hash and its size.
 
 use super::{Complaint, Tree};
-use crate::payload::sha256;
 use crate::testdata::manifest::{Capture, Manifest};
+use mptcp_tests::payload::sha256;
 
 const MANIFEST: &str = "testdata/MANIFEST.toml";
 const CAPTURES: &str = "testdata/captures/";

@@ -1,8 +1,8 @@
 //! The application of the lab: one kernel MPTCP (or TCP) connection that obeys commands on its
-//! standard input. Hidden subcommand; it runs inside a namespace of the lab.
+//! standard input. It runs inside a namespace of the lab.
 //!
 //! ```text
-//! xtask app listen|connect mptcp|tcp read|hold ADDRESS
+//! PROGRAM app listen|connect mptcp|tcp read|hold ADDRESS
 //! ```
 //!
 //! It prints `listening`, then `connected LOCAL REMOTE`, then `ok COMMAND` after each of:
@@ -34,9 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const CHUNK: usize = 4096;
 
 /// Runs the application described by its arguments until its standard input ends.
-pub(crate) fn run(args: &[&str]) -> anyhow::Result<()> {
+pub(super) fn run(args: &[&str]) -> anyhow::Result<()> {
     let [role, protocol, reading, address] = args else {
-        bail!("usage: xtask app listen|connect mptcp|tcp read|hold ADDRESS");
+        bail!("usage: PROGRAM app listen|connect mptcp|tcp read|hold ADDRESS");
     };
     let protocol = match *protocol {
         "mptcp" => Protocol::MPTCP,

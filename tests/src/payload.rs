@@ -6,14 +6,15 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 
 /// An endless stream of bytes: block n is SHA-256 of the label and n.
-pub(crate) struct Payload {
+pub struct Payload {
     label: String,
     block: u64,
     rest: Vec<u8>,
 }
 
 impl Payload {
-    pub(crate) fn new(label: &str) -> Self {
+    /// The stream that belongs to `label`, from its first byte on.
+    pub fn new(label: &str) -> Self {
         Self {
             label: label.to_owned(),
             block: 0,
@@ -22,7 +23,7 @@ impl Payload {
     }
 
     /// The next `len` bytes.
-    pub(crate) fn take(&mut self, len: usize) -> Vec<u8> {
+    pub fn take(&mut self, len: usize) -> Vec<u8> {
         while self.rest.len() < len {
             let mut hash = Sha256::new();
             hash.update(self.label.as_bytes());
@@ -36,7 +37,7 @@ impl Payload {
 }
 
 /// A finished hash in hexadecimal.
-pub(crate) fn hex(digest: &[u8]) -> String {
+pub fn hex(digest: &[u8]) -> String {
     digest.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
@@ -44,7 +45,7 @@ pub(crate) fn hex(digest: &[u8]) -> String {
 }
 
 /// SHA-256 of `bytes` in hexadecimal.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

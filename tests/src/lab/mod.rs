@@ -9,21 +9,23 @@
 //! The IPv6 addresses are `fd00:1:1::1` and so on. Offloads are off, so that a capture holds
 //! the packets that the wire would see.
 
-mod process;
+mod app;
+pub mod oracle;
+pub mod process;
 
 use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context;
 
-pub(crate) use process::Process;
+pub use process::Process;
 
-use crate::output;
+use self::process::output;
 
 /// One namespace of the lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Node {
+pub enum Node {
     /// Has the interfaces `c1` and `c2`.
     Client,
     /// Has `rc1` and `rc2` towards the client, `rs1` and `rs2` towards the server.
@@ -33,9 +35,11 @@ pub(crate) enum Node {
 }
 
 impl Node {
-    pub(crate) const ALL: [Self; 3] = [Self::Client, Self::Router, Self::Server];
+    /// Every node.
+    pub const ALL: [Self; 3] = [Self::Client, Self::Router, Self::Server];
 
-    pub(crate) fn name(self) -> &'static str {
+    /// Its name in messages and manifests.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Client => "client",
             Self::Router => "router",
@@ -45,14 +49,14 @@ impl Node {
 }
 
 /// The network. It disappears when this value is dropped or when the process dies in any way.
-pub(crate) struct Lab {
+pub struct Lab {
     prefix: String,
     reaper: Child,
 }
 
 impl Lab {
     /// Builds the namespaces, links, addresses and routes.
-    pub(crate) fn new() -> anyhow::Result<Self> {
+    pub fn new() -> anyhow::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("mptx{}n{number}", std::process::id());
@@ -136,14 +140,14 @@ impl Lab {
     }
 
     /// A command line for `program` inside a namespace.
-    pub(crate) fn command(&self, node: Node, program: &str) -> Command {
+    pub fn command(&self, node: Node, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.namespace(node), program]);
         command
     }
 
     /// Runs shell text in a namespace, stops at its first failure and returns what it printed.
-    pub(crate) fn run(&self, node: Node, script: &str) -> anyhow::Result<String> {
+    pub fn run(&self, node: Node, script: &str) -> anyhow::Result<String> {
         output(self.command(node, "sh").args(["-e", "-c", script]))
             .with_context(|| format!("in the {} namespace", node.name()))
     }
@@ -169,7 +173,7 @@ fn start_reaper(prefix: &str) -> anyhow::Result<Child> {
 }
 
 /// Waits until standard input ends, then ends the processes in this run's namespaces and removes them.
-pub(crate) fn reap(prefix: &str) -> anyhow::Result<()> {
+fn reap(prefix: &str) -> anyhow::Result<()> {
     std::io::stdin().read_to_end(&mut Vec::new())?;
     for node in Node::ALL {
         let namespace = format!("{prefix}-{}", node.name());
@@ -184,4 +188,20 @@ pub(crate) fn reap(prefix: &str) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Runs what the lab starts in its namespaces, when `args` ask for it: the program that is
+/// [`std::env::current_exe`] calls this first, so that the lab needs no program beside its own.
+pub fn helper(args: &[String]) -> Option<ExitCode> {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["app", rest @ ..] => app::run(rest),
+        ["reap", prefix] => reap(prefix),
+        _ => return None,
+    };
+    let Err(error) = outcome else {
+        return Some(ExitCode::SUCCESS);
+    };
+    let _ = writeln!(std::io::stderr(), "{}: {error:#}", words.join(" "));
+    Some(ExitCode::FAILURE)
 }

@@ -7,24 +7,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::output;
-
 /// How long a program may take for its next expected line. Longer than any timer of the kernel
 /// that a scenario waits for (a join is tried again after 3 s).
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// A running program; it ends when this value is dropped.
-pub(crate) struct Process {
+pub struct Process {
     name: String,
     child: Child,
     incoming: Receiver<String>,
     /// Every line that it printed so far, on either output.
-    pub(crate) lines: Vec<String>,
+    pub lines: Vec<String>,
 }
 
 impl Process {
     /// Starts `command` with all three standard streams connected to us.
-    pub(crate) fn start(name: &str, command: &mut Command) -> anyhow::Result<Self> {
+    pub fn start(name: &str, command: &mut Command) -> anyhow::Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -55,7 +53,7 @@ impl Process {
     }
 
     /// Writes one line to the program's standard input.
-    pub(crate) fn tell(&mut self, line: &str) -> anyhow::Result<()> {
+    pub fn tell(&mut self, line: &str) -> anyhow::Result<()> {
         let stdin = self
             .child
             .stdin
@@ -65,7 +63,7 @@ impl Process {
     }
 
     /// Waits until at least `count` lines contain `text`.
-    pub(crate) fn wait_for(&mut self, text: &str, count: usize) -> anyhow::Result<()> {
+    pub fn wait_for(&mut self, text: &str, count: usize) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while self.lines.iter().filter(|line| line.contains(text)).count() < count {
             match self
@@ -93,7 +91,7 @@ impl Process {
     }
 
     /// Interrupts the program as Ctrl-C does, so that it finishes its file, and waits for its end.
-    pub(crate) fn interrupt(mut self) -> anyhow::Result<Vec<String>> {
+    pub fn interrupt(mut self) -> anyhow::Result<Vec<String>> {
         output(Command::new("kill").args(["-INT", &self.child.id().to_string()]))?;
         self.child.wait()?;
         self.lines.extend(self.incoming.iter());
@@ -101,7 +99,7 @@ impl Process {
     }
 
     /// Closes the program's standard input and waits for its end.
-    pub(crate) fn finish(mut self) -> anyhow::Result<Vec<String>> {
+    pub fn finish(mut self) -> anyhow::Result<Vec<String>> {
         drop(self.child.stdin.take());
         self.child.wait()?;
         self.lines.extend(self.incoming.iter());
@@ -114,4 +112,17 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The standard output of a command that must succeed.
+pub fn output(command: &mut Command) -> anyhow::Result<String> {
+    let shown = format!("{command:?}");
+    let output = command
+        .output()
+        .with_context(|| format!("starting {shown}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{shown}: {}: {}", output.status, said.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

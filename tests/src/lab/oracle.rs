@@ -5,7 +5,41 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::Context;
 
-use super::manifest::{Stream, Subflow};
+use serde::{Deserialize, Serialize};
+
+/// A subflow as `ip mptcp monitor` reported it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subflow {
+    /// Address and port at the client.
+    pub client: String,
+    /// Address and port at the server.
+    pub server: String,
+    /// The client's address identifier.
+    pub client_address_id: u8,
+    /// The server's address identifier.
+    pub server_address_id: u8,
+    /// Whether it is for use only when no other works.
+    pub backup: bool,
+}
+
+/// One direction of the data, as the applications at both ends counted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stream {
+    /// Bytes that the sender's kernel took.
+    pub sent_bytes: u64,
+    /// Their SHA-256 in hexadecimal.
+    pub sent_sha256: String,
+    /// `-`, or what stopped the sender.
+    pub send_error: String,
+    /// Bytes that the receiver read.
+    pub received_bytes: u64,
+    /// Their SHA-256 in hexadecimal.
+    pub received_sha256: String,
+    /// `eof`, `open` (nobody read to the end), or the receiver's error.
+    pub end: String,
+}
 
 /// The value of `key=…` in a line of `ip mptcp monitor`.
 fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
@@ -14,13 +48,13 @@ fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// The token of the first connection that `ip mptcp monitor` reported, as in the analyzer's output.
-pub(crate) fn token(monitor: &[String]) -> Option<String> {
+pub fn token(monitor: &[String]) -> Option<String> {
     let line = monitor.iter().find(|line| line.contains("CREATED]"))?;
     Some(format!("0x{:0>8}", field(line, "token")?))
 }
 
 /// The subflows that the client's kernel established, in the order of the events.
-pub(crate) fn subflows(monitor: &[String]) -> Vec<Subflow> {
+pub fn subflows(monitor: &[String]) -> Vec<Subflow> {
     let established =
         |line: &&String| line.contains("[   ESTABLISHED]") || line.contains("[SF_ESTABLISHED]");
     monitor
@@ -48,7 +82,7 @@ fn subflow(line: &str) -> Option<Subflow> {
 }
 
 /// The MPTCP counters that are not zero, of `nstat -as` in a namespace that began with zeros.
-pub(crate) fn counters(nstat: &str) -> BTreeMap<String, u64> {
+pub fn counters(nstat: &str) -> BTreeMap<String, u64> {
     let counter = |line: &str| {
         let mut words = line.split_whitespace();
         let (name, value) = (words.next()?, words.next()?.parse().ok()?);
@@ -63,7 +97,7 @@ pub(crate) fn counters(nstat: &str) -> BTreeMap<String, u64> {
 
 /// The initial data sequence numbers (client's, server's), of `ss -Mni` at the client before any
 /// data: it then expects one more than the server's and has acknowledged one more than its own.
-pub(crate) fn idsns(ss: &str) -> Option<(String, String)> {
+pub fn idsns(ss: &str) -> Option<(String, String)> {
     let before = |key: &str| {
         let text = ss
             .split_whitespace()
@@ -76,7 +110,7 @@ pub(crate) fn idsns(ss: &str) -> Option<(String, String)> {
 
 /// One direction of the data, from the reports of the application that sent and of the one that
 /// received.
-pub(crate) fn stream(sender: &[String], receiver: &[String]) -> anyhow::Result<Stream> {
+pub fn stream(sender: &[String], receiver: &[String]) -> anyhow::Result<Stream> {
     let report = |lines: &[String], key: &str| -> anyhow::Result<(u64, String, String)> {
         let line = lines.iter().rev().find_map(|line| line.strip_prefix(key));
         let line = line.with_context(|| format!("no `{key}` report"))?;

@@ -3,6 +3,29 @@
 //! A box opens nothing, reads no clock and has no randomness but its seed, so that the same code acts
 //! in the namespaces of the lab (through NFQUEUE) and on the links of a simulator.
 
+pub mod ack;
+pub mod chain;
+pub mod checksum;
+pub mod flow_table;
+pub mod header;
+pub mod hole;
+pub mod impair;
+pub mod isn;
+pub mod mirror;
+pub mod option_area;
+pub mod proactive;
+pub mod refuse;
+pub mod rewrite;
+pub mod sack;
+pub mod segment;
+pub mod select;
+pub mod spec;
+pub mod strip;
+pub mod tcp_box;
+
+#[cfg(test)]
+mod bench;
+
 use std::time::Duration;
 
 /// Which way a packet travels on a path between a client and a server.

@@ -103,4 +103,14 @@ mod tests {
     fn a_segment_that_is_not_changed_stays_right() {
         check("strip:checksum=stale", &Tcp::syn(), false);
     }
+
+    #[test]
+    fn a_change_that_the_sum_does_not_see_is_spoiled_too() {
+        let tcp = Tcp::to_server().payload(b"abcdab");
+        check(
+            "payload:find=61626364,put=63646162,checksum=stale",
+            &tcp,
+            true,
+        );
+    }
 }

@@ -6,6 +6,8 @@
 pub mod ack;
 pub mod chain;
 pub mod checksum;
+pub mod coalesce;
+pub mod flip;
 pub mod flow_table;
 pub mod header;
 pub mod hole;
@@ -13,13 +15,16 @@ pub mod impair;
 pub mod isn;
 pub mod mirror;
 pub mod option_area;
+pub mod payload;
 pub mod proactive;
+pub mod quote;
 pub mod refuse;
 pub mod rewrite;
 pub mod sack;
 pub mod segment;
 pub mod select;
 pub mod spec;
+pub mod split;
 pub mod strip;
 pub mod tcp_box;
 

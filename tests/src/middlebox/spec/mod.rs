@@ -227,6 +227,18 @@ boxes! {
     Isn isn "isn"
         "Sequence numbers are shifted, acknowledgments back; SACK blocks are fixed or forgotten."
         "isn:delta=0x10203040,sack=leave"
+    Payload payload "payload"
+        "Bytes of the stream are replaced, of equal length or with numbers fixed as an ALG does."
+        "payload:find=706f7274,put=504f525421,toward=server"
+    Flip flip "flip"
+        "Bits of one byte of the stream flip."
+        "flip:at=100,xor=0x20,toward=server"
+    Split split "split"
+        "Segments are split; options go to all parts or to the first one."
+        "split:at=700,options=first"
+    Coalesce coalesce "coalesce"
+        "A segment waits for the next one and both leave as one, with the options of the first."
+        "coalesce:max=1400,hold_ms=20"
     Hole hole "hole"
         "Data after a hole in the sequence is dropped."
         "hole:toward=server"
@@ -239,7 +251,13 @@ boxes! {
     Refuse refuse "refuse"
         "Selected segments are dropped, or answered with RST or ICMP admin-prohibited."
         "refuse:with=mp_capable,on=syn,how=icmp"
+    Quote quote "quote"
+        "Quotes in ICMP errors are cut, or get an extension with MPLS labels."
+        "quote:tcp_bytes=8"
     Impair impair "impair"
         "Delay, jitter, loss, reordering, duplicates and outages, from a seed."
         "impair:delay_ms=10,loss=0.05,seed=7"
 }
+
+#[cfg(test)]
+mod tests;

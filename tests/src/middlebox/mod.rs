@@ -30,6 +30,8 @@ pub mod tcp_box;
 
 #[cfg(test)]
 mod bench;
+#[cfg(test)]
+mod dialogue;
 
 use std::time::Duration;
 

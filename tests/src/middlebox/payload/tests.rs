@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use crate::middlebox::Middlebox;
 use crate::middlebox::bench::{Tcp, check_untouched, pass, pass_one};
+use crate::middlebox::dialogue::converse;
 use crate::middlebox::spec::Spec;
 
 use super::*;
@@ -126,62 +127,19 @@ fn a_new_syn_begins_a_new_stream() {
     );
 }
 
-/// A sender, a lossy path through the box, a receiver that acknowledges in order. What the
-/// receiver has at the end is what the box has made of the stream.
-fn transfer(text: &str, stream: &[u8], start: u32, plan: &[(usize, bool, bool)]) -> Vec<u8> {
-    let mut middlebox = payload(text);
-    pass(middlebox.as_mut(), &Tcp::syn().seq(start.wrapping_sub(1)));
-    let (mut acked, mut received, mut sent) = (0, Vec::new(), 0);
-    let mut dice = plan.iter().cycle();
-    for step in 0..5000 {
-        let &(size, lost_before, lost_after) = dice.next().unwrap();
-        let quiet = step > 2000;
-        let end = (acked + size).min(stream.len());
-        sent = sent.max(end);
-        if lost_before && !quiet {
-            continue;
-        }
-        let number = |at: usize| start.wrapping_add(u32::try_from(at).unwrap());
-        let out = pass(
-            middlebox.as_mut(),
-            &data(number(acked), &stream[acked..end]),
-        );
-        for departure in out {
-            let segment = Segment::parse(&departure.packet).unwrap();
-            let at = segment.seq().wrapping_sub(start) as usize;
-            if (lost_after && !quiet) || at > received.len() {
-                continue;
-            }
-            let new = &segment.payload()[(received.len() - at).min(segment.payload().len())..];
-            received.extend(new);
-        }
-        let back = pass_one(
-            middlebox.as_mut(),
-            &Tcp::to_client().ack(number(received.len())),
-        );
-        let ack = back.ack().wrapping_sub(start) as usize;
-        assert!(ack <= sent, "no more is acknowledged than was sent");
-        assert!(ack >= acked, "acknowledgments do not go back");
-        acked = ack;
-        if acked == stream.len() {
-            break;
-        }
-    }
-    assert_eq!(acked, stream.len(), "everything is acknowledged");
-    received
-}
-
 proptest! {
     #[test]
-    fn both_ends_agree_on_the_stream_whatever_is_lost(
-        start: u32,
-        text in "[abc.]{0,60}",
-        plan in proptest::collection::vec((1_usize..9, any::<bool>(), any::<bool>()), 1..20),
+    fn both_ends_agree_on_the_streams_whatever_is_lost(
+        starts: [u32; 2],
+        client in "[abc.]{0,60}",
+        server in "[abc.]{0,60}",
+        steps in proptest::collection::vec((1_usize..9, any::<bool>(), any::<bool>()), 1..20),
     ) {
-        for (spec, find, put) in [(GROW, "ab", "XYZ"), (SHRINK, "abc", "X")] {
-            let received = transfer(spec, text.as_bytes(), start, &plan);
-            let received = String::from_utf8(received).unwrap();
-            prop_assert_eq!(received.replace(put, find), text.as_str());
+        let streams = [client.as_bytes(), server.as_bytes()];
+        for (text, find, put) in [(GROW, "ab", "XYZ"), (SHRINK, "abc", "X")] {
+            let received = converse(text, streams, starts, &steps);
+            let undone = received.map(|bytes| String::from_utf8(bytes).unwrap().replace(put, find));
+            prop_assert_eq!(undone, [client.as_str(), server.as_str()]);
         }
     }
 }

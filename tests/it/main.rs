@@ -7,6 +7,8 @@
 mod craft;
 mod fuzz;
 mod hostile;
+mod network;
+mod seen;
 mod testdata;
 mod truth;
 

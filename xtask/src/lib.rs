@@ -2,13 +2,16 @@
 //! (`tidy`), what continuous integration runs (`ci`) and the captures of `testdata/` (`testdata`).
 
 mod ci;
+mod lab;
 mod say;
 mod session;
 mod testdata;
 mod tidy;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
+
+use mptcp_tests::lab::process::output;
 
 use crate::say::say;
 
@@ -22,6 +25,7 @@ usage: cargo xtask COMMAND
                        ethtool, iptables; a kernel with MPTCP), all or the named scenarios
   testdata --into DIRECTORY [NAME...]   the same, elsewhere
   testdata --list      the scenarios and what each one shows
+  lab shell|list|clean a shell in a network of namespaces with middleboxes; `lab` alone says more
 ";
 
 /// Runs the command that `args` name and returns the exit code: 0 done, 1 failed, 2 usage.
@@ -43,6 +47,7 @@ pub fn main(args: &[String]) -> ExitCode {
             testdata::make(Path::new(directory), names)
         }
         ["testdata", names @ ..] => testdata::make(&root().join("testdata"), names),
+        ["lab", rest @ ..] => lab::run(&root(), rest),
         ["help" | "--help" | "-h"] => {
             say(HELP);
             Ok(())
@@ -65,4 +70,14 @@ pub fn main(args: &[String]) -> ExitCode {
 fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own).to_path_buf()
+}
+
+/// Builds the programs of the project and returns the directory where they are.
+fn build_programs(root: &Path) -> anyhow::Result<PathBuf> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root);
+    output(cargo.args(["build", "--locked", "--package", "mptcp-analyze"]))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target.map_or_else(|| root.join("target"), PathBuf::from);
+    Ok(target.join("debug"))
 }

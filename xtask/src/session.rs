@@ -9,7 +9,6 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 use crate::say::say;
-use mptcp_tests::lab::process::output;
 
 const README: &str = "README.md";
 const BEGIN: &str = "```console";
@@ -19,15 +18,7 @@ const END: &str = "```";
 pub(crate) fn run(root: &Path, write: bool) -> anyhow::Result<()> {
     let path = root.join(README);
     let text = std::fs::read_to_string(&path).context("reading README.md")?;
-    output(Command::new(env!("CARGO")).current_dir(root).args([
-        "build",
-        "--locked",
-        "--package",
-        "mptcp-analyze",
-    ]))?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    let programs = target.join("debug");
+    let programs = crate::build_programs(root)?;
     let real = replay(&text, |command| {
         let path = std::env::var("PATH").unwrap_or_default();
         let path = format!("{}:{path}", programs.display());

@@ -1,142 +1,105 @@
-//! A client, a router and a server as network namespaces with two paths between them.
+//! Hosts, routers and links as network namespaces, with the kernel's own MPTCP in the hosts.
 //!
-//! ```text
-//!          c1 10.1.1.1 ── rc1 ┐        ┌ rs1 ── s1 10.2.1.1
-//!  client                     │ router │                    server
-//!          c2 10.1.2.1 ── rc2 ┘        └ rs2 ── s2 10.2.2.1
+//! ```no_run
+//! use mptcp_tests::lab::{Lab, Node, Topology};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let lab = Lab::build(&Topology::paths(&[1, 1]), &std::env::current_exe()?)?;
+//! lab.run(Node::Client, "ip mptcp limits set subflow 2")?;
+//! lab.run(Node::router(1, 1), "iptables -t mangle -A FORWARD -p tcp -j TCPOPTSTRIP --strip-options 30")?;
+//! # Ok(())
+//! # }
 //! ```
-//!
-//! The IPv6 addresses are `fd00:1:1::1` and so on. Offloads are off, so that a capture holds
-//! the packets that the wire would see.
 
 mod app;
+mod application;
+pub mod clean;
+mod kernel_box;
 pub mod oracle;
+mod placement;
 pub mod process;
+mod queue;
+mod recording;
+mod requirements;
+mod routes;
+mod topology;
 
-use std::io::{Read, Write};
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
+pub use application::Application;
+pub use kernel_box::{KERNEL_BOXES, KernelBox};
+pub use placement::Placed;
 pub use process::Process;
+pub use recording::{Recording, Tap};
+pub use requirements::{missing, works};
+pub use topology::{End, IcmpLimit, Link, Net, Node, Rate, Topology};
 
-use self::process::output;
-
-/// One namespace of the lab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Node {
-    /// Has the interfaces `c1` and `c2`.
-    Client,
-    /// Has `rc1` and `rc2` towards the client, `rs1` and `rs2` towards the server.
-    Router,
-    /// Has the interfaces `s1` and `s2`.
-    Server,
-}
-
-impl Node {
-    /// Every node.
-    pub const ALL: [Self; 3] = [Self::Client, Self::Router, Self::Server];
-
-    /// Its name in messages and manifests.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Router => "router",
-            Self::Server => "server",
-        }
-    }
-}
+use process::output;
 
 /// The network. It disappears when this value is dropped or when the process dies in any way.
 pub struct Lab {
+    topology: Topology,
     prefix: String,
+    program: PathBuf,
+    directory: PathBuf,
     reaper: Child,
 }
 
 impl Lab {
-    /// Builds the namespaces, links, addresses and routes.
-    pub fn new() -> anyhow::Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let prefix = format!("mptx{}n{number}", std::process::id());
+    /// Builds the namespaces, links, addresses and routes of `topology`. `program` is a program that
+    /// begins with [`helper`]; it is what runs inside the namespaces.
+    pub fn build(topology: &Topology, program: &Path) -> anyhow::Result<Self> {
+        let prefix = clean::new_prefix();
+        let directory = clean::directory(&prefix);
+        let reaper = clean::start_reaper(&prefix, program)?;
+        std::fs::create_dir(&directory)
+            .with_context(|| format!("making {}", directory.display()))?;
         let lab = Self {
-            reaper: start_reaper(&prefix)?,
+            topology: topology.clone(),
             prefix,
+            program: program.to_owned(),
+            directory,
+            reaper,
         };
-        for node in Node::ALL {
-            output(Command::new("ip").args(["netns", "add", &lab.namespace(node)]))?;
-            lab.run(node, "ip link set lo up")?;
-            // Reverse path filtering would drop the second path; its default differs by system.
-            lab.run(
-                node,
-                "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $f; done",
-            )?;
+        let mut wires = String::new();
+        for node in &topology.nodes {
+            let _ = writeln!(wires, "ip netns add {}", lab.namespace(*node));
         }
-        lab.run(
-            Node::Router,
-            "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding",
-        )?;
-        for (node, side, net) in [(Node::Client, 'c', 1), (Node::Server, 's', 2)] {
-            for path in [1, 2] {
-                lab.link(
-                    node,
-                    &format!("{side}{path}"),
-                    &format!("{net}.{path}"),
-                    path,
-                )?;
-            }
+        for Link { down, up, .. } in &topology.links {
+            let _ = writeln!(
+                wires,
+                "ip link add {} netns {} type veth peer name {} netns {}",
+                down.interface,
+                lab.namespace(down.node),
+                up.interface,
+                lab.namespace(up.node),
+            );
+        }
+        output(Command::new("sh").args(["-e", "-c", &wires]))?;
+        for node in &topology.nodes {
+            lab.run(*node, &routes::script(topology, *node))?;
         }
         Ok(lab)
     }
 
-    /// One veth pair between `node` and the router, for the subnet 10.`net`.0/24.
-    fn link(&self, node: Node, interface: &str, net: &str, path: u8) -> anyhow::Result<()> {
-        let (host, router) = (self.namespace(node), self.namespace(Node::Router));
-        let net6 = format!("fd00:{}", net.replace('.', ":"));
-        output(Command::new("ip").args([
-            "link",
-            "add",
-            interface,
-            "netns",
-            &host,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            &format!("r{interface}"),
-            "netns",
-            &router,
-        ]))?;
-        for (node, interface, last) in [
-            (node, interface, 1),
-            (Node::Router, &format!("r{interface}"), 254),
-        ] {
-            self.run(
-                node,
-                &format!(
-                    "ethtool -K {interface} tso off gso off gro off tx off rx off > /dev/null
-                 echo 0 > /proc/sys/net/ipv4/conf/{interface}/rp_filter
-                 ip addr add 10.{net}.{last}/24 dev {interface}
-                 ip addr add {net6}::{last}/64 dev {interface} nodad
-                 ip link set {interface} up"
-                ),
-            )?;
-        }
-        // Source routing, as the documentation of the kernel asks for more than one path.
-        self.run(node, &format!(
-            "for f in -4 -6; do
-               if [ $f = -4 ]; then own=10.{net}.1 gw=10.{net}.254; else own={net6}::1 gw={net6}::254; fi
-               ip $f rule add from $own lookup 10{path}
-               ip $f route add default via $gw dev {interface} table 10{path}
-               ip $f route add default via $gw dev {interface} metric 10{path}
-             done"
-        ))
-        .map(drop)
+    /// What was built.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
     }
 
-    fn namespace(&self, node: Node) -> String {
-        format!("{}-{}", self.prefix, node.name())
+    /// A directory for files of this network; it goes when the network goes.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The name of the namespace of a node, as `ip netns` shows it.
+    pub fn namespace(&self, node: Node) -> String {
+        format!("{}-{node}", self.prefix)
     }
 
     /// A command line for `program` inside a namespace.
@@ -146,10 +109,26 @@ impl Lab {
         command
     }
 
+    /// A command line for what [`helper`] runs, inside a namespace.
+    pub fn helper_command(&self, node: Node) -> Command {
+        self.command(node, &self.program.to_string_lossy())
+    }
+
     /// Runs shell text in a namespace, stops at its first failure and returns what it printed.
     pub fn run(&self, node: Node, script: &str) -> anyhow::Result<String> {
-        output(self.command(node, "sh").args(["-e", "-c", script]))
-            .with_context(|| format!("in the {} namespace", node.name()))
+        let mut command = self.command(node, "sh");
+        let out = command.args(["-e", "-x", "-c", script]).output()?;
+        if !out.status.success() {
+            // The trace ends with the command that failed and what it said.
+            let said = String::from_utf8_lossy(&out.stderr);
+            let last: Vec<&str> = said.lines().rev().take(2).collect();
+            bail!(
+                "{node}: {}: {}",
+                last.last().unwrap_or(&""),
+                last.first().unwrap_or(&"")
+            );
+        }
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
     }
 }
 
@@ -161,42 +140,14 @@ impl Drop for Lab {
     }
 }
 
-/// A process that outlives us, whatever ends us, and then removes the namespaces.
-fn start_reaper(prefix: &str) -> anyhow::Result<Child> {
-    use std::os::unix::process::CommandExt;
-    Command::new(std::env::current_exe()?)
-        .args(["reap", prefix])
-        .stdin(Stdio::piped())
-        .process_group(0) // Ctrl-C on the terminal reaches the group of the parent only.
-        .spawn()
-        .context("starting the process that removes the namespaces")
-}
-
-/// Waits until standard input ends, then ends the processes in this run's namespaces and removes them.
-fn reap(prefix: &str) -> anyhow::Result<()> {
-    std::io::stdin().read_to_end(&mut Vec::new())?;
-    for node in Node::ALL {
-        let namespace = format!("{prefix}-{}", node.name());
-        let Ok(pids) = output(Command::new("ip").args(["netns", "pids", &namespace])) else {
-            continue; // It was never made.
-        };
-        for pid in pids.split_whitespace() {
-            let _ = output(Command::new("kill").args(["-KILL", pid]));
-        }
-        if let Err(error) = output(Command::new("ip").args(["netns", "delete", &namespace])) {
-            let _ = writeln!(std::io::stderr(), "{error:#}");
-        }
-    }
-    Ok(())
-}
-
-/// Runs what the lab starts in its namespaces, when `args` ask for it: the program that is
-/// [`std::env::current_exe`] calls this first, so that the lab needs no program beside its own.
+/// Runs what the lab starts in its namespaces, when `args` ask for it. A program whose path is given
+/// to [`Lab::build`] calls this first.
 pub fn helper(args: &[String]) -> Option<ExitCode> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["app", rest @ ..] => app::run(rest),
-        ["reap", prefix] => reap(prefix),
+        ["middlebox", queue, spec, near @ ..] => placement::serve(queue, spec, near),
+        ["reap", prefix] => clean::reap(prefix),
         _ => return None,
     };
     let Err(error) = outcome else {

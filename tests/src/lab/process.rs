@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a program may take for its next expected line. Longer than any timer of the kernel
 /// that a scenario waits for (a join is tried again after 3 s).
@@ -92,7 +93,7 @@ impl Process {
 
     /// Interrupts the program as Ctrl-C does, so that it finishes its file, and waits for its end.
     pub fn interrupt(mut self) -> anyhow::Result<Vec<String>> {
-        output(Command::new("kill").args(["-INT", &self.child.id().to_string()]))?;
+        kill_process(Pid::from_child(&self.child), Signal::INT)?;
         self.child.wait()?;
         self.lines.extend(self.incoming.iter());
         Ok(std::mem::take(&mut self.lines))

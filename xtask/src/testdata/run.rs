@@ -11,20 +11,22 @@ use anyhow::{Context, bail, ensure};
 use super::manifest::{self, Expected, Pair};
 use super::scenario::{Protocol, Scenario, Side, Step};
 use mptcp_tests::lab::process::output;
-use mptcp_tests::lab::{Lab, Node, Process, oracle};
+use mptcp_tests::lab::{Application, Lab, Node, Process, Rate, Recording, Topology, oracle};
 use mptcp_tests::payload::sha256;
 
-/// Rates at which a few kilobytes already queue, so that the scheduler uses both paths.
-const RATE: &str = "for i in rc1 rc2 rs1 rs2; do
-    tc qdisc add dev $i root tbf rate 3mbit burst 3kb latency 300ms; done";
+/// A rate at which a few kilobytes already queue, so that the scheduler uses both paths.
+const RATE: Rate = Rate {
+    mbit: 3,
+    queue_ms: 300,
+};
 
 /// Time for the last segments of a close, which no event announces, to cross the network.
 const LAST_SEGMENTS: Duration = Duration::from_millis(400);
 
 /// Makes the files of `scenario` below `directory` and says what they must show.
 pub(crate) fn run(scenario: &Scenario, directory: &Path) -> anyhow::Result<manifest::Entry> {
-    let lab = Lab::new()?;
-    lab.run(Node::Router, RATE)?;
+    let topology = Topology::paths(scenario.paths).with_rate(RATE);
+    let lab = Lab::build(&topology, &std::env::current_exe()?)?;
     for (node, script) in scenario.setup {
         lab.run(*node, script)?;
     }
@@ -50,16 +52,15 @@ pub(crate) fn run(scenario: &Scenario, directory: &Path) -> anyhow::Result<manif
 struct Run<'a> {
     scenario: &'a Scenario,
     lab: &'a Lab,
-    captures: Vec<Process>,
+    captures: Vec<Recording>,
     client: End,
     server: End,
 }
 
 /// One host's application and event monitor.
 struct End {
-    app: Process,
+    app: Application,
     monitor: Process,
-    told: usize,
 }
 
 impl<'a> Run<'a> {
@@ -67,17 +68,7 @@ impl<'a> Run<'a> {
         let mut captures = Vec::new();
         for capture in scenario.captures {
             let path = directory.join("captures").join(capture.file(scenario));
-            let line = capture.command(&path.to_string_lossy());
-            let (program, arguments) = line.split_first().context("an empty command")?;
-            let mut command = lab.command(capture.node, program);
-            let mut process = Process::start(program, command.args(arguments))?;
-            let ready = if program == "dumpcap" {
-                "File: "
-            } else {
-                "listening on"
-            };
-            process.wait_for(ready, 1)?;
-            captures.push(process);
+            captures.push(Recording::start(lab, &capture.tap(), &path)?);
         }
         let family = scenario.family;
         let server = match scenario.server {
@@ -89,7 +80,7 @@ impl<'a> Run<'a> {
             Node::Server,
             &["listen", server, "read", family.any_address()],
         )?;
-        server.app.wait_for("listening", 1)?;
+        server.app.wait_for("listening")?;
         let reading = if scenario.client_reads {
             "read"
         } else {
@@ -100,8 +91,8 @@ impl<'a> Run<'a> {
             Node::Client,
             &["connect", "mptcp", reading, family.server_address()],
         )?;
-        client.app.wait_for("connected", 1)?;
-        server.app.wait_for("connected", 1)?;
+        client.app.wait_for("connected")?;
+        server.app.wait_for("connected")?;
         Ok(Self {
             scenario,
             lab,
@@ -126,15 +117,8 @@ impl<'a> Run<'a> {
 
     fn step(&mut self, step: &Step) -> anyhow::Result<()> {
         match *step {
-            Step::Tell(side, command) => {
-                let end = self.end(side);
-                end.told += 1;
-                end.app.tell(command)
-            }
-            Step::Done(side) => {
-                let end = self.end(side);
-                end.app.wait_for("ok ", end.told)
-            }
+            Step::Tell(side, command) => self.end(side).app.tell(command),
+            Step::Done(side) => self.end(side).app.done(),
             Step::Run(node, script) => self.lab.run(node, script).map(drop),
             Step::Event(side, event) => self.end(side).monitor.wait_for(event, 1),
             Step::Pause { millis } => {
@@ -147,20 +131,22 @@ impl<'a> Run<'a> {
     fn finish_captures(&mut self, directory: &Path) -> anyhow::Result<Vec<manifest::Capture>> {
         std::thread::sleep(LAST_SEGMENTS);
         let mut entries = Vec::new();
-        for (process, capture) in self.captures.drain(..).zip(self.scenario.captures) {
-            let lines = process.interrupt()?;
+        for (recording, capture) in self.captures.drain(..).zip(self.scenario.captures) {
+            let packets = recording.finish()?;
             let file = format!("captures/{}", capture.file(self.scenario));
             let path = directory.join(&file);
             let bytes = std::fs::read(&path).with_context(|| format!("reading {file}"))?;
             // dumpcap makes files that only root may read.
             std::fs::set_permissions(&path, Permissions::from_mode(0o644))?;
             entries.push(manifest::Capture {
-                packets: packets(&lines)
-                    .with_context(|| format!("no packet count in {lines:?}"))?,
-                command: capture.command(&capture.file(self.scenario)).join(" "),
+                packets,
+                command: capture
+                    .tap()
+                    .command(&capture.file(self.scenario))
+                    .join(" "),
                 sha256: sha256(&bytes),
                 bytes: bytes.len() as u64,
-                side: capture.node.name().to_owned(),
+                side: capture.node.to_string(),
                 file,
                 fallback: capture.fallback.map(str::to_owned),
                 large_because: None,
@@ -182,11 +168,7 @@ impl<'a> Run<'a> {
                 &counters_server
             };
             let value = counters.get(*name).copied().unwrap_or(0);
-            ensure!(
-                value >= *least,
-                "{}: {name} is {value}, {least} wanted",
-                node.name()
-            );
+            ensure!(value >= *least, "{node}: {name} is {value}, {least} wanted");
         }
         let checksum = self
             .lab
@@ -234,14 +216,8 @@ impl End {
         )?;
         // The monitor does not say when it listens.
         std::thread::sleep(Duration::from_millis(300));
-        let own = std::env::current_exe()?;
-        let mut command = lab.command(node, &own.to_string_lossy());
-        let app = Process::start(node.name(), command.arg("app").args(arguments))?;
-        Ok(Self {
-            app,
-            monitor,
-            told: 0,
-        })
+        let app = Application::start(lab, node, arguments)?;
+        Ok(Self { app, monitor })
     }
 
     /// What the application and the monitor said.
@@ -250,31 +226,22 @@ impl End {
     }
 }
 
-/// `N packets captured` of tcpdump, `Packets captured: N` of dumpcap.
-fn packets(lines: &[String]) -> Option<u64> {
-    lines.iter().find_map(|line| {
-        // dumpcap overwrites its progress line with a carriage return.
-        let line = line.trim();
-        let number = line
-            .strip_suffix(" packets captured")
-            .or_else(|| line.strip_prefix("Packets captured: "))?;
-        number.trim().parse().ok()
-    })
-}
-
 /// What was done, for the manifest.
 fn script(scenario: &Scenario) -> Vec<String> {
-    let mut lines = vec![format!("router: {}", RATE.replace("\n   ", ""))];
+    let mut lines = vec![format!(
+        "routers on each path: {:?}; every link {} Mbit/s, queue {} ms",
+        scenario.paths, RATE.mbit, RATE.queue_ms
+    )];
     lines.extend(
         scenario
             .setup
             .iter()
-            .map(|(node, script)| format!("{}: {script}", node.name())),
+            .map(|(node, script)| format!("{node}: {script}")),
     );
     lines.extend(scenario.steps.iter().filter_map(|step| match step {
-        Step::Tell(side, command) => Some(format!("{} application: {command}", side.node().name())),
-        Step::Run(node, script) => Some(format!("{}: {script}", node.name())),
-        Step::Event(side, event) => Some(format!("{}: wait for {event}", side.node().name())),
+        Step::Tell(side, command) => Some(format!("{} application: {command}", side.node())),
+        Step::Run(node, script) => Some(format!("{node}: {script}")),
+        Step::Event(side, event) => Some(format!("{}: wait for {event}", side.node())),
         Step::Pause { millis } => Some(format!("wait {millis} ms")),
         Step::Done(_) => None,
     }));

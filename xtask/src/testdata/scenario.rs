@@ -1,6 +1,6 @@
 //! What a scenario is: plain values, so that a new one is a few lines in the table.
 
-use mptcp_tests::lab::Node;
+use mptcp_tests::lab::{Node, Tap};
 
 /// One run of the lab, with one or more captures of it.
 pub(crate) struct Scenario {
@@ -9,6 +9,8 @@ pub(crate) struct Scenario {
     /// One sentence for the manifest.
     pub(crate) shows: &'static str,
     pub(crate) family: Family,
+    /// How many routers each path has.
+    pub(crate) paths: &'static [u8],
     pub(crate) server: Protocol,
     /// Whether the client's application reads; data that it leaves unread turn its close into an abort.
     pub(crate) client_reads: bool,
@@ -138,32 +140,8 @@ impl Capture {
         format!("{}{}", scenario.name, self.suffix)
     }
 
-    /// The command line that makes `path`. dumpcap takes several interfaces into one pcapng file;
-    /// tcpdump writes pcap.
-    pub(crate) fn command(&self, path: &str) -> Vec<String> {
-        let words = |text: &str| {
-            text.split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        let pcapng = self.suffix.ends_with(".pcapng");
-        // A namespace is quiet but for IPv6 neighbour discovery. dumpcap applies a filter to all
-        // interfaces only when it comes before them.
-        let mut command = words(if pcapng {
-            "dumpcap -q -f tcp"
-        } else {
-            "tcpdump -n -U --immediate-mode -Z root"
-        });
-        for interface in self.interfaces {
-            command.extend(["-i".to_owned(), (*interface).to_owned()]);
-        }
-        if self.interfaces == ["any"] {
-            command.extend(words("-y LINUX_SLL2"));
-        }
-        command.extend(["-w".to_owned(), path.to_owned()]);
-        if !pcapng {
-            command.push("tcp".to_owned());
-        }
-        command
+    /// What is captured.
+    pub(crate) fn tap(&self) -> Tap<'static> {
+        Tap::tcp(self.node, self.interfaces)
     }
 }

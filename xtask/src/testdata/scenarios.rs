@@ -9,6 +9,10 @@ use super::scenario::{
 };
 use mptcp_tests::lab::Node;
 
+/// The router of the first path, and of the second.
+const R11: Node = Node::router(1, 1);
+const R21: Node = Node::router(2, 1);
+
 /// No joins at all.
 const ALONE: (Node, &str) = (
     Node::Client,
@@ -106,6 +110,7 @@ const BASE: Scenario = Scenario {
     name: "",
     shows: "",
     family: V4,
+    paths: &[1, 1],
     server: Protocol::Mptcp,
     client_reads: true,
     setup: &[ALONE],
@@ -140,10 +145,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             Tell(Server, "read 21000"),
             Done(Client),
             Done(Server),
-            Run(Node::Router, "iptables -A FORWARD -i rc2 -j DROP"),
+            Run(R21, "iptables -A FORWARD -i near -j DROP"),
             Tell(Client, "send 30000"),
             Pause { millis: 500 },
-            Run(Node::Router, "iptables -D FORWARD -i rc2 -j DROP"),
+            Run(R21, "iptables -D FORWARD -i near -j DROP"),
             Tell(Client, "send 15000"),
             Tell(Server, "send 15000"),
             Tell(Client, "read 36000"),
@@ -352,7 +357,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         setup: &[
             ALONE,
             (
-                Node::Router,
+                R11,
                 "iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,ACK SYN,ACK \
                             -j TCPOPTSTRIP --strip-options 30",
             ),
@@ -367,7 +372,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         setup: &[
             ALONE,
             (
-                Node::Router,
+                R11,
                 "iptables -t mangle -A FORWARD -p tcp ! --tcp-flags SYN SYN \
                             -j TCPOPTSTRIP --strip-options 30",
             ),
@@ -389,7 +394,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             Done(Server),
             Pause { millis: 200 },
             Run(
-                Node::Router,
+                R11,
                 "iptables -t mangle -A FORWARD -p tcp -j TCPOPTSTRIP --strip-options 30",
             ),
             Tell(Client, "send 6000"),

@@ -102,6 +102,11 @@ pub enum SpecError {
 }
 
 impl Spec {
+    /// Whether it changes ICMP errors and leaves TCP alone: the packets that a router makes itself.
+    pub fn acts_on_icmp(&self) -> bool {
+        self.0.iter().any(|one| matches!(one.plan, Plan::Quote(_)))
+    }
+
     /// Makes the boxes.
     pub fn build(&self) -> Box<dyn Middlebox> {
         let mut boxes: Vec<Box<dyn Middlebox>> = self.0.iter().map(One::build).collect();

@@ -1,0 +1,159 @@
+//! Nothing of the lab stays: not after a panic, a signal or `kill -9`.
+//!
+//! A process of its own waits for the end of its standard input, which comes when the maker of the
+//! network drops it or dies, and then removes everything that bears the network's name. What even
+//! that could not remove (it was killed too) is found again by [`all`].
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use super::process::output;
+
+/// The names of all namespaces and directories of the lab begin with this, and nothing else's do.
+const FAMILY: &str = "mptx";
+
+/// Longer than one command of the maker's shell takes.
+const LAST_COMMAND: Duration = Duration::from_millis(50);
+
+/// `mptx`, the number of the process that makes the network, `n`, the number of the network.
+pub(super) fn new_prefix() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{FAMILY}{}n{number}", std::process::id())
+}
+
+/// The directory that belongs to a network.
+pub(super) fn directory(prefix: &str) -> PathBuf {
+    std::env::temp_dir().join(prefix)
+}
+
+/// Starts the process that outlives us, whatever ends us, and then removes the network.
+pub(super) fn start_reaper(prefix: &str, program: &std::path::Path) -> anyhow::Result<Child> {
+    use std::os::unix::process::CommandExt;
+    Command::new(program)
+        .args(["reap", prefix])
+        .stdin(Stdio::piped())
+        .process_group(0) // Ctrl-C on the terminal reaches the group of the parent only.
+        .spawn()
+        .context("starting the process that removes the namespaces")
+}
+
+/// Waits until standard input ends and then removes the network.
+pub(super) fn reap(prefix: &str) -> anyhow::Result<()> {
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    remove(prefix)
+}
+
+/// Removes the namespaces of a network and then its directory. A shell that was making namespaces
+/// when its parent was killed may add some meanwhile, so it looks again.
+fn remove(prefix: &str) -> anyhow::Result<()> {
+    let mut quiet_rounds = 0;
+    while quiet_rounds < 2 {
+        let found = namespaces(&format!("{prefix}-"))?;
+        for name in &found {
+            remove_namespace(name);
+        }
+        if found.is_empty() {
+            quiet_rounds += 1;
+            std::thread::sleep(LAST_COMMAND);
+        }
+    }
+    remove_directory(&directory(prefix))
+}
+
+/// What of the lab is there, by the name of its network.
+pub fn networks() -> anyhow::Result<Vec<String>> {
+    let mut found: Vec<String> = namespaces(FAMILY)?
+        .iter()
+        .filter_map(|name| Some(name.split_once('-')?.0.to_owned()))
+        .collect();
+    for entry in std::fs::read_dir(std::env::temp_dir())? {
+        found.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    found.retain(|name| maker(name).is_some());
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// Removes the networks whose maker is gone, with `even_live` also the others. Returns what it
+/// removed and what it left alone.
+pub fn all(even_live: bool) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+    let (mut removed, mut left) = (Vec::new(), Vec::new());
+    for network in networks()? {
+        if !even_live && maker(&network).is_some_and(is_alive) {
+            left.push(network);
+            continue;
+        }
+        remove(&network)?;
+        removed.push(network);
+    }
+    Ok((removed, left))
+}
+
+/// The number of the process that made the network of this name, if it is a name of the lab.
+fn maker(network: &str) -> Option<Pid> {
+    let (process, number) = network.strip_prefix(FAMILY)?.split_once('n')?;
+    number.parse::<u32>().ok()?;
+    Pid::from_raw(process.parse().ok()?)
+}
+
+fn is_alive(process: Pid) -> bool {
+    test_kill_process(process).is_ok()
+}
+
+/// The namespaces whose names begin with `prefix`.
+fn namespaces(prefix: &str) -> anyhow::Result<Vec<String>> {
+    let listed = output(Command::new("ip").args(["netns", "list"]))?;
+    let names = listed
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    Ok(names
+        .filter(|name| name.starts_with(prefix))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Ends the processes in a namespace and removes it.
+fn remove_namespace(name: &str) {
+    let pids = output(Command::new("ip").args(["netns", "pids", name])).unwrap_or_default();
+    for pid in pids.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+        if let Some(pid) = Pid::from_raw(pid) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+    if let Err(error) = output(Command::new("ip").args(["netns", "delete", name])) {
+        // Another one was faster, or it was never made whole.
+        let _ = writeln!(std::io::stderr(), "{error:#}");
+    }
+}
+
+fn remove_directory(path: &std::path::Path) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_the_lab_are_its_networks() {
+        assert_eq!(maker("mptx12n0"), Pid::from_raw(12));
+        for other in [
+            "mptx", "mptxn1", "mptx12", "mptx12nx", "mptxyn1", "tmpx12n0",
+        ] {
+            assert_eq!(maker(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Puts middleboxes into routers, by their specification.
+
+use anyhow::Context;
+
+use super::kernel_box::Configured;
+use super::{Lab, Link, Node, Process, queue};
+use crate::middlebox::spec::Spec;
+
+/// The number of the queue in every router; a router has one box that needs it.
+const QUEUE: u16 = 7;
+
+/// A box in a router; dropping this value takes it away again.
+#[must_use = "the box goes when this is dropped"]
+pub struct Placed<'a> {
+    lab: &'a Lab,
+    node: Node,
+    /// What the box needs beside its rules. Ends after they are gone, or packets would wait for it.
+    process: Option<Process>,
+    undo: String,
+}
+
+impl Drop for Placed<'_> {
+    fn drop(&mut self) {
+        // The namespace may be on its way out too.
+        let _ = self.lab.run(self.node, &self.undo);
+        drop(self.process.take());
+    }
+}
+
+impl Lab {
+    /// Puts the box that `spec` describes into a router: one of [`super::KERNEL_BOXES`], or a
+    /// [`Spec`]. Traffic of the router is in its hands when this returns.
+    pub fn place(&self, node: Node, spec: &str) -> anyhow::Result<Placed<'_>> {
+        if let Some(configured) = Configured::parse(spec)? {
+            let process = configured
+                .application()
+                .map(|words| -> anyhow::Result<Process> {
+                    let mut command = self.helper_command(node);
+                    command.arg("app").args(words);
+                    let mut process = Process::start("relay", &mut command)?;
+                    process.wait_for("listening", 1)?;
+                    Ok(process)
+                })
+                .transpose()?;
+            self.run(node, &configured.install())?;
+            return Ok(Placed {
+                lab: self,
+                node,
+                process,
+                undo: configured.remove(),
+            });
+        }
+        let parsed: Spec = spec.parse()?;
+        let mut command = self.helper_command(node);
+        let near = self.topology().toward_client(node);
+        command
+            .args(["middlebox", &QUEUE.to_string(), spec])
+            .args(near.map(|Link { up, .. }| &up.interface));
+        let mut process = Process::start("middlebox", &mut command)?;
+        // Only then the rules: without a program behind it, a queue drops.
+        process.wait_for("ready", 1)?;
+        let rules = rules(&parsed);
+        self.run(node, &commands(&rules, "-A"))?;
+        Ok(Placed {
+            lab: self,
+            node,
+            process: Some(process),
+            undo: commands(&rules, "-D"),
+        })
+    }
+}
+
+/// Which packets the box gets: all TCP that is forwarded, or the router's own ICMP errors.
+fn rules(spec: &Spec) -> Vec<String> {
+    let queue = format!("-j NFQUEUE --queue-num {QUEUE}");
+    if spec.acts_on_icmp() {
+        vec![
+            format!(
+                "iptables -w -t mangle ACTION OUTPUT -p icmp --icmp-type time-exceeded {queue}"
+            ),
+            format!(
+                "ip6tables -w -t mangle ACTION OUTPUT -p icmpv6 --icmpv6-type time-exceeded {queue}"
+            ),
+        ]
+    } else {
+        ["iptables", "ip6tables"]
+            .map(|program| format!("{program} -w -t mangle ACTION FORWARD -p tcp {queue}"))
+            .to_vec()
+    }
+}
+
+fn commands(rules: &[String], action: &str) -> String {
+    rules.join("\n").replace("ACTION", action)
+}
+
+/// Runs a box inside its router; see [`queue::run`].
+pub(super) fn serve(number: &str, spec: &str, near: &[&str]) -> anyhow::Result<()> {
+    let number = number.parse().context("the number of the queue")?;
+    let spec: Spec = spec.parse()?;
+    queue::run(number, spec.build(), near)
+}

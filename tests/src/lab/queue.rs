@@ -1,0 +1,209 @@
+//! Puts a [`Middlebox`] into a router: packets come through NFQUEUE, what the box makes of them goes
+//! back with the verdict, or through a raw socket when it is more, less, later or elsewhere.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
+use nfq::{Queue, Verdict};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::middlebox::{Departure, Direction, Middlebox};
+
+/// Packets that the kernel may hold for us; beyond it drops, as a slow box would.
+const QUEUE_PACKETS: u32 = 16_384;
+
+/// `IPPROTO_RAW`: what is sent has its IP header already.
+const WITH_HEADER: i32 = 255;
+
+/// Runs the box until the process is ended. Packets that come from an interface of `near` travel to
+/// the server, those that leave through it to the client. Prints `ready` once no packet can miss it.
+pub(super) fn run(number: u16, middlebox: Box<dyn Middlebox>, near: &[&str]) -> anyhow::Result<()> {
+    let near: Vec<u32> = near
+        .iter()
+        .map(|name| interface_index(name))
+        .collect::<Result<_, _>>()?;
+    let mut queue = Queue::open().context("opening NFQUEUE")?;
+    queue
+        .bind(number)
+        .with_context(|| format!("binding NFQUEUE {number}"))?;
+    queue.set_queue_max_len(number, QUEUE_PACKETS)?;
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State {
+            middlebox,
+            waiting: BTreeMap::new(),
+            arrivals: 0,
+            wire: Wire::open()?,
+        }),
+        news: Condvar::new(),
+        start: Instant::now(),
+    });
+    let timer = Arc::clone(&shared);
+    std::thread::spawn(move || timer.keep_time());
+    {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "ready")?;
+        out.flush()?;
+    }
+    loop {
+        let mut message = queue.recv().context("receiving from NFQUEUE")?;
+        let from_near = near.contains(&message.get_indev());
+        let made_here = message.get_indev() == 0;
+        let to_client = made_here && near.contains(&message.get_outdev());
+        let direction = if from_near || (made_here && !to_client) {
+            Direction::ToServer
+        } else {
+            Direction::ToClient
+        };
+        let packet = message.get_payload().to_vec();
+        match shared.pass(direction, packet) {
+            Some(packet) => {
+                if packet != message.get_payload() {
+                    message.set_payload(packet);
+                }
+                message.set_verdict(Verdict::Accept);
+            }
+            None => message.set_verdict(Verdict::Drop),
+        }
+        queue.verdict(message).context("giving a verdict")?;
+    }
+}
+
+fn interface_index(name: &str) -> anyhow::Result<u32> {
+    let path = format!("/sys/class/net/{name}/ifindex");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    Ok(text.trim().parse()?)
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Something was put into `waiting`, or the box wants to be called at another time.
+    news: Condvar,
+    start: Instant,
+}
+
+struct State {
+    middlebox: Box<dyn Middlebox>,
+    /// By time, then by arrival.
+    waiting: BTreeMap<(Duration, u64), Departure>,
+    arrivals: u64,
+    wire: Wire,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the box a packet. Returns what is to go on in its place; everything else is sent apart.
+    fn pass(&self, direction: Direction, packet: Vec<u8>) -> Option<Vec<u8>> {
+        let mut state = self.lock();
+        let now = self.start.elapsed();
+        state.send_due(now);
+        let mut out = Vec::new();
+        state
+            .middlebox
+            .handle_packet(now, direction, packet, &mut out);
+        if let [only] = out.as_slice()
+            && only.at <= now
+            && only.direction == direction
+        {
+            self.news.notify_one();
+            return out.pop().map(|only| only.packet);
+        }
+        state.hold(out);
+        state.send_due(now);
+        self.news.notify_one();
+        None
+    }
+
+    /// Sends what waits for its time, and tells the box when its own has come.
+    fn keep_time(&self) {
+        let mut state = self.lock();
+        loop {
+            let now = self.start.elapsed();
+            if state.middlebox.poll_timeout().is_some_and(|at| at <= now) {
+                let mut out = Vec::new();
+                state.middlebox.handle_timeout(now, &mut out);
+                state.hold(out);
+            }
+            state.send_due(now);
+            let next = state.waiting.keys().next().map(|key| key.0);
+            let next = next.into_iter().chain(state.middlebox.poll_timeout()).min();
+            state = match next {
+                None => self
+                    .news
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(at) => {
+                    let patience = at.saturating_sub(self.start.elapsed());
+                    let woken = self.news.wait_timeout(state, patience);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+}
+
+impl State {
+    fn hold(&mut self, out: Vec<Departure>) {
+        for departure in out {
+            self.waiting
+                .insert((departure.at, self.arrivals), departure);
+            self.arrivals += 1;
+        }
+    }
+
+    fn send_due(&mut self, now: Duration) {
+        while let Some(entry) = self.waiting.first_entry()
+            && entry.key().0 <= now
+        {
+            let departure = entry.remove();
+            if let Err(error) = self.wire.send(&departure.packet) {
+                let _ = writeln!(std::io::stderr(), "not sent: {error:#}");
+            }
+        }
+    }
+}
+
+/// Sends packets that have their IP header, also with an address that is not ours.
+struct Wire {
+    v4: Socket,
+    v6: Socket,
+}
+
+impl Wire {
+    fn open() -> anyhow::Result<Self> {
+        let raw = |domain| Socket::new(domain, Type::RAW, Some(Protocol::from(WITH_HEADER)));
+        Ok(Self {
+            v4: raw(Domain::IPV4).context("opening a raw socket")?,
+            v6: raw(Domain::IPV6).context("opening a raw IPv6 socket")?,
+        })
+    }
+
+    fn send(&self, packet: &[u8]) -> anyhow::Result<()> {
+        let version = packet.first().map(|byte| byte >> 4);
+        let (socket, to) = match version {
+            Some(4) => (
+                &self.v4,
+                Ipv4HeaderSlice::from_slice(packet)?
+                    .destination_addr()
+                    .into(),
+            ),
+            Some(6) => (
+                &self.v6,
+                Ipv6HeaderSlice::from_slice(packet)?
+                    .destination_addr()
+                    .into(),
+            ),
+            other => bail!("IP version {other:?}"),
+        };
+        // An IPv6 raw socket wants port 0, or the number of its protocol.
+        socket.send_to(packet, &SocketAddr::new(to, 0).into())?;
+        Ok(())
+    }
+}

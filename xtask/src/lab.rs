@@ -1,0 +1,217 @@
+//! `cargo xtask lab`: a shell in a network with middleboxes, and what is there to build it from.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use mptcp_tests::lab::process::output;
+use mptcp_tests::lab::{IcmpLimit, KERNEL_BOXES, Lab, Node, Rate, Topology, clean};
+use mptcp_tests::middlebox::spec;
+
+use crate::say::say;
+
+const HELP: &str = "\
+usage: cargo xtask lab shell TOPOLOGY [--box BOX@ROUTER]... [--rate MBIT] [--icmp-limit] [-- COMMAND...]
+       cargo xtask lab list
+       cargo xtask lab clean [--all]
+
+shell   builds the network and opens a shell on the client; it goes when the shell ends
+list    the topologies and the middleboxes
+clean   removes networks whose maker was killed together with its cleaner; --all also the live ones
+";
+
+/// Time that a packet may wait at a router whose rate is limited.
+const QUEUE: Duration = Duration::from_millis(100);
+
+pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
+    match words {
+        ["list"] => {
+            say(&list());
+            Ok(())
+        }
+        ["clean"] => clean(false),
+        ["clean", "--all"] => clean(true),
+        ["shell", topology, options @ ..] => shell(root, topology.parse()?, options),
+        _ => bail!("{HELP}"),
+    }
+}
+
+fn clean(even_live: bool) -> anyhow::Result<()> {
+    let (removed, left) = clean::all(even_live)?;
+    for network in &removed {
+        say(&format!("removed {network}"));
+    }
+    for network in &left {
+        say(&format!(
+            "left alone {network}: its process still runs (--all removes it)"
+        ));
+    }
+    say(&format!("{} removed, {} left", removed.len(), left.len()));
+    Ok(())
+}
+
+fn list() -> String {
+    let mut text = format!("topologies: {}\n\n", Topology::GRAMMAR);
+    let _ = writeln!(text, "middleboxes of the kernel's parts:");
+    for kind in KERNEL_BOXES {
+        let parameters: Vec<String> = kind
+            .parameters
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let colon = if parameters.is_empty() { "" } else { ":" };
+        let spec = format!("{}{colon}{}", kind.name, parameters.join(","));
+        let _ = writeln!(text, "  {spec}\n      {}", kind.does);
+    }
+    let _ = writeln!(
+        text,
+        "\nmiddleboxes of the kit (several in a row: BOX+BOX):"
+    );
+    for kind in spec::ALL {
+        let _ = writeln!(text, "  {}\n      {}", kind.example, kind.about);
+    }
+    text
+}
+
+/// What the user asked for beside the topology.
+#[derive(Default)]
+struct Wishes<'a> {
+    boxes: Vec<(&'a str, Node)>,
+    command: Vec<&'a str>,
+}
+
+fn shell(root: &Path, mut topology: Topology, options: &[&str]) -> anyhow::Result<()> {
+    let mut wishes = Wishes::default();
+    let mut rest = options.iter();
+    while let Some(option) = rest.next() {
+        let mut value = || {
+            rest.next()
+                .with_context(|| format!("{option} needs a value"))
+        };
+        match *option {
+            "--box" => {
+                let text = value()?;
+                let (spec, node) = text
+                    .rsplit_once('@')
+                    .with_context(|| format!("{text}: `BOX@ROUTER` expected, as in strip@2"))?;
+                wishes.boxes.push((spec, node.parse()?));
+            }
+            "--rate" => {
+                let mbit = value()?.parse().context("--rate")?;
+                let queue_ms = u32::try_from(QUEUE.as_millis())?;
+                topology = topology.with_rate(Rate { mbit, queue_ms });
+            }
+            "--icmp-limit" => topology = topology.with_icmp_limit(IcmpLimit::LinuxDefault),
+            "--" => wishes.command = rest.by_ref().copied().collect(),
+            other => bail!("{other}: no such option\n{HELP}"),
+        }
+    }
+    for (_, node) in &wishes.boxes {
+        let router = matches!(node, Node::Router { .. }) && topology.nodes.contains(node);
+        if !router {
+            bail!(
+                "{node}: no router of this network; there are {}",
+                routers(&topology)
+            );
+        }
+    }
+    let lab = Lab::build(&topology, &std::env::current_exe()?)?;
+    let placed = wishes
+        .boxes
+        .iter()
+        .map(|(spec, node)| lab.place(*node, spec))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let status = enter(root, &lab, &wishes)?;
+    drop(placed);
+    if !wishes.command.is_empty() && !status.success() {
+        bail!("{}: {status}", wishes.command.join(" "));
+    }
+    Ok(())
+}
+
+fn routers(topology: &Topology) -> String {
+    let routers = topology
+        .nodes
+        .iter()
+        .filter(|node| matches!(node, Node::Router { .. }));
+    routers.map(Node::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Runs the shell or the command on the client, with the project's programs and one word per node on
+/// its PATH.
+fn enter(root: &Path, lab: &Lab, wishes: &Wishes<'_>) -> anyhow::Result<std::process::ExitStatus> {
+    let programs = crate::build_programs(root)?;
+    let words = lab.directory().join("bin");
+    std::fs::create_dir(&words)?;
+    for node in &lab.topology().nodes {
+        let path = words.join(node.to_string());
+        let namespace = lab.namespace(*node);
+        std::fs::write(
+            &path,
+            format!("#!/bin/sh\nexec ip netns exec {namespace} \"$@\"\n"),
+        )?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{}:{path}", words.display(), programs.display());
+    let shell = std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
+    let mut command = if let Some((program, arguments)) = wishes.command.split_first() {
+        let mut command = lab.command(Node::Client, program);
+        command.args(arguments);
+        command
+    } else {
+        say(&banner(lab, wishes)?);
+        lab.command(Node::Client, &shell)
+    };
+    command.env("PATH", path).env("PS1", "lab client # ");
+    command.status().context("starting the shell")
+}
+
+/// What a person needs to know who finds himself in this shell.
+fn banner(lab: &Lab, wishes: &Wishes<'_>) -> anyhow::Result<String> {
+    let mut text =
+        String::from("You are on the client. It goes with this shell: exit or Ctrl-D.\n\n");
+    for node in &lab.topology().nodes {
+        let command = [
+            "-br",
+            "-4",
+            "-n",
+            &lab.namespace(*node),
+            "addr",
+            "show",
+            "up",
+        ];
+        let addresses = output(Command::new("ip").args(command))?;
+        let shown: Vec<String> = addresses
+            .lines()
+            .filter(|line| !line.starts_with("lo "))
+            .filter_map(|line| {
+                let mut words = line.split_whitespace();
+                let name = words.next()?.split('@').next()?;
+                Some(format!("{name} {}", words.last()?.split('/').next()?))
+            })
+            .collect();
+        let boxes: Vec<&str> = wishes
+            .boxes
+            .iter()
+            .filter(|(_, place)| place == node)
+            .map(|(spec, _)| *spec)
+            .collect();
+        let _ = writeln!(
+            text,
+            "  {:8} {:40} {}",
+            node.to_string(),
+            shown.join(", "),
+            boxes.join(" ")
+        );
+    }
+    text.push_str(
+        "\nA node's name runs a command there:   server ss -HMni;  r11 tcpdump -ni near tcp\n\
+         IPv6 addresses have the same numbers: 10.1.1.1 is fd00:1:1::1 too\n\
+         Programs of the project are on PATH:  r11 timeout 9 tcpdump -Uw - tcp | mptcp-analyze list -\n",
+    );
+    Ok(text)
+}

@@ -12,6 +12,7 @@
 mod app;
 pub mod oracle;
 pub mod process;
+mod sys;
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitCode, Stdio};

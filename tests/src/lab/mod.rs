@@ -15,6 +15,7 @@ pub mod process;
 mod sys;
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -23,6 +24,17 @@ use anyhow::Context;
 pub use process::Process;
 
 use self::process::output;
+
+/// The programs that the lab starts, with an argument for which they do nothing.
+const PROGRAMS: [(&str, &str); 7] = [
+    ("ip", "-V"),
+    ("ss", "-V"),
+    ("nstat", "-V"),
+    ("tc", "-V"),
+    ("tcpdump", "--version"),
+    ("ethtool", "--version"),
+    ("kill", "-l"),
+];
 
 /// One namespace of the lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +68,13 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Builds the namespaces, links, addresses and routes.
-    pub fn new() -> anyhow::Result<Self> {
+    /// Builds the namespaces, links, addresses and routes. `program` is one that calls [`helper`].
+    pub fn new(program: &Path) -> anyhow::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("mptx{}n{number}", std::process::id());
         let lab = Self {
-            reaper: start_reaper(&prefix)?,
+            reaper: start_reaper(program, &prefix)?,
             prefix,
         };
         for node in Node::ALL {
@@ -162,10 +174,43 @@ impl Drop for Lab {
     }
 }
 
+/// Whether the lab can run; says what is missing, and stops the test if `MPTCP_LAB=require` forbids
+/// to skip it.
+pub fn works() -> bool {
+    let missing = missing().join(", ");
+    let required = std::env::var("MPTCP_LAB").is_ok_and(|value| value == "require");
+    assert!(missing.is_empty() || !required, "the lab lacks: {missing}");
+    if !missing.is_empty() {
+        // Past the harness, which hides the output of tests that pass.
+        let _ = writeln!(std::io::stderr(), "skipped, the lab lacks: {missing}");
+    }
+    missing.is_empty()
+}
+
+/// What is missing for the lab, by name.
+pub fn missing() -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    let id = Command::new("id").arg("-u").output();
+    if id.map_or(true, |out| out.stdout != b"0\n") {
+        missing.push("root");
+    }
+    if !Path::new("/proc/sys/net/mptcp/enabled").exists() {
+        missing.push("a kernel with MPTCP");
+    }
+    let absent = |(program, argument): &&(&'static str, &str)| {
+        let mut command = Command::new(program);
+        command.arg(argument);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        !command.status().is_ok_and(|status| status.success())
+    };
+    missing.extend(PROGRAMS.iter().filter(absent).map(|(program, _)| *program));
+    missing
+}
+
 /// A process that outlives us, whatever ends us, and then removes the namespaces.
-fn start_reaper(prefix: &str) -> anyhow::Result<Child> {
+fn start_reaper(program: &Path, prefix: &str) -> anyhow::Result<Child> {
     use std::os::unix::process::CommandExt;
-    Command::new(std::env::current_exe()?)
+    Command::new(program)
         .args(["reap", prefix])
         .stdin(Stdio::piped())
         .process_group(0) // Ctrl-C on the terminal reaches the group of the parent only.
@@ -191,8 +236,8 @@ fn reap(prefix: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs what the lab starts in its namespaces, when `args` ask for it: the program that is
-/// [`std::env::current_exe`] calls this first, so that the lab needs no program beside its own.
+/// Runs what the lab starts in its namespaces, when `args` ask for it. A program that is given to
+/// [`Lab::new`] calls this first.
 pub fn helper(args: &[String]) -> Option<ExitCode> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {

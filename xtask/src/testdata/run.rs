@@ -10,8 +10,10 @@ use anyhow::{Context, bail, ensure};
 
 use super::manifest::{self, Expected, Pair};
 use super::scenario::{Protocol, Scenario, Side, Step};
+use mptcp_tests::lab::oracle::counters::{self, Counters};
+use mptcp_tests::lab::oracle::{monitor, sockets, stream};
 use mptcp_tests::lab::process::output;
-use mptcp_tests::lab::{Lab, Node, Process, oracle};
+use mptcp_tests::lab::{Lab, Node, Process};
 use mptcp_tests::payload::sha256;
 
 /// Rates at which a few kilobytes already queue, so that the scheduler uses both paths.
@@ -23,7 +25,7 @@ const LAST_SEGMENTS: Duration = Duration::from_millis(400);
 
 /// Makes the files of `scenario` below `directory` and says what they must show.
 pub(crate) fn run(scenario: &Scenario, directory: &Path) -> anyhow::Result<manifest::Entry> {
-    let lab = Lab::new()?;
+    let lab = Lab::new(&std::env::current_exe()?)?;
     lab.run(Node::Router, RATE)?;
     for (node, script) in scenario.setup {
         lab.run(*node, script)?;
@@ -113,7 +115,7 @@ impl<'a> Run<'a> {
 
     /// The initial data sequence numbers; to be asked before any data move.
     fn idsns(&self) -> anyhow::Result<Option<Pair>> {
-        let found = oracle::idsns(&self.lab.run(Node::Client, "ss -HMni")?);
+        let found = sockets::idsns(&self.lab.run(Node::Client, sockets::CONNECTIONS_COMMAND)?);
         Ok(found.map(|(client, server)| Pair { client, server }))
     }
 
@@ -172,8 +174,10 @@ impl<'a> Run<'a> {
     /// Asks the oracles and refuses a run that does not show what the scenario promises.
     fn expected(self, idsns: Option<Pair>) -> anyhow::Result<Expected> {
         let scenario = self.scenario;
-        let counters =
-            |node| -> anyhow::Result<_> { Ok(oracle::counters(&self.lab.run(node, "nstat -as")?)) };
+        let counters = |node| -> anyhow::Result<_> {
+            let counters = Counters::parse(&self.lab.run(node, counters::COMMAND)?);
+            Ok(counters.noteworthy())
+        };
         let (counters_client, counters_server) = (counters(Node::Client)?, counters(Node::Server)?);
         for (node, name, least) in scenario.require {
             let counters = if *node == Node::Client {
@@ -193,7 +197,7 @@ impl<'a> Run<'a> {
             .run(Node::Client, "cat /proc/sys/net/mptcp/checksum_enabled")?;
         let (client, client_events) = self.client.finish()?;
         let (server, server_events) = self.server.finish()?;
-        let subflows = oracle::subflows(&client_events);
+        let subflows = monitor::subflows(&client_events);
         let mptcp = scenario
             .captures
             .iter()
@@ -205,7 +209,7 @@ impl<'a> Run<'a> {
                 scenario.expect.subflows
             );
         }
-        let tokens = oracle::token(&client_events).zip(oracle::token(&server_events));
+        let tokens = monitor::token(&client_events).zip(monitor::token(&server_events));
         let expected = Expected {
             clean: scenario.expect.clean,
             complete: scenario.expect.complete,
@@ -213,8 +217,8 @@ impl<'a> Run<'a> {
             tokens: tokens.map(|(client, server)| Pair { client, server }),
             idsns,
             subflows,
-            to_server: oracle::stream(&client, &server)?,
-            to_client: oracle::stream(&server, &client)?,
+            to_server: stream::stream(&client, &server)?,
+            to_client: stream::stream(&server, &client)?,
             counters_client,
             counters_server,
         };

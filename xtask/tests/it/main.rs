@@ -1,65 +1,10 @@
 //! The lab against the real kernel: it makes captures and leaves nothing behind.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What is missing for the lab, by name.
-fn missing() -> Vec<&'static str> {
-    let succeeds = |program: &str, argument: &str| {
-        let status = Command::new(program)
-            .arg(argument)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        status.is_ok_and(|status| status.success())
-    };
-    let mut missing = Vec::new();
-    if Command::new("id")
-        .arg("-u")
-        .output()
-        .map_or(true, |out| out.stdout != b"0\n")
-    {
-        missing.push("root");
-    }
-    if !Path::new("/proc/sys/net/mptcp/enabled").exists() {
-        missing.push("a kernel with MPTCP");
-    }
-    let programs = [("ip", "-V"), ("ss", "-V"), ("nstat", "-V"), ("tc", "-V")];
-    let more = [
-        ("tcpdump", "--version"),
-        ("ethtool", "--version"),
-        ("kill", "-l"),
-    ];
-    let programs = programs.iter().chain(&more);
-    missing.extend(
-        programs
-            .filter(|(name, flag)| !succeeds(name, flag))
-            .map(|(name, _)| *name),
-    );
-    missing
-}
-
-/// Whether the lab can run; says what is missing, and fails if `MPTCP_LAB=require` forbids to skip.
-fn lab_works() -> bool {
-    let missing = missing();
-    let required = std::env::var("MPTCP_LAB").is_ok_and(|value| value == "require");
-    assert!(
-        missing.is_empty() || !required,
-        "the lab lacks: {}",
-        missing.join(", ")
-    );
-    if !missing.is_empty() {
-        // Past the harness, which hides the output of tests that pass.
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped, the lab lacks: {}",
-            missing.join(", ")
-        );
-    }
-    missing.is_empty()
-}
+use mptcp_tests::lab;
 
 fn testdata(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
@@ -96,7 +41,7 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
 
 #[test]
 fn a_scenario_gives_a_capture_its_manifest_and_no_leftovers() {
-    if !lab_works() {
+    if !lab::works() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -116,7 +61,7 @@ fn a_scenario_gives_a_capture_its_manifest_and_no_leftovers() {
 
 #[test]
 fn a_killed_run_leaves_no_namespace() {
-    if !lab_works() {
+    if !lab::works() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@
 mod craft;
 mod fuzz;
 mod hostile;
+mod lab;
 mod testdata;
 mod truth;
 

@@ -31,9 +31,11 @@ mod socket;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use self::pool::Busy;
 use self::session::{Reading, Session};
 use self::socket::{Listening, PATIENCE, Protocol};
 use crate::payload::Payload;
@@ -47,6 +49,9 @@ const USAGE: &str =
 
 /// Connections at the same time of a burst whose arguments do not say it.
 const PARALLEL: usize = 16;
+
+/// How long open connections may still take when the totals are wanted.
+const LAST_CONNECTIONS: Duration = Duration::from_secs(2);
 
 /// Runs the application described by its arguments.
 pub(super) fn run(args: &[&str]) -> anyhow::Result<()> {
@@ -148,9 +153,10 @@ fn connect_fast(
     session.obey()
 }
 
-/// Waits until nobody talks to us any more.
-fn wait_for_end_of_input() -> anyhow::Result<()> {
+/// Waits until nobody talks to us any more, and a moment for connections that are about to end.
+fn wait_for_end_of_input(busy: &Busy) -> anyhow::Result<()> {
     std::io::stdin().read_to_end(&mut Vec::new())?;
+    busy.wait_until_idle(LAST_CONNECTIONS);
     Ok(())
 }
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 use anyhow::Context;
 use socket2::SockRef;
 
+use super::pool::Busy;
 use super::socket::{self, Listening, PATIENCE, Protocol};
 use super::{pool, print, wait_for_end_of_input};
 
@@ -36,6 +37,7 @@ const CHUNK: usize = 65_536;
 
 #[derive(Default)]
 struct Totals {
+    busy: Busy,
     connections: AtomicU64,
     failed: AtomicU64,
     to_server: AtomicU64,
@@ -56,7 +58,7 @@ pub(super) fn run(front: Protocol, back: Protocol, port: u16) -> anyhow::Result<
         pool::start(MOST_CONNECTIONS, move || accept(&listener, back, &totals))?;
     }
     print("listening")?;
-    wait_for_end_of_input()?;
+    wait_for_end_of_input(&totals.busy)?;
     print(&format!(
         "relayed connections={} failed={} to_server={} to_client={}",
         totals.connections.load(Ordering::Relaxed),
@@ -68,6 +70,7 @@ pub(super) fn run(front: Protocol, back: Protocol, port: u16) -> anyhow::Result<
 
 fn accept(listener: &TcpListener, back: Protocol, totals: &Totals) {
     while let Ok((client, _)) = listener.accept() {
+        let _work = totals.busy.begin();
         let failed = relay(&client, back, totals).is_err();
         totals.failed.fetch_add(failed.into(), Ordering::Relaxed);
         totals.connections.fetch_add(1, Ordering::Relaxed);

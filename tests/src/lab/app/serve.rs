@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::bail;
 
+use super::pool::Busy;
 use super::socket::{self, Listening, PATIENCE, Protocol};
 use super::{pool, print, wait_for_end_of_input};
 use crate::payload::Payload;
@@ -60,7 +61,7 @@ pub(super) fn run(job: Job, protocol: Protocol, address: SocketAddr) -> anyhow::
     // Every thread waits in `accept`: the kernel gives a connection to one of them.
     pool::start(MOST_CONNECTIONS, move || serve(job, &listener, &shared))?;
     print("listening")?;
-    wait_for_end_of_input()?;
+    wait_for_end_of_input(&totals.busy)?;
     print(&format!(
         "served connections={} mptcp={} failed={} received={} sent={}",
         totals.connections.load(Ordering::Relaxed),
@@ -73,6 +74,7 @@ pub(super) fn run(job: Job, protocol: Protocol, address: SocketAddr) -> anyhow::
 
 #[derive(Default)]
 struct Totals {
+    busy: Busy,
     /// Those that have ended.
     connections: AtomicU64,
     /// Those that were MPTCP at their end.
@@ -87,6 +89,7 @@ fn serve(job: Job, listener: &TcpListener, totals: &Totals) {
     // The content of the answers to `respond`, made once: short connections must be cheap.
     let answer = Payload::new("s2c").take(CHUNK);
     while let Ok((stream, _)) = listener.accept() {
+        let _work = totals.busy.begin();
         let mut connection = Connection { stream, totals };
         let outcome = connection.do_job(job, &mut buffer, &answer);
         let mptcp = socket::is_mptcp(&connection.stream).unwrap_or(false);

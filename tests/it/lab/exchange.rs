@@ -1,7 +1,6 @@
 //! One application talks to another.
 
 use mptcp_tests::lab::Node;
-use mptcp_tests::lab::Process;
 use mptcp_tests::lab::oracle::stream::stream;
 use mptcp_tests::lab::oracle::{monitor, sockets};
 
@@ -50,8 +49,7 @@ fn an_echo_is_mptcp_and_brings_the_data_back() {
 #[test]
 fn what_an_mptcp_socket_says_is_what_the_oracles_say() {
     let Some(lab) = network() else { return };
-    let mut command = lab.command(Node::Client, "ip");
-    let mut events = Process::start("monitor", command.args(["mptcp", "monitor"])).unwrap();
+    let mut events = monitor::start(&lab, Node::Client).unwrap();
     let _server = app(
         &lab,
         Node::Server,
@@ -64,7 +62,7 @@ fn what_an_mptcp_socket_says_is_what_the_oracles_say() {
         "connect mptcp read 10.2.1.1:5001",
         "connected",
     );
-    events.wait_for("ESTABLISHED", 1).unwrap();
+    events.wait_for("CREATED]", 1).unwrap();
     tell(&mut client, "info");
     let info = last_line(&client.lines, "info ");
     assert_eq!(

@@ -74,7 +74,8 @@ fn without_the_namespace_s_leave_the_data_follow_the_handshake() {
         .unwrap();
     let (info, syns) = exchange(&lab);
     assert_eq!(value(&info, "is_mptcp"), "1");
-    assert!(syns.iter().all(|row| row.payload_bytes == 0), "{syns:?}");
+    let payloads: Vec<u64> = syns.iter().map(|row| row.payload_bytes).collect();
+    assert_eq!(payloads, [0, 0]);
     assert_eq!(
         counters(&lab, Node::Server).of("TcpExtTCPFastOpenPassive"),
         0

@@ -1,8 +1,8 @@
 //! A second path.
 
-use mptcp_tests::lab::oracle::monitor::Event;
+use mptcp_tests::lab::Node;
+use mptcp_tests::lab::oracle::monitor::{self, Event};
 use mptcp_tests::lab::oracle::sockets;
-use mptcp_tests::lab::{Node, Process};
 
 use super::{app, network, tell, value};
 
@@ -15,8 +15,7 @@ fn every_subflow_is_listed_with_its_addresses() {
     }
     let endpoint = "ip mptcp endpoint add 10.1.2.1 dev c2 id 2 subflow";
     lab.run(Node::Client, endpoint).unwrap();
-    let mut command = lab.command(Node::Client, "ip");
-    let mut events = Process::start("monitor", command.args(["mptcp", "monitor"])).unwrap();
+    let mut events = monitor::start(&lab, Node::Client).unwrap();
     let _server = app(
         &lab,
         Node::Server,

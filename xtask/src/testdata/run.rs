@@ -232,12 +232,7 @@ impl<'a> Run<'a> {
 
 impl End {
     fn start(lab: &Lab, node: Node, arguments: &[&str]) -> anyhow::Result<Self> {
-        let monitor = Process::start(
-            "monitor",
-            lab.command(node, "ip").args(["mptcp", "monitor"]),
-        )?;
-        // The monitor does not say when it listens.
-        std::thread::sleep(Duration::from_millis(300));
+        let monitor = monitor::start(lab, node)?;
         let own = std::env::current_exe()?;
         let mut command = lab.command(node, &own.to_string_lossy());
         let app = Process::start(node.name(), command.arg("app").args(arguments))?;

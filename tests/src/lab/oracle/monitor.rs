@@ -1,8 +1,21 @@
 //! The events of the kernel's path manager, of `ip mptcp monitor`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use serde::{Deserialize, Serialize};
+
+use crate::lab::{Lab, Node, Process};
+
+/// How long `ip mptcp monitor` may take to begin.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two looks whether it did.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// `NETLINK_GENERIC` of the kernel's `linux/netlink.h`, as a column of `/proc/net/netlink`.
+const GENERIC: &str = "16";
 
 /// Bit of `flags`: we did not begin the connection.
 const FLAG_SERVER_SIDE: u32 = 2;
@@ -118,6 +131,35 @@ impl Event {
             Self::ListenerCreated | Self::ListenerClosed | Self::Unknown(_) => None,
         }
     }
+}
+
+/// Starts `ip mptcp monitor` on `node` and waits until it misses nothing any more, which it does
+/// not say itself.
+pub fn start(lab: &Lab, node: Node) -> anyhow::Result<Process> {
+    let count =
+        || -> anyhow::Result<usize> { Ok(subscribers(&lab.run(node, "cat /proc/net/netlink")?)) };
+    let before = count()?;
+    let mut command = lab.command(node, "ip");
+    let process = Process::start("monitor", command.args(["mptcp", "monitor"]))?;
+    let started = Instant::now();
+    while count()? <= before {
+        ensure!(
+            started.elapsed() < PATIENCE,
+            "no monitor after {PATIENCE:?}"
+        );
+        std::thread::sleep(PAUSE);
+    }
+    Ok(process)
+}
+
+/// The sockets of a namespace that subscribed to events of generic netlink, in the text of
+/// `/proc/net/netlink`. Its columns: address, protocol, port, groups.
+fn subscribers(netlink: &str) -> usize {
+    let subscribed = |line: &&str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words.get(1) == Some(&GENERIC) && words.get(3).is_some_and(|groups| *groups != "00000000")
+    };
+    netlink.lines().filter(subscribed).count()
 }
 
 /// The token of the first connection that `monitor` reported, as in the analyzer's output.
@@ -272,6 +314,16 @@ mod tests {
             address: "10.2.1.2:5001".parse().unwrap(),
         };
         assert_eq!(events[2], advertised);
+    }
+
+    #[test]
+    fn only_sockets_with_groups_are_subscribers() {
+        let netlink = "\
+sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode
+00000000afa835e2 0   30138      00000001 0        0        0     2        0        713913
+000000009983e7ab 16  30138      00000100 0        0        0     2        0        713914
+000000009c968904 16  0          00000000 0        0        0     2        0        713897";
+        assert_eq!(subscribers(netlink), 1);
     }
 
     #[test]

@@ -81,3 +81,20 @@ fn without_the_namespace_s_leave_the_data_follow_the_handshake() {
         0
     );
 }
+
+#[test]
+fn data_of_a_syn_that_are_refused_end_mptcp() {
+    let Some(lab) = network() else { return };
+    lab.run(Node::Server, "echo 3 > /proc/sys/net/ipv4/tcp_fastopen")
+        .unwrap();
+    exchange(&lab);
+    lab.run(Node::Server, "echo 1 > /proc/sys/net/ipv4/tcp_fastopen")
+        .unwrap();
+    let (info, syns) = exchange(&lab);
+    assert_eq!(info, "info fallback is_mptcp=0");
+    assert!(syns.iter().all(|row| row.subtypes == [0]), "{syns:?}");
+    assert_eq!(
+        counters(&lab, Node::Client).of("TcpExtTCPFastOpenActiveFail"),
+        1
+    );
+}

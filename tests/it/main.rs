@@ -7,6 +7,7 @@
 mod craft;
 mod fuzz;
 mod hostile;
+mod lab;
 mod network;
 mod seen;
 mod testdata;

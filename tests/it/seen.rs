@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use etherparse::{NetSlice, SlicedPacket, TcpSlice, TransportSlice};
+use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 
 /// A TCP packet of a capture.
 #[expect(
@@ -147,22 +147,12 @@ fn seen(time: Duration, packet: &SlicedPacket<'_>) -> Option<Seen> {
         }
         NetSlice::Arp(_) => return None,
     };
-    Some(fields(
-        tcp,
-        Seen {
-            time,
-            source: SocketAddr::new(source, tcp.source_port()),
-            destination: SocketAddr::new(destination, tcp.destination_port()),
-            ttl,
-            traffic_class,
-            checksum_ok: checksum.ok() == Some(tcp.checksum()),
-            ..Seen::nothing()
-        },
-    ))
-}
-
-fn fields(tcp: &TcpSlice<'_>, seen: Seen) -> Seen {
-    Seen {
+    Some(Seen {
+        time,
+        source: SocketAddr::new(source, tcp.source_port()),
+        destination: SocketAddr::new(destination, tcp.destination_port()),
+        ttl,
+        traffic_class,
         syn: tcp.syn(),
         ack: tcp.ack(),
         fin: tcp.fin(),
@@ -173,30 +163,6 @@ fn fields(tcp: &TcpSlice<'_>, seen: Seen) -> Seen {
         window: tcp.window_size(),
         options: tcp.options().to_vec(),
         payload: tcp.payload().to_vec(),
-        ..seen
-    }
-}
-
-impl Seen {
-    fn nothing() -> Self {
-        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        Self {
-            time: Duration::ZERO,
-            source: nowhere,
-            destination: nowhere,
-            ttl: 0,
-            traffic_class: 0,
-            syn: false,
-            ack: false,
-            fin: false,
-            rst: false,
-            ece: false,
-            sequence: 0,
-            acknowledgment: 0,
-            window: 0,
-            options: Vec::new(),
-            payload: Vec::new(),
-            checksum_ok: false,
-        }
-    }
+        checksum_ok: checksum.ok() == Some(tcp.checksum()),
+    })
 }

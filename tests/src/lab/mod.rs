@@ -22,6 +22,7 @@ mod queue;
 mod recording;
 mod requirements;
 mod routes;
+mod sys;
 mod topology;
 
 use std::fmt::Write as _;

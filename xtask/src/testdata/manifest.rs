@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use mptcp_tests::lab::oracle::{Stream, Subflow};
+use mptcp_tests::lab::oracle::monitor::Subflow;
+use mptcp_tests::lab::oracle::stream::Stream;
 use serde::{Deserialize, Serialize};
 
 const HEAD: &str = "\

@@ -10,8 +10,10 @@ use anyhow::{Context, bail, ensure};
 
 use super::manifest::{self, Expected, Pair};
 use super::scenario::{Protocol, Scenario, Side, Step};
+use mptcp_tests::lab::oracle::counters::{self, Counters};
+use mptcp_tests::lab::oracle::{monitor, sockets, stream};
 use mptcp_tests::lab::process::output;
-use mptcp_tests::lab::{Application, Lab, Node, Process, Rate, Recording, Topology, oracle};
+use mptcp_tests::lab::{Application, Lab, Node, Process, Rate, Recording, Topology};
 use mptcp_tests::payload::sha256;
 
 /// A rate at which a few kilobytes already queue, so that the scheduler uses both paths.
@@ -104,7 +106,7 @@ impl<'a> Run<'a> {
 
     /// The initial data sequence numbers; to be asked before any data move.
     fn idsns(&self) -> anyhow::Result<Option<Pair>> {
-        let found = oracle::idsns(&self.lab.run(Node::Client, "ss -HMni")?);
+        let found = sockets::idsns(&self.lab.run(Node::Client, sockets::CONNECTIONS_COMMAND)?);
         Ok(found.map(|(client, server)| Pair { client, server }))
     }
 
@@ -158,8 +160,10 @@ impl<'a> Run<'a> {
     /// Asks the oracles and refuses a run that does not show what the scenario promises.
     fn expected(self, idsns: Option<Pair>) -> anyhow::Result<Expected> {
         let scenario = self.scenario;
-        let counters =
-            |node| -> anyhow::Result<_> { Ok(oracle::counters(&self.lab.run(node, "nstat -as")?)) };
+        let counters = |node| -> anyhow::Result<_> {
+            let counters = Counters::parse(&self.lab.run(node, counters::COMMAND)?);
+            Ok(counters.noteworthy())
+        };
         let (counters_client, counters_server) = (counters(Node::Client)?, counters(Node::Server)?);
         for (node, name, least) in scenario.require {
             let counters = if *node == Node::Client {
@@ -175,7 +179,7 @@ impl<'a> Run<'a> {
             .run(Node::Client, "cat /proc/sys/net/mptcp/checksum_enabled")?;
         let (client, client_events) = self.client.finish()?;
         let (server, server_events) = self.server.finish()?;
-        let subflows = oracle::subflows(&client_events);
+        let subflows = monitor::subflows(&client_events);
         let mptcp = scenario
             .captures
             .iter()
@@ -187,7 +191,7 @@ impl<'a> Run<'a> {
                 scenario.expect.subflows
             );
         }
-        let tokens = oracle::token(&client_events).zip(oracle::token(&server_events));
+        let tokens = monitor::token(&client_events).zip(monitor::token(&server_events));
         let expected = Expected {
             clean: scenario.expect.clean,
             complete: scenario.expect.complete,
@@ -195,8 +199,8 @@ impl<'a> Run<'a> {
             tokens: tokens.map(|(client, server)| Pair { client, server }),
             idsns,
             subflows,
-            to_server: oracle::stream(&client, &server)?,
-            to_client: oracle::stream(&server, &client)?,
+            to_server: stream::stream(&client, &server)?,
+            to_client: stream::stream(&server, &client)?,
             counters_client,
             counters_server,
         };
@@ -210,12 +214,7 @@ impl<'a> Run<'a> {
 
 impl End {
     fn start(lab: &Lab, node: Node, arguments: &[&str]) -> anyhow::Result<Self> {
-        let monitor = Process::start(
-            "monitor",
-            lab.command(node, "ip").args(["mptcp", "monitor"]),
-        )?;
-        // The monitor does not say when it listens.
-        std::thread::sleep(Duration::from_millis(300));
+        let monitor = monitor::start(lab, node)?;
         let app = Application::start(lab, node, arguments)?;
         Ok(Self { app, monitor })
     }

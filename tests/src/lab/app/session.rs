@@ -1,11 +1,6 @@
-//! The application of the lab: one kernel MPTCP (or TCP) connection that obeys commands on its
-//! standard input. It runs inside a namespace of the lab.
+//! One connection that obeys commands on standard input.
 //!
-//! ```text
-//! PROGRAM app listen|connect mptcp|tcp read|hold ADDRESS
-//! ```
-//!
-//! It prints `listening`, then `connected LOCAL REMOTE`, then `ok COMMAND` after each of:
+//! It prints `connected LOCAL REMOTE`, then `ok COMMAND` after each of:
 //!
 //! | command | does |
 //! |---|---|
@@ -14,91 +9,45 @@
 //! | `eof` | waits for the peer's end of data, or its reset |
 //! | `shutdown` | ends its own data |
 //! | `report` | prints `sent N SHA256 ERROR` and `received N SHA256 END` |
+//! | `info` | prints `info KEY=VALUE …`, or `info fallback …`: see [`super::info`] |
+//! | `subflows` | prints `subflow LOCAL REMOTE KEY=VALUE …` for each |
 //! | `abort` | closes at once with a linger time of 0: MPTCP sends `MP_FASTCLOSE` |
 
 use std::io::{BufRead, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
+use std::str::FromStr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use sha2::{Digest, Sha256};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::SockRef;
 
+use super::socket::PATIENCE;
+use super::{info, print};
 use crate::payload::{Payload, hex};
-
-/// How long a command may wait for the peer: a run of the lab must end, also when a path is dead.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Bytes per write, small enough that the scheduler decides anew many times in a short transfer.
 const CHUNK: usize = 4096;
 
-/// Runs the application described by its arguments until its standard input ends.
-pub(super) fn run(args: &[&str]) -> anyhow::Result<()> {
-    let [role, protocol, reading, address] = args else {
-        bail!("usage: PROGRAM app listen|connect mptcp|tcp read|hold ADDRESS");
-    };
-    let protocol = match *protocol {
-        "mptcp" => Protocol::MPTCP,
-        "tcp" => Protocol::TCP,
-        other => bail!("{other}: no such protocol"),
-    };
-    let address: SocketAddr = address
-        .parse()
-        .with_context(|| format!("address {address}"))?;
-    // Kept to the end: the kernel refuses joins to a port where nobody listens any more.
-    let listener = (*role == "listen")
-        .then(|| listen(protocol, address))
-        .transpose()?;
-    let (stream, label) = match (*role, &listener) {
-        (_, Some(listener)) => (listener.accept()?.0, "s2c"),
-        ("connect", _) => (connect(protocol, address)?, "c2s"),
-        (other, _) => bail!("{other}: neither listen nor connect"),
-    };
-    print(&format!(
-        "connected {} {}",
-        stream.local_addr()?,
-        stream.peer_addr()?
-    ))?;
-    let inbox = Arc::new(Inbox::default());
-    if *reading == "read" {
-        let (stream, inbox) = (stream.try_clone()?, Arc::clone(&inbox));
-        std::thread::spawn(move || inbox.fill(stream));
+/// Whether the application takes what arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    Read,
+    /// Lets the receive buffer fill.
+    Hold,
+}
+
+impl FromStr for Reading {
+    type Err = anyhow::Error;
+
+    fn from_str(word: &str) -> anyhow::Result<Self> {
+        match word {
+            "read" => Ok(Self::Read),
+            "hold" => Ok(Self::Hold),
+            other => bail!("{other}: neither read nor hold"),
+        }
     }
-    Session {
-        stream,
-        inbox,
-        payload: Payload::new(label),
-        sent: Sum::default(),
-        error: None,
-    }
-    .obey()
-}
-
-fn listen(protocol: Protocol, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let socket = socket(protocol, address)?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(8)?;
-    print("listening")?;
-    Ok(socket.into())
-}
-
-fn connect(protocol: Protocol, address: SocketAddr) -> anyhow::Result<TcpStream> {
-    let socket = socket(protocol, address)?;
-    socket.connect(&address.into())?;
-    Ok(socket.into())
-}
-
-fn socket(protocol: Protocol, address: SocketAddr) -> anyhow::Result<Socket> {
-    Socket::new(Domain::for_address(address), Type::STREAM, Some(protocol))
-        .context("opening a socket (does this kernel speak MPTCP?)")
-}
-
-fn print(line: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")?;
-    Ok(out.flush()?)
 }
 
 /// Bytes counted and hashed.
@@ -165,7 +114,8 @@ impl Inbox {
     }
 }
 
-struct Session {
+/// A connection and what went through it.
+pub(super) struct Session {
     stream: TcpStream,
     inbox: Arc<Inbox>,
     payload: Payload,
@@ -174,7 +124,37 @@ struct Session {
 }
 
 impl Session {
-    fn obey(mut self) -> anyhow::Result<()> {
+    /// Announces the connection, and begins to read if that is wanted.
+    pub(super) fn start(
+        stream: TcpStream,
+        payload: Payload,
+        reading: Reading,
+    ) -> anyhow::Result<Self> {
+        let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
+        print(&format!("connected {local} {remote}"))?;
+        let inbox = Arc::new(Inbox::default());
+        if reading == Reading::Read {
+            let (stream, inbox) = (stream.try_clone()?, Arc::clone(&inbox));
+            std::thread::spawn(move || inbox.fill(stream));
+        }
+        Ok(Self {
+            stream,
+            inbox,
+            payload,
+            sent: Sum::default(),
+            error: None,
+        })
+    }
+
+    /// The kernel took the first `taken` bytes of `data` together with the SYN; sends the rest.
+    pub(super) fn sent_already(&mut self, data: &[u8], taken: usize) {
+        let (done, rest) = data.split_at(taken.min(data.len()));
+        self.sent.add(done);
+        self.write(rest);
+    }
+
+    /// Does what standard input asks for, until it ends.
+    pub(super) fn obey(mut self) -> anyhow::Result<()> {
         for line in std::io::stdin().lock().lines() {
             let line = line?;
             match line.split_whitespace().collect::<Vec<_>>().as_slice() {
@@ -183,6 +163,12 @@ impl Session {
                 ["eof"] => self.inbox.wait(u64::MAX)?,
                 ["shutdown"] => self.stream.shutdown(Shutdown::Write)?,
                 ["report"] => self.report()?,
+                ["info"] => print(&info::connection(&self.stream)?)?,
+                ["subflows"] => {
+                    for line in info::subflows(&self.stream)? {
+                        print(&line)?;
+                    }
+                }
                 ["abort"] => {
                     SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))?;
                     self.report()?;
@@ -201,11 +187,15 @@ impl Session {
         let mut left = bytes;
         while left > 0 && self.error.is_none() {
             let piece = self.payload.take(left.min(CHUNK));
-            match self.stream.write_all(&piece) {
-                Ok(()) => self.sent.add(&piece),
-                Err(error) => self.error = Some(error.kind()),
-            }
+            self.write(&piece);
             left = left.saturating_sub(piece.len());
+        }
+    }
+
+    fn write(&mut self, piece: &[u8]) {
+        match self.stream.write_all(piece) {
+            Ok(()) => self.sent.add(piece),
+            Err(error) => self.error = Some(error.kind()),
         }
     }
 

@@ -194,3 +194,19 @@ fn a_join_overtaken_by_the_end_of_its_connection_is_a_note() {
         assert!(findings(&read, Severity::Note).contains(&"MPT032"));
     }
 }
+
+#[test]
+fn an_end_that_comes_later_but_stands_before_the_join_excuses_nothing() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    let begin = capture.packets.len();
+    let join = connection.adopt(lte(), Host::Client);
+    let syn = option_bytes(&connection.join_syn(Host::Client, 1, false));
+    let syn = Dispatch::syn().options(&syn);
+    connection.dispatch(&mut capture, join, Host::Client, &syn);
+    connection.reset(&mut capture, join, Host::Server, &[tcp_reset(3)]);
+    connection.data_fin(&mut capture, 0, Host::Client);
+    // As a program writes it that captures on two interfaces and empties one of them first.
+    let end = capture.packets.pop().unwrap();
+    capture.packets.insert(begin, end);
+    check_findings(&read_one(&capture), &["MPT032"]);
+}

@@ -2,8 +2,8 @@
 
 use mptcp_proto::wire::mptcp::ResetReason;
 
-use super::Findings;
 use super::handshake::name;
+use super::{Findings, events_until};
 use crate::model::{
     CheckResult, CloseKind, CloseSide, Connection, ConnectionState, Direction, EventKind, Severity,
     Side, Subflow, SubflowKind,
@@ -107,14 +107,11 @@ fn check_reset(connection: &Connection, subflow: &Subflow, findings: &mut Findin
     );
 }
 
-/// Whether both hosts had sent DATA_FIN before `frame`.
+/// Whether both hosts had sent DATA_FIN by the time of the event in `frame`.
 fn closed_before(connection: &Connection, frame: u64) -> bool {
     let sent = |side: Side| {
-        connection.events.iter().any(|event| {
-            event.sender == side
-                && event.frame <= frame
-                && matches!(event.kind, EventKind::DataFin { .. })
-        })
+        events_until(connection, frame)
+            .any(|event| event.sender == side && matches!(event.kind, EventKind::DataFin { .. }))
     };
     sent(Side::Client) && sent(Side::Server)
 }

@@ -2,8 +2,8 @@
 
 use mptcp_proto::wire::mptcp::ResetReason;
 
-use super::Findings;
 use super::handshake::name;
+use super::{Findings, events_until};
 use crate::model::{
     CloseKind, CloseSide, Connection, EventKind, JoinSeen, Severity, Side, Subflow,
 };
@@ -51,17 +51,13 @@ fn is_unanswered(join: &JoinSeen) -> bool {
     join.syn_frame.is_some() && join.syn_ack_frame.is_none()
 }
 
-/// Whether a host had sent DATA_FIN or MP_FASTCLOSE by the time of the event in `frame`. The order of
-/// frames does not tell: a program that captures on several interfaces writes them as it reads them.
+/// Whether a host had sent DATA_FIN or MP_FASTCLOSE by the time of the event in `frame`.
 fn is_closing(connection: &Connection, frame: u64) -> bool {
-    let reset = connection.events.iter().find(|event| event.frame == frame);
-    let now = reset.map_or(connection.last_at, |event| event.at);
-    connection.events.iter().any(|event| {
-        let ends = matches!(
+    events_until(connection, frame).any(|event| {
+        matches!(
             event.kind,
             EventKind::DataFin { .. } | EventKind::FastClose { .. }
-        );
-        ends && event.at <= now
+        )
     })
 }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 pub use catalogue::{EXPLANATIONS, Explanation, explain};
 
-use crate::model::{Analysis, Connection, Finding, Severity};
+use crate::model::{Analysis, Connection, Event, Finding, Severity};
 
 /// Something that looks at one connection and says what is wrong with it.
 type Check = fn(&Connection, &mut Findings);
@@ -43,6 +43,17 @@ pub fn run(analysis: &mut Analysis) {
     let mut findings = Findings::default();
     capture::check(analysis, &mut findings);
     analysis.findings = findings.sorted();
+}
+
+/// The events up to the time of the one in `frame`. The order of frames does not tell: a program that
+/// captures on several interfaces writes the packets of one after those of the other.
+fn events_until(connection: &Connection, frame: u64) -> impl Iterator<Item = &Event> {
+    let last = connection.events.iter().find(|event| event.frame == frame);
+    let until = last.map_or(connection.last_at, |event| event.at);
+    connection
+        .events
+        .iter()
+        .filter(move |event| event.at <= until)
 }
 
 /// Collects findings; the same thing seen twice is one finding with two frames.

@@ -196,6 +196,21 @@ fn a_join_overtaken_by_the_end_of_its_connection_is_a_note() {
 }
 
 #[test]
+fn a_reset_subflow_is_told_of_though_the_end_stands_before_it_in_the_file() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    let begin = capture.packets.len();
+    let join = connection.join(&mut capture, lte(), Host::Client);
+    connection.reset(&mut capture, join, Host::Server, &[tcp_reset(6)]);
+    let end = capture.packets.len();
+    connection.data_fin(&mut capture, 0, Host::Client);
+    connection.data_fin(&mut capture, 0, Host::Server);
+    // As a program writes it that captures on two interfaces and empties one of them first.
+    let ends = capture.packets.split_off(end);
+    capture.packets.splice(begin..begin, ends);
+    check_findings(&read_one(&capture), &["MPT060"]);
+}
+
+#[test]
 fn an_end_that_comes_later_but_stands_before_the_join_excuses_nothing() {
     let (mut capture, mut connection) = connected(Version::V1);
     let begin = capture.packets.len();

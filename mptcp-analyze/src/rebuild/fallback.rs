@@ -119,16 +119,18 @@ impl Rebuilder {
         Some(judge_lost_mapping(builder, mptcp, bare, end, vantage))
     }
 
-    /// Whether every other subflow has ended.
+    /// Whether every other subflow has ended, and none of them went on when this one was over.
     fn is_sole_survivor(&self, builder: &ConnectionBuilder, survivor: StreamId) -> bool {
+        let last_at = self.streams[survivor].last_at;
         builder.streams.iter().all(|&id| {
             let stream = &self.streams[id];
+            let has_ended = || {
+                let mut ends = stream.ends.iter();
+                ends.any(|end| end.rst_frame.is_some() || end.fin_frame.is_some())
+            };
             stream.mptcp.as_ref().is_none_or(|other| {
                 id == survivor
-                    || stream
-                        .ends
-                        .iter()
-                        .any(|e| e.rst_frame.is_some() || e.fin_frame.is_some())
+                    || (has_ended() && stream.last_at <= last_at)
                     || !other.is_established()
             })
         })

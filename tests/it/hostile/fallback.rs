@@ -2,9 +2,9 @@
 
 use mptcp_analyze::model::{Blame, Confidence, ConnectionState, FallbackReason};
 use mptcp_proto::version::Version;
-use mptcp_tests::craft::{Connection, Dispatch, End, Host, option_bytes};
+use mptcp_tests::craft::{Connection, Dispatch, End, Host, option_bytes, tcp_reset};
 
-use super::{connected, connected_with_checksum, read_one};
+use super::{check_findings, connected, connected_with_checksum, lte, read_one};
 
 #[test]
 fn options_stripped_in_mid_stream_are_blamed_on_the_path() {
@@ -132,7 +132,7 @@ fn a_clean_connection_has_not_fallen_back() {
         assert_eq!(read.checksum, Some(true));
         assert_eq!(read.totals.to_server.checksums.ok, 2);
         assert_eq!(read.totals.to_client.checksums.ok, 2);
-        super::check_findings(&read, &[]);
+        check_findings(&read, &[]);
     }
 }
 
@@ -168,4 +168,24 @@ fn bytes_put_into_mapped_data_are_blamed_on_the_path_and_not_on_who_falls_back()
     let fallback = read.fallback.as_ref().unwrap();
     assert_eq!(fallback.by, Blame::Path, "{}", fallback.text);
     assert_eq!(read.totals.to_server.unique_bytes, 800);
+}
+
+#[test]
+fn a_joined_subflow_without_options_is_reset_and_the_connection_goes_on() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    connection.send(&mut capture, 0, Host::Client, 1000);
+    let join = connection.join(&mut capture, lte(), Host::Client);
+    let next = connection.next_data(Host::Client);
+    connection.send_bare(&mut capture, join, Host::Client, 1000);
+    connection.reset(&mut capture, join, Host::Server, &[tcp_reset(6)]);
+    // RFC 8684 §3.7: sent again on the other subflow, which then ends as usual.
+    connection.set_next_data(Host::Client, next);
+    connection.send(&mut capture, 0, Host::Client, 1000);
+    connection.data_fin(&mut capture, 0, Host::Client);
+    connection.data_fin(&mut capture, 0, Host::Server);
+    connection.fin(&mut capture, 0, Host::Client);
+    let read = read_one(&capture);
+    assert_eq!(read.fallback, None);
+    assert_eq!(read.state, ConnectionState::Closed);
+    check_findings(&read, &["MPT060"]);
 }

@@ -5,6 +5,7 @@
 //! | command | does |
 //! |---|---|
 //! | `send N` | writes the next N bytes of its payload stream |
+//! | `say TEXT` | writes TEXT and the end of a line, as the protocols of old do |
 //! | `read N` | waits until N bytes have arrived in total |
 //! | `eof` | waits for the peer's end of data, or its reset |
 //! | `shutdown` | ends its own data |
@@ -159,6 +160,7 @@ impl Session {
             let line = line?;
             match line.split_whitespace().collect::<Vec<_>>().as_slice() {
                 ["send", bytes] => self.send(bytes.parse()?),
+                ["say", text @ ..] => self.write(format!("{}\r\n", text.join(" ")).as_bytes()),
                 ["read", bytes] => self.inbox.wait(bytes.parse()?)?,
                 ["eof"] => self.inbox.wait(u64::MAX)?,
                 ["shutdown"] => self.stream.shutdown(Shutdown::Write)?,

@@ -6,6 +6,9 @@ use anyhow::{Context, ensure};
 
 use super::{Lab, Node, Process};
 
+/// What the kernel may keep for tcpdump.
+const BUFFER_KIB: &str = "32768";
+
 /// Where and how to capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tap<'a> {
@@ -39,8 +42,10 @@ impl<'a> Tap<'a> {
             // dumpcap applies a filter to all interfaces only when it comes before them.
             words.extend(["dumpcap", "-q", "-f", self.filter].map(str::to_owned));
         } else {
-            let tcpdump = ["tcpdump", "-n", "-U", "--immediate-mode", "-Z", "root"];
+            // A packet on `any` may be as long as the snapshot: the usual buffer has room for eight.
+            let tcpdump = ["tcpdump", "-n", "-U", "--immediate-mode", "-B", BUFFER_KIB];
             words.extend(tcpdump.map(str::to_owned));
+            words.extend(["-Z", "root"].map(str::to_owned));
         }
         let mut add = |text: &str| words.extend(text.split_whitespace().map(str::to_owned));
         if self.snaplen > 0 {

@@ -11,8 +11,15 @@ use serde::{Deserialize, Serialize};
 const HEAD: &str = "\
 # Made by `cargo xtask testdata`: kernel MPTCP between namespaces (mptcp-tests::lab). The expected values
 # come from the kernel (`ip mptcp monitor`, `ss -Mni`, `nstat`) and from the applications, not from any
-# reading of the captures. tokens, idsns: absent where the kernel had none. subflows: those that the
-# client's kernel reported as established. A capture's fallback: what is missing at its place. A stream's sha256 covers what an application wrote or read.
+# reading of the captures.
+#
+# tokens: each as its own host's kernel knew it, absent where it had none. idsns: as the client's kernel
+# knew both; idsns_at_server where the server's knew others, because something changed them on the way.
+# subflows: those that the client's kernel reported as established; subflows_at_server where the server's
+# reported others. A stream's sha256 covers what an application wrote or read. counters: of the whole
+# run, or from the establishment of the connection on, if others came before it.
+#
+# Of a capture: fallback is what is missing at its place, findings what a reader must be warned of there.
 
 ";
 
@@ -39,27 +46,36 @@ pub(crate) struct Entry {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Expected {
-    /// Nothing in it deserves a warning.
-    pub(crate) clean: bool,
-    /// Both streams arrived whole.
+    /// Both streams arrived whole and unchanged.
     pub(crate) complete: bool,
+    /// Bytes in the SYN, which have no data sequence numbers (RFC 8684 appendix B).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) syn_bytes: u64,
+    /// A host asked for checksums.
     pub(crate) checksum: bool,
+    #[serde(default)]
+    pub(crate) tokens: Sides,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tokens: Option<Pair>,
+    pub(crate) idsns: Option<Sides>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) idsns: Option<Pair>,
+    pub(crate) idsns_at_server: Option<Sides>,
     pub(crate) subflows: Vec<Subflow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) subflows_at_server: Option<Vec<Subflow>>,
     pub(crate) to_server: Stream,
     pub(crate) to_client: Stream,
     pub(crate) counters_client: BTreeMap<String, u64>,
     pub(crate) counters_server: BTreeMap<String, u64>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// A value for each host.
+#[derive(Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Pair {
-    pub(crate) client: String,
-    pub(crate) server: String,
+pub(crate) struct Sides {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) server: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,12 +90,52 @@ pub(crate) struct Capture {
     /// `client`, `router` or `server`.
     pub(crate) side: String,
     pub(crate) command: String,
+    /// It begins in the middle of the connection.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) late: bool,
+    /// Connections with MPTCP that are found in it.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub(crate) connections: usize,
     /// The reason of the fallback as it shows in this file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fallback: Option<String>,
+    /// What the analyzer must warn of, and all that it may warn of.
+    #[serde(default)]
+    pub(crate) findings: Vec<String>,
+    /// Of what the analyzer must tell without alarm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
     /// Why it is larger than 200 KiB, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) large_because: Option<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde wants a function of a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde wants a function of a reference"
+)]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+fn one() -> usize {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde wants a function of a reference"
+)]
+fn is_one(value: &usize) -> bool {
+    *value == 1
 }
 
 /// The manifest, empty when there is none yet.

@@ -1,23 +1,23 @@
-//! Runs one scenario: network, captures, applications, steps, oracles.
+//! Runs one scenario: network, boxes, captures, applications, steps.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use super::manifest::{self, Expected, Pair};
-use super::scenario::{Protocol, Scenario, Side, Step};
+use super::captures::Captures;
+use super::manifest::{self, Sides};
+use super::scenario::{Network, Opening, Protocol, Scenario, Side, Step};
+use super::{outcome, script};
 use mptcp_tests::lab::oracle::counters::{self, Counters};
-use mptcp_tests::lab::oracle::{monitor, sockets, stream};
+use mptcp_tests::lab::oracle::{monitor, sockets};
 use mptcp_tests::lab::process::output;
-use mptcp_tests::lab::{Application, Lab, Node, Process, Rate, Recording, Topology};
-use mptcp_tests::payload::sha256;
+use mptcp_tests::lab::{Application, Lab, Node, Placed, Process, Rate};
 
 /// A rate at which a few kilobytes already queue, so that the scheduler uses both paths.
-const RATE: Rate = Rate {
+pub(crate) const RATE: Rate = Rate {
     mbit: 3,
     queue_ms: 300,
 };
@@ -25,89 +25,154 @@ const RATE: Rate = Rate {
 /// Time for the last segments of a close, which no event announces, to cross the network.
 const LAST_SEGMENTS: Duration = Duration::from_millis(400);
 
+/// How long a counter may take to reach its value: longer than a SYN that is given up.
+const COUNTER_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Between two looks at it.
+const COUNTER_PAUSE: Duration = Duration::from_millis(10);
+
 /// Makes the files of `scenario` below `directory` and says what they must show.
 pub(crate) fn run(scenario: &Scenario, directory: &Path) -> anyhow::Result<manifest::Entry> {
-    let topology = Topology::paths(scenario.paths).with_rate(RATE);
+    let mut topology = scenario.network.topology();
+    if let Network::Paths(_) = scenario.network {
+        topology = topology.with_rate(RATE);
+    }
     let lab = Lab::build(&topology, &std::env::current_exe()?)?;
     for (node, script) in scenario.setup {
         lab.run(*node, script)?;
     }
     let mut run = Run::start(scenario, &lab, directory)?;
-    let idsns = run.idsns()?;
     for step in scenario.steps {
-        run.step(step)?;
+        run.step(step)
+            .with_context(|| script::step(step).unwrap_or_default())?;
     }
-    let capture = run.finish_captures(directory)?;
-    let expected = run.expected(idsns)?;
+    std::thread::sleep(LAST_SEGMENTS);
+    let port = run.searched.as_ref().map(|searched| searched.port);
+    let capture = run.captures.finish(port)?;
+    // Before the applications end: what they send then is in no capture.
+    let counters = [
+        counters(&lab, Node::Client)?.since(&run.counters[0]),
+        counters(&lab, Node::Server)?.since(&run.counters[1]),
+    ];
+    let said = outcome::Said {
+        searched: run.searched,
+        idsns: run.idsns,
+        counters,
+        client: run.client.finish()?,
+        server: run.server.finish()?,
+    };
+    let expected = outcome::expected(scenario, &lab, said)?;
+    drop(run.boxes);
     Ok(manifest::Entry {
         name: scenario.name.to_owned(),
         shows: scenario.shows.to_owned(),
         command: format!("cargo xtask testdata {}", scenario.name),
         kernel: output(Command::new("uname").arg("-r"))?.trim().to_owned(),
         tools: tools(),
-        script: script(scenario),
+        script: script::lines(scenario),
         expected,
         capture,
     })
 }
 
 struct Run<'a> {
-    scenario: &'a Scenario,
     lab: &'a Lab,
-    captures: Vec<Recording>,
+    captures: Captures<'a>,
+    boxes: Vec<(Node, Placed<'a>)>,
     client: End,
     server: End,
+    /// The connection that the scenario is about, if others came before it.
+    searched: Option<outcome::Searched>,
+    /// As each host's kernel knew them before any data moved.
+    idsns: [Option<Sides>; 2],
+    /// At each host, before the connection that the scenario is about.
+    counters: [Counters; 2],
+    /// What each application has sent so far.
+    sent: [u64; 2],
 }
 
 /// One host's application and event monitor.
-struct End {
+pub(crate) struct End {
     app: Application,
     monitor: Process,
+    /// It is still waiting for something that will not happen.
+    stuck: bool,
 }
 
 impl<'a> Run<'a> {
     fn start(scenario: &'a Scenario, lab: &'a Lab, directory: &Path) -> anyhow::Result<Self> {
-        let mut captures = Vec::new();
-        for capture in scenario.captures {
-            let path = directory.join("captures").join(capture.file(scenario));
-            captures.push(Recording::start(lab, &capture.tap(), &path)?);
+        let mut boxes = Vec::new();
+        for (node, spec) in scenario.boxes {
+            boxes.push((*node, lab.place(*node, spec)?));
         }
-        let family = scenario.family;
-        let server = match scenario.server {
+        let captures = Captures::start(scenario, lab, directory)?;
+        let (family, port) = (scenario.family, scenario.port);
+        let protocol = match scenario.server {
             Protocol::Mptcp => "mptcp",
             Protocol::Tcp => "tcp",
         };
-        let mut server = End::start(
-            lab,
-            Node::Server,
-            &["listen", server, "read", family.any_address()],
-        )?;
+        let (server_role, client_role, further) = scenario.opening.roles();
+        let address = family.any_address(port);
+        let words = [server_role, protocol, "read", &address];
+        let mut server = End::start(lab, Node::Server, &words)?;
         server.app.wait_for("listening")?;
-        let reading = if scenario.client_reads {
-            "read"
-        } else {
-            "hold"
-        };
-        let mut client = End::start(
-            lab,
-            Node::Client,
-            &["connect", "mptcp", reading, family.server_address()],
-        )?;
-        client.app.wait_for("connected")?;
-        server.app.wait_for("connected")?;
-        Ok(Self {
-            scenario,
+        let address = family.server_address(port);
+        let mut words = vec![client_role, "mptcp", "read", &address];
+        words.extend(further);
+        let client = End::start(lab, Node::Client, &words)?;
+        let mut run = Self {
             lab,
             captures,
+            boxes,
             client,
             server,
-        })
+            searched: None,
+            idsns: [None, None],
+            counters: [Counters::default(), Counters::default()],
+            sent: [0, 0],
+        };
+        run.connect(scenario.opening)?;
+        Ok(run)
     }
 
-    /// The initial data sequence numbers; to be asked before any data move.
-    fn idsns(&self) -> anyhow::Result<Option<Pair>> {
-        let found = sockets::idsns(&self.lab.run(Node::Client, sockets::CONNECTIONS_COMMAND)?);
-        Ok(found.map(|(client, server)| Pair { client, server }))
+    /// Waits until both applications have the connection, and asks what must be asked before any
+    /// data move.
+    fn connect(&mut self, opening: Opening) -> anyhow::Result<()> {
+        if let Opening::Fails(error) = opening {
+            self.client.app.wait_for(error)?;
+            self.server.stuck = true;
+            return Ok(());
+        }
+        let line = self.client.app.wait_for("connected")?;
+        let mut port = None;
+        if opening.is_searched() {
+            let local = line.split_whitespace().nth(1).context("no local address")?;
+            let local: SocketAddr = local.parse()?;
+            port = Some(local.port());
+        } else {
+            // A server that waits for the last of many connections knows it by its data.
+            self.server.app.wait_for("connected")?;
+        }
+        let nodes = [Node::Client, Node::Server];
+        let [at_client, at_server] =
+            nodes.map(|node| self.lab.run(node, sockets::CONNECTIONS_COMMAND));
+        let (at_client, at_server) = (at_client?, at_server?);
+        if let Some(port) = port {
+            self.searched = Some(outcome::Searched::new(port, &at_client, &at_server)?);
+            self.counters = [
+                counters(self.lab, Node::Client)?,
+                counters(self.lab, Node::Server)?,
+            ];
+        }
+        let sides = |client, server| Sides {
+            client: Some(client),
+            server: Some(server),
+        };
+        self.idsns = [
+            sockets::idsns(&at_client, port).map(|(own, other)| sides(own, other)),
+            sockets::idsns(&at_server, port).map(|(own, other)| sides(other, own)),
+        ];
+        Ok(())
     }
 
     fn end(&mut self, side: Side) -> &mut End {
@@ -119,10 +184,23 @@ impl<'a> Run<'a> {
 
     fn step(&mut self, step: &Step) -> anyhow::Result<()> {
         match *step {
+            Step::Exchange(to_server, to_client) => self.exchange([to_server, to_client]),
+            Step::Close => self.close(),
             Step::Tell(side, command) => self.end(side).app.tell(command),
             Step::Done(side) => self.end(side).app.done(),
             Step::Run(node, script) => self.lab.run(node, script).map(drop),
-            Step::Event(side, event) => self.end(side).monitor.wait_for(event, 1),
+            Step::Place(node, spec) => {
+                let placed = self.lab.place(node, spec)?;
+                self.boxes.push((node, placed));
+                Ok(())
+            }
+            Step::Remove(node) => {
+                self.boxes.retain(|(place, _)| *place != node);
+                Ok(())
+            }
+            Step::Capture => self.captures.begin(self.lab, true),
+            Step::Events(side, event, count) => self.end(side).monitor.wait_for(event, count),
+            Step::Counter(node, name, value) => wait_for_counter(self.lab, node, name, value),
             Step::Pause { millis } => {
                 std::thread::sleep(Duration::from_millis(millis));
                 Ok(())
@@ -130,85 +208,54 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn finish_captures(&mut self, directory: &Path) -> anyhow::Result<Vec<manifest::Capture>> {
-        std::thread::sleep(LAST_SEGMENTS);
-        let mut entries = Vec::new();
-        for (recording, capture) in self.captures.drain(..).zip(self.scenario.captures) {
-            let packets = recording.finish()?;
-            let file = format!("captures/{}", capture.file(self.scenario));
-            let path = directory.join(&file);
-            let bytes = std::fs::read(&path).with_context(|| format!("reading {file}"))?;
-            // dumpcap makes files that only root may read.
-            std::fs::set_permissions(&path, Permissions::from_mode(0o644))?;
-            entries.push(manifest::Capture {
-                packets,
-                command: capture
-                    .tap()
-                    .command(&capture.file(self.scenario))
-                    .join(" "),
-                sha256: sha256(&bytes),
-                bytes: bytes.len() as u64,
-                side: capture.node.to_string(),
-                file,
-                fallback: capture.fallback.map(str::to_owned),
-                large_because: None,
-            });
+    fn exchange(&mut self, bytes: [u64; 2]) -> anyhow::Result<()> {
+        let [client, server] = [&mut self.client.app, &mut self.server.app];
+        for (sent, more) in self.sent.iter_mut().zip(bytes) {
+            *sent += more;
         }
-        Ok(entries)
+        for (app, more) in [(&mut *client, bytes[0]), (&mut *server, bytes[1])] {
+            if more > 0 {
+                app.tell(&format!("send {more}"))?;
+            }
+        }
+        server.tell(&format!("read {}", self.sent[0]))?;
+        client.tell(&format!("read {}", self.sent[1]))?;
+        server.done()?;
+        client.done()
     }
 
-    /// Asks the oracles and refuses a run that does not show what the scenario promises.
-    fn expected(self, idsns: Option<Pair>) -> anyhow::Result<Expected> {
-        let scenario = self.scenario;
-        let counters = |node| -> anyhow::Result<_> {
-            let counters = Counters::parse(&self.lab.run(node, counters::COMMAND)?);
-            Ok(counters.noteworthy())
-        };
-        let (counters_client, counters_server) = (counters(Node::Client)?, counters(Node::Server)?);
-        for (node, name, least) in scenario.require {
-            let counters = if *node == Node::Client {
-                &counters_client
-            } else {
-                &counters_server
-            };
-            let value = counters.get(*name).copied().unwrap_or(0);
-            ensure!(value >= *least, "{node}: {name} is {value}, {least} wanted");
+    fn close(&mut self) -> anyhow::Result<()> {
+        let [client, server] = [&mut self.client.app, &mut self.server.app];
+        client.tell("shutdown")?;
+        server.tell("eof")?;
+        server.done()?;
+        server.tell("shutdown")?;
+        client.tell("eof")?;
+        for app in [client, server] {
+            app.tell("report")?;
+            app.done()?;
         }
-        let checksum = self
-            .lab
-            .run(Node::Client, "cat /proc/sys/net/mptcp/checksum_enabled")?;
-        let (client, client_events) = self.client.finish()?;
-        let (server, server_events) = self.server.finish()?;
-        let subflows = monitor::subflows(&client_events);
-        let mptcp = scenario
-            .captures
-            .iter()
-            .all(|capture| capture.fallback.is_none());
-        if mptcp && subflows.len() != scenario.expect.subflows {
-            bail!(
-                "{} subflows, {} wanted: {subflows:?}",
-                subflows.len(),
-                scenario.expect.subflows
-            );
+        Ok(())
+    }
+}
+
+fn counters(lab: &Lab, node: Node) -> anyhow::Result<Counters> {
+    Ok(Counters::parse(&lab.run(node, counters::COMMAND)?))
+}
+
+fn wait_for_counter(lab: &Lab, node: Node, name: &str, least: u64) -> anyhow::Result<()> {
+    let started = Instant::now();
+    loop {
+        let counters = counters(lab, node)?;
+        ensure!(counters.has(name), "the kernel has no counter {name}");
+        let value = counters.of(name);
+        if value >= least {
+            return Ok(());
         }
-        let tokens = monitor::token(&client_events).zip(monitor::token(&server_events));
-        let expected = Expected {
-            clean: scenario.expect.clean,
-            complete: scenario.expect.complete,
-            checksum: mptcp && checksum.trim() == "1",
-            tokens: tokens.map(|(client, server)| Pair { client, server }),
-            idsns,
-            subflows,
-            to_server: stream::stream(&client, &server)?,
-            to_client: stream::stream(&server, &client)?,
-            counters_client,
-            counters_server,
-        };
-        for stream in [&expected.to_server, &expected.to_client] {
-            let whole = stream.sent_sha256 == stream.received_sha256;
-            ensure!(whole || !expected.complete, "sent and received data differ");
+        if started.elapsed() > COUNTER_PATIENCE {
+            bail!("{name} is {value} after {COUNTER_PATIENCE:?}");
         }
-        Ok(expected)
+        std::thread::sleep(COUNTER_PAUSE);
     }
 }
 
@@ -216,35 +263,25 @@ impl End {
     fn start(lab: &Lab, node: Node, arguments: &[&str]) -> anyhow::Result<Self> {
         let monitor = monitor::start(lab, node)?;
         let app = Application::start(lab, node, arguments)?;
-        Ok(Self { app, monitor })
+        Ok(Self {
+            app,
+            monitor,
+            stuck: false,
+        })
     }
 
     /// What the application and the monitor said.
-    fn finish(self) -> anyhow::Result<(Vec<String>, Vec<String>)> {
-        Ok((self.app.finish()?, self.monitor.interrupt()?))
+    fn finish(self) -> anyhow::Result<outcome::Lines> {
+        let application = if self.stuck {
+            Vec::new()
+        } else {
+            self.app.finish()?
+        };
+        Ok(outcome::Lines {
+            application,
+            monitor: self.monitor.interrupt()?,
+        })
     }
-}
-
-/// What was done, for the manifest.
-fn script(scenario: &Scenario) -> Vec<String> {
-    let mut lines = vec![format!(
-        "routers on each path: {:?}; every link {} Mbit/s, queue {} ms",
-        scenario.paths, RATE.mbit, RATE.queue_ms
-    )];
-    lines.extend(
-        scenario
-            .setup
-            .iter()
-            .map(|(node, script)| format!("{node}: {script}")),
-    );
-    lines.extend(scenario.steps.iter().filter_map(|step| match step {
-        Step::Tell(side, command) => Some(format!("{} application: {command}", side.node())),
-        Step::Run(node, script) => Some(format!("{node}: {script}")),
-        Step::Event(side, event) => Some(format!("{}: wait for {event}", side.node())),
-        Step::Pause { millis } => Some(format!("wait {millis} ms")),
-        Step::Done(_) => None,
-    }));
-    lines
 }
 
 /// The versions of the programs that made the files; a program that is not there is left out.

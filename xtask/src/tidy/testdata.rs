@@ -75,7 +75,7 @@ mod tests {
                       received_bytes = 0\nreceived_sha256 = \"\"\nend = \"eof\"\n";
         format!(
             "[[scenario]]\nname = \"a\"\nshows = \"a\"\ncommand = \"a\"\nkernel = \"a\"\ntools = []\n\
-             script = []\n[scenario.expected]\nclean = true\ncomplete = true\nchecksum = false\n\
+             script = []\n[scenario.expected]\ncomplete = true\nchecksum = false\n\
              subflows = []\ncounters_client = {{}}\ncounters_server = {{}}\n\
              [scenario.expected.to_server]\n{stream}[scenario.expected.to_client]\n{stream}\
              [[scenario.capture]]\nfile = \"captures/{name}\"\nsha256 = \"{}\"\nbytes = {}\n\

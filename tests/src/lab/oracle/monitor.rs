@@ -192,6 +192,18 @@ pub fn subflows(monitor: &[String]) -> Vec<Subflow> {
     monitor.iter().filter_map(established).collect()
 }
 
+/// The same subflows, in the order in which the server's kernel established them.
+pub fn subflows_at_server(monitor: &[String]) -> Vec<Subflow> {
+    let turned = |subflow: Subflow| Subflow {
+        client: subflow.server,
+        server: subflow.client,
+        client_address_id: subflow.server_address_id,
+        server_address_id: subflow.client_address_id,
+        backup: subflow.backup,
+    };
+    subflows(monitor).into_iter().map(turned).collect()
+}
+
 fn parts(line: &str) -> Option<Event> {
     let (name, rest) = line.trim_start().strip_prefix('[')?.split_once(']')?;
     let fields = Fields(rest);
@@ -298,6 +310,16 @@ mod tests {
         let second = (found[1].server.as_str(), found[1].client_address_id);
         assert_eq!(second, ("[fd00::2]:5001", 2));
         assert!(found[1].backup);
+    }
+
+    #[test]
+    fn the_server_sees_the_same_subflows_from_the_other_end() {
+        let found = subflows_at_server(&lines());
+        assert_eq!(found[0].server, "10.1.1.1:42760");
+        assert_eq!(
+            (found[1].client_address_id, found[1].server_address_id),
+            (0, 2)
+        );
     }
 
     #[test]

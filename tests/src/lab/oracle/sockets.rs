@@ -68,9 +68,11 @@ pub fn parse(ss: &str) -> Vec<Entry> {
 }
 
 /// The initial data sequence numbers (own, peer's), of [`CONNECTIONS_COMMAND`] before any data:
-/// the host then expects one more than the peer's and has acknowledged one more than its own.
-pub fn idsns(ss: &str) -> Option<(String, String)> {
-    let sockets = parse(ss);
+/// the host then expects one more than the peer's and has acknowledged one more than its own. Where
+/// there are several, `port` names the one that has it at one of its ends.
+pub fn idsns(ss: &str, port: Option<u16>) -> Option<(String, String)> {
+    let wanted = |entry: &Entry| port.is_none_or(|port| entry.has_port(port));
+    let sockets: Vec<Entry> = parse(ss).into_iter().filter(wanted).collect();
     let before = |key: &str| {
         let next = sockets.iter().find_map(|entry| entry.sequence(key))?;
         Some(format!("0x{:016x}", next.wrapping_sub(1)))
@@ -78,7 +80,18 @@ pub fn idsns(ss: &str) -> Option<(String, String)> {
     Some((before("snd_una")?, before("rcv_nxt")?))
 }
 
+/// The connection that has `port` at one of its ends.
+pub fn of_port(ss: &str, port: u16) -> Option<Entry> {
+    parse(ss).into_iter().find(|entry| entry.has_port(port))
+}
+
 impl Entry {
+    /// Whether one of its ends has this port.
+    pub fn has_port(&self, port: u16) -> bool {
+        let mut ends = [self.local, self.remote].into_iter().flatten();
+        ends.any(|end| end.port() == port)
+    }
+
     /// The value of `key`, if it is there.
     pub fn value(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)
@@ -224,7 +237,10 @@ ESTAB 0      0      [fd00:1:1::1]:50000 [fd00:2:1::1]:22
     #[test]
     fn initial_sequence_numbers_are_one_below_the_first_byte() {
         let ss = "ESTAB 0 0 10.1.1.1:5 10.2.1.1:6\n\t remote_key token:1 write_seq:11 snd_una:0 rcv_nxt:f9ad36aae7acd9cc";
-        let found = idsns(ss);
+        let found = idsns(ss, None);
+        assert_eq!(idsns(ss, Some(7)), None);
+        assert_eq!(of_port(ss, 6).and_then(|entry| entry.token()), Some(1));
+        assert_eq!(idsns(ss, Some(5)), found);
         assert_eq!(
             found,
             Some(("0xffffffffffffffff".into(), "0xf9ad36aae7acd9cb".into()))

@@ -1,0 +1,109 @@
+//! The capture files of a run: begun in time, ended, and reduced to the connection that counts.
+
+use std::fmt::Write;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use mptcp_tests::lab::process::output;
+use mptcp_tests::lab::{Lab, Recording};
+use mptcp_tests::payload::sha256;
+
+use super::manifest;
+use super::scenario::{Capture, Scenario};
+
+/// The captures of one scenario.
+pub(crate) struct Captures<'a> {
+    scenario: &'a Scenario,
+    directory: PathBuf,
+    running: Vec<(&'a Capture, Recording)>,
+}
+
+impl<'a> Captures<'a> {
+    /// Begins those that begin before the connection.
+    pub(crate) fn start(
+        scenario: &'a Scenario,
+        lab: &Lab,
+        directory: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut captures = Self {
+            scenario,
+            directory: directory.to_owned(),
+            running: Vec::new(),
+        };
+        captures.begin(lab, false)?;
+        Ok(captures)
+    }
+
+    /// Begins those that begin late, or the others.
+    pub(crate) fn begin(&mut self, lab: &Lab, late: bool) -> anyhow::Result<()> {
+        let now = self.scenario.captures.iter().filter(|c| c.late == late);
+        for capture in now {
+            let path = self.path(capture);
+            let recording = Recording::start(lab, &capture.tap(), &path)?;
+            self.running.push((capture, recording));
+        }
+        Ok(())
+    }
+
+    /// Ends all. `port` is the client's, when only that connection shall stay.
+    pub(crate) fn finish(self, port: Option<u16>) -> anyhow::Result<Vec<manifest::Capture>> {
+        let count = self.scenario.captures.len();
+        ensure!(self.running.len() == count, "a late capture did not begin");
+        let (scenario, directory) = (self.scenario, self.directory);
+        let mut entries = Vec::new();
+        for (capture, recording) in self.running {
+            let mut packets = recording.finish()?;
+            let name = capture.file(scenario);
+            let file = format!("captures/{name}");
+            let path = directory.join(&file);
+            let mut command = capture.tap().command(&name).join(" ");
+            if let Some(port) = port {
+                packets = reduce(&path, port)?;
+                let _ = write!(command, "; reduced to TCP port {port}");
+            }
+            let bytes = std::fs::read(&path).with_context(|| format!("reading {file}"))?;
+            // dumpcap makes files that only root may read.
+            std::fs::set_permissions(&path, Permissions::from_mode(0o644))?;
+            entries.push(manifest::Capture {
+                packets,
+                command,
+                sha256: sha256(&bytes),
+                bytes: bytes.len() as u64,
+                side: capture.node.to_string(),
+                file,
+                late: capture.late,
+                connections: capture.connections,
+                fallback: capture.fallback.map(str::to_owned),
+                findings: ids(capture.findings),
+                notes: ids(capture.notes),
+                large_because: capture.large_because.map(str::to_owned),
+            });
+        }
+        Ok(entries)
+    }
+
+    fn path(&self, capture: &Capture) -> PathBuf {
+        let name = capture.file(self.scenario);
+        self.directory.join("captures").join(name)
+    }
+}
+
+fn ids(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+/// Keeps only the packets of one port in a pcap file, and returns how many there are.
+fn reduce(path: &Path, port: u16) -> anyhow::Result<u64> {
+    let whole = path.with_extension("whole");
+    std::fs::rename(path, &whole)?;
+    let mut command = Command::new("tcpdump");
+    command.arg("-r").arg(&whole).arg("-w").arg(path);
+    output(command.args(["-Z", "root", "tcp", "port", &port.to_string()]))?;
+    std::fs::remove_file(&whole)?;
+    let mut command = Command::new("tcpdump");
+    let listed = output(command.args(["-n", "-r"]).arg(path))?;
+    Ok(listed.lines().count() as u64)
+}

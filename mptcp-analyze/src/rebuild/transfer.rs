@@ -1,6 +1,6 @@
 //! Data of a segment: DATA_ACK, mapping, DATA_FIN, payload (RFC 8684 §3.3).
 
-use mptcp_proto::seq::{Ssn, TcpSeq};
+use mptcp_proto::seq::{Dsn, Ssn, TcpSeq};
 use mptcp_proto::wire::mptcp::{
     Capable, CapableData, DataAck, Dss, DssMapping, MptcpOption, WireDsn,
 };
@@ -121,14 +121,16 @@ impl Rebuilder {
         let Some(mapping) = dss.mapping else { return };
         let data = builder.data.of_mut(direction);
         let dsn_rel = data.relative(mapping.dsn);
-        let long = matches!(mapping.dsn, WireDsn::Long(_));
-        let dsn_rel = if builder.check_idsn(direction, dsn_rel, long) {
-            dsn_rel
-        } else {
-            builder.note(place, sender, EventKind::FarMapping { dsn: dsn_rel });
-            let data = builder.data.of_mut(direction);
-            data.forget_idsn();
-            data.relative(mapping.dsn)
+        let holds = builder.check_idsn(direction, dsn_rel);
+        let dsn_rel = match mapping.dsn {
+            WireDsn::Long(dsn) if !holds => {
+                builder.note(place, sender, EventKind::FarMapping { dsn: dsn_rel });
+                let data = builder.data.of_mut(direction);
+                data.forget_idsn(Dsn(dsn));
+                data.relative(mapping.dsn)
+            }
+            // Four bytes are always expanded to the nearest value, so no other base would be better.
+            _ => dsn_rel,
         };
         self.map(
             place,
@@ -323,7 +325,7 @@ impl super::connection::ConnectionBuilder {
 
     /// Compares the first mapping of a direction with the IDSN of its sender. `false` when the DSN
     /// cannot have been counted from it, so that relative numbers need another base.
-    fn check_idsn(&mut self, direction: crate::model::Direction, dsn: i64, long: bool) -> bool {
+    fn check_idsn(&mut self, direction: crate::model::Direction, dsn: i64) -> bool {
         if !self.data.of(direction).base_is_idsn() {
             return true;
         }
@@ -337,7 +339,6 @@ impl super::connection::ConnectionBuilder {
         } else {
             CheckResult::Bad
         });
-        // Four bytes are always expanded to the nearest value, so no other base would be better.
-        holds || !long
+        holds
     }
 }

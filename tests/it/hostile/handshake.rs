@@ -132,6 +132,20 @@ fn a_key_rewritten_in_the_syn_ack_shows_at_the_client_by_the_data() {
 }
 
 #[test]
+fn data_on_mp_capable_keep_their_place_when_the_data_after_them_do_not_count_from_the_key() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    connection.send_with_capable(&mut capture, 0, 100);
+    connection.client_key = Key(*b"client-2");
+    connection.send(&mut capture, 0, Host::Client, 50);
+    let read = read_one(&capture);
+    assert_eq!(read.idsn_check.to_server, CheckResult::Bad);
+    let totals = &read.totals.to_server;
+    assert_eq!((totals.unique_bytes, totals.range), (150, Some((1, 151))));
+    assert_eq!(totals.data_retransmitted_bytes, 0);
+    check_findings(&read, &["MPT022"]);
+}
+
+#[test]
 fn right_keys_and_idsns_are_confirmed() {
     let (mut capture, mut connection) = connected(Version::V0);
     connection.send(&mut capture, 0, Host::Client, 10);

@@ -16,6 +16,15 @@ pub(super) struct Scale {
 }
 
 impl Scale {
+    /// A scale on which this DSN has this place and this relative number.
+    pub(super) fn with(dsn: Dsn, place: i64) -> Self {
+        Self {
+            anchor: Some(Dsn(dsn.0.wrapping_sub(place.cast_unsigned()))),
+            full_width: true,
+            ..Self::default()
+        }
+    }
+
     /// Relative numbers count from `idsn` from now on. The first call decides.
     pub(super) fn set_idsn(&mut self, idsn: Dsn) {
         if self.is_idsn {

@@ -83,11 +83,10 @@ impl DataDirection {
         self.highest = self.highest.max(self.scale.place(0));
     }
 
-    /// The data turned out not to count from the IDSN: the next DSN becomes 1. Only before the first
-    /// mapping, when no byte has a place yet.
-    pub(crate) fn forget_idsn(&mut self) {
-        self.scale = Scale::default();
-        self.highest = 0;
+    /// The data turned out not to count from the IDSN. Only before the first DSN: it becomes 1, or
+    /// follows the data on `MP_CAPABLE`, whose place is known without one (RFC 8684 §3.1).
+    pub(crate) fn forget_idsn(&mut self, first: Dsn) {
+        self.scale = Scale::with(first, self.highest.max(1));
         self.acked = None;
     }
 

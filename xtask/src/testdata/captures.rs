@@ -62,7 +62,10 @@ impl<'a> Captures<'a> {
             let mut command = capture.tap().command(&name).join(" ");
             if let Some(port) = port {
                 packets = reduce(&path, port)?;
-                let _ = write!(command, "; reduced to TCP port {port}");
+                let _ = write!(
+                    command,
+                    "; reduced to the last connection from TCP port {port}"
+                );
             }
             let bytes = std::fs::read(&path).with_context(|| format!("reading {file}"))?;
             // dumpcap makes files that only root may read.
@@ -95,15 +98,25 @@ fn ids(ids: &[&str]) -> Vec<String> {
     ids.iter().map(|id| (*id).to_owned()).collect()
 }
 
-/// Keeps only the packets of one port in a pcap file, and returns how many there are.
+/// Keeps only the last connection from one port in a pcap file, and returns how many packets it has.
+/// The port may have been used before: a search makes more connections than there are ports.
 fn reduce(path: &Path, port: u16) -> anyhow::Result<u64> {
-    let whole = path.with_extension("whole");
+    let (whole, port_only) = (path.with_extension("whole"), path.with_extension("port"));
     std::fs::rename(path, &whole)?;
-    let mut command = Command::new("tcpdump");
-    command.arg("-r").arg(&whole).arg("-w").arg(path);
-    output(command.args(["-Z", "root", "tcp", "port", &port.to_string()]))?;
+    let mut filter = Command::new("tcpdump");
+    filter.arg("-r").arg(&whole).arg("-w").arg(&port_only);
+    output(filter.args(["-Z", "root", "tcp", "port", &port.to_string()]))?;
+    let mut list = Command::new("tcpdump");
+    let listed = output(list.args(["-n", "-r"]).arg(&port_only))?;
+    let is_syn = |line: &str| line.contains("Flags [S],");
+    let before = listed.lines().collect::<Vec<_>>();
+    let before = before.iter().rposition(|line| is_syn(line));
+    let before = before.context("no SYN from the port of the connection")?;
+    let count = listed.lines().count();
+    let mut cut = Command::new("editcap");
+    cut.args(["-F", "pcap", "-r"]).arg(&port_only).arg(path);
+    output(cut.arg(format!("{}-{count}", before + 1)))?;
     std::fs::remove_file(&whole)?;
-    let mut command = Command::new("tcpdump");
-    let listed = output(command.args(["-n", "-r"]).arg(path))?;
-    Ok(listed.lines().count() as u64)
+    std::fs::remove_file(&port_only)?;
+    Ok((count - before) as u64)
 }

@@ -101,9 +101,14 @@ impl Process {
         Ok(true)
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
     /// Interrupts the program as Ctrl-C does, so that it finishes its file, and waits for its end.
     pub fn interrupt(mut self) -> anyhow::Result<Vec<String>> {
-        kill_process(Pid::from_child(&self.child), Signal::INT)?;
+        self.signal(Signal::INT)?;
         self.child.wait()?;
         self.lines.extend(self.incoming.iter());
         Ok(std::mem::take(&mut self.lines))

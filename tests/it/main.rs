@@ -4,6 +4,7 @@
     reason = "everything here is a test, helper functions too"
 )]
 
+mod boxes;
 mod craft;
 mod fuzz;
 mod hostile;

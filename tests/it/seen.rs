@@ -25,7 +25,9 @@ pub(crate) struct Seen {
     pub(crate) ack: bool,
     pub(crate) fin: bool,
     pub(crate) rst: bool,
+    pub(crate) psh: bool,
     pub(crate) ece: bool,
+    pub(crate) cwr: bool,
     pub(crate) sequence: u32,
     pub(crate) acknowledgment: u32,
     pub(crate) window: u16,
@@ -52,9 +54,9 @@ impl Seen {
         self.ack && !self.syn && !self.fin && !self.rst && self.payload.is_empty()
     }
 
-    /// It goes to the port of the lab's servers.
+    /// It goes to a port of the lab's servers.
     pub(crate) fn to_server(&self) -> bool {
-        self.destination.port() == 5001
+        [5001, 21].contains(&self.destination.port())
     }
 
     /// Kinds of the options with their values, NOPs (kind 1) included, up to the end of the list.
@@ -157,7 +159,9 @@ fn seen(time: Duration, packet: &SlicedPacket<'_>) -> Option<Seen> {
         ack: tcp.ack(),
         fin: tcp.fin(),
         rst: tcp.rst(),
+        psh: tcp.psh(),
         ece: tcp.ece(),
+        cwr: tcp.cwr(),
         sequence: tcp.sequence_number(),
         acknowledgment: tcp.acknowledgment_number(),
         window: tcp.window_size(),

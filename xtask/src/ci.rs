@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 
 use crate::say::say;
-use crate::{session, tidy};
+use crate::{lab, session, tidy};
 
 /// The cargo commands, quick ones first.
 const COMMANDS: &[&str] = &[
@@ -39,5 +39,6 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
             begin.elapsed().as_secs()
         ));
     }
+    lab::check_nothing_left()?;
     session::run(root, false)
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use mptcp_tests::lab::process::output;
-use mptcp_tests::lab::{IcmpLimit, KERNEL_BOXES, Lab, Node, Rate, Topology, clean};
+use mptcp_tests::lab::{self, IcmpLimit, KERNEL_BOXES, Lab, Node, Rate, Topology, clean};
 use mptcp_tests::middlebox::spec;
 
-use crate::say::say;
+use crate::say::{answer, say};
 
 const HELP: &str = "\
 usage: cargo xtask lab shell TOPOLOGY [--box BOX@ROUTER]... [--rate MBIT] [--icmp-limit] [-- COMMAND...]
@@ -29,7 +29,7 @@ const QUEUE: Duration = Duration::from_millis(100);
 pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
     match words {
         ["list"] => {
-            say(&list());
+            answer(&list());
             Ok(())
         }
         ["clean"] => clean(false),
@@ -42,14 +42,27 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
 fn clean(even_live: bool) -> anyhow::Result<()> {
     let (removed, left) = clean::all(even_live)?;
     for network in &removed {
-        say(&format!("removed {network}"));
+        answer(&format!("removed {network}"));
     }
     for network in &left {
-        say(&format!(
+        answer(&format!(
             "left alone {network}: its process still runs (--all removes it)"
         ));
     }
-    say(&format!("{} removed, {} left", removed.len(), left.len()));
+    answer(&format!("{} removed, {} left", removed.len(), left.len()));
+    Ok(())
+}
+
+/// Fails when a network is there whose maker is gone: its cleaner did not do its work.
+pub(crate) fn check_nothing_left() -> anyhow::Result<()> {
+    let left: Vec<String> = clean::orphans()?;
+    if !left.is_empty() {
+        bail!(
+            "left of the lab: {}; `cargo xtask lab clean` removes it",
+            left.join(", ")
+        );
+    }
+    say("lab: no namespace, process or file is left");
     Ok(())
 }
 
@@ -118,6 +131,9 @@ fn shell(root: &Path, mut topology: Topology, options: &[&str]) -> anyhow::Resul
             );
         }
     }
+    for (spec, _) in &wishes.boxes {
+        lab::check_spec(spec)?;
+    }
     let lab = Lab::build(&topology, &std::env::current_exe()?)?;
     let placed = wishes
         .boxes
@@ -155,6 +171,8 @@ fn enter(root: &Path, lab: &Lab, wishes: &Wishes<'_>) -> anyhow::Result<std::pro
         )?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
     }
+    // This program has the applications of the lab.
+    std::os::unix::fs::symlink(std::env::current_exe()?, words.join("mptcp-lab"))?;
     let path = std::env::var("PATH").unwrap_or_default();
     let path = format!("{}:{}:{path}", words.display(), programs.display());
     let shell = std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
@@ -209,9 +227,11 @@ fn banner(lab: &Lab, wishes: &Wishes<'_>) -> anyhow::Result<String> {
         );
     }
     text.push_str(
-        "\nA node's name runs a command there:   server ss -HMni;  r11 tcpdump -ni near tcp\n\
+        "\nA node's name runs a command there:  server ss -HMni\n\
          IPv6 addresses have the same numbers: 10.1.1.1 is fd00:1:1::1 too\n\
-         Programs of the project are on PATH:  r11 timeout 9 tcpdump -Uw - tcp | mptcp-analyze list -\n",
+         A server:  server mptcp-lab app serve echo mptcp 0.0.0.0:5001 &\n\
+         A client:  mptcp-lab app connect mptcp read 10.2.1.1:5001   (send 1000, info, subflows, shutdown)\n\
+         A capture: r11 timeout 9 tcpdump -ni near -Uw - tcp | mptcp-analyze list -\n",
     );
     Ok(text)
 }

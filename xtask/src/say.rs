@@ -6,3 +6,8 @@ use std::io::Write;
 pub(crate) fn say(message: &str) {
     let _ = writeln!(std::io::stderr(), "{}", message.trim_end());
 }
+
+/// Writes the answer to what was asked on standard output.
+pub(crate) fn answer(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+}

@@ -1,5 +1,7 @@
 //! An application in the network, from the outside: told what to do, line by line.
 
+use std::time::Duration;
+
 use super::{Lab, Node, Process};
 
 /// A running `app listen …` or `app connect …`; it ends when this value is dropped.
@@ -22,7 +24,12 @@ impl Application {
     /// Starts one that accepts the first connection to port 5001 on any address; `protocol` is
     /// `mptcp` or `tcp`.
     pub fn listen(lab: &Lab, node: Node, protocol: &str) -> anyhow::Result<Self> {
-        let mut app = Self::start(lab, node, &["listen", protocol, "read", "[::]:5001"])?;
+        Self::listen_at(lab, node, protocol, "[::]:5001")
+    }
+
+    /// The same at another address or port.
+    pub fn listen_at(lab: &Lab, node: Node, protocol: &str, at: &str) -> anyhow::Result<Self> {
+        let mut app = Self::start(lab, node, &["listen", protocol, "read", at])?;
         app.wait_for("listening")?;
         Ok(app)
     }
@@ -39,6 +46,12 @@ impl Application {
         self.process.wait_for(text, 1)?;
         let line = self.process.lines.iter().find(|line| line.contains(text));
         Ok(line.map_or("", String::as_str))
+    }
+
+    /// Whether it says a line that contains `text` before `patience` is over. An error if it ends
+    /// before: an application whose connection is refused does.
+    pub fn says_within(&mut self, text: &str, patience: Duration) -> anyhow::Result<bool> {
+        self.process.wait_within(text, 1, patience)
     }
 
     /// Gives a command and does not wait for it.

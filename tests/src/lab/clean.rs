@@ -4,8 +4,8 @@
 //! network drops it or dies, and then removes everything that bears the network's name. What even
 //! that could not remove (it was killed too) is found again by [`all`].
 
-use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -17,6 +17,9 @@ use super::process::output;
 
 /// The names of all namespaces and directories of the lab begin with this, and nothing else's do.
 const FAMILY: &str = "mptx";
+
+/// Where `ip netns` keeps a name for each namespace.
+const NAMESPACES: &str = "/run/netns";
 
 /// Longer than one command of the maker's shell takes.
 const LAST_COMMAND: Duration = Duration::from_millis(50);
@@ -34,7 +37,7 @@ pub(super) fn directory(prefix: &str) -> PathBuf {
 }
 
 /// Starts the process that outlives us, whatever ends us, and then removes the network.
-pub(super) fn start_reaper(prefix: &str, program: &std::path::Path) -> anyhow::Result<Child> {
+pub(super) fn start_reaper(prefix: &str, program: &Path) -> anyhow::Result<Child> {
     use std::os::unix::process::CommandExt;
     Command::new(program)
         .args(["reap", prefix])
@@ -67,32 +70,34 @@ fn remove(prefix: &str) -> anyhow::Result<()> {
     remove_directory(&directory(prefix))
 }
 
-/// What of the lab is there, by the name of its network.
+/// What of the lab is there, by the names of the networks.
 pub fn networks() -> anyhow::Result<Vec<String>> {
     let mut found: Vec<String> = namespaces(FAMILY)?
         .iter()
         .filter_map(|name| Some(name.split_once('-')?.0.to_owned()))
         .collect();
-    for entry in std::fs::read_dir(std::env::temp_dir())? {
-        found.push(entry?.file_name().to_string_lossy().into_owned());
-    }
+    found.extend(names_in(&std::env::temp_dir())?);
     found.retain(|name| maker(name).is_some());
     found.sort();
     found.dedup();
     Ok(found)
 }
 
+/// The networks whose maker is gone. Its cleaner may still be at work.
+pub fn orphans() -> anyhow::Result<Vec<String>> {
+    let mut found = networks()?;
+    found.retain(|network| !maker(network).is_some_and(is_alive));
+    Ok(found)
+}
+
 /// Removes the networks whose maker is gone, with `even_live` also the others. Returns what it
 /// removed and what it left alone.
 pub fn all(even_live: bool) -> anyhow::Result<(Vec<String>, Vec<String>)> {
-    let (mut removed, mut left) = (Vec::new(), Vec::new());
-    for network in networks()? {
-        if !even_live && maker(&network).is_some_and(is_alive) {
-            left.push(network);
-            continue;
-        }
-        remove(&network)?;
-        removed.push(network);
+    let orphans = orphans()?;
+    let is_left = |network: &String| !even_live && !orphans.contains(network);
+    let (left, removed): (Vec<_>, Vec<_>) = networks()?.into_iter().partition(is_left);
+    for network in &removed {
+        remove(network)?;
     }
     Ok((removed, left))
 }
@@ -110,14 +115,20 @@ fn is_alive(process: Pid) -> bool {
 
 /// The namespaces whose names begin with `prefix`.
 fn namespaces(prefix: &str) -> anyhow::Result<Vec<String>> {
-    let listed = output(Command::new("ip").args(["netns", "list"]))?;
-    let names = listed
-        .lines()
-        .filter_map(|line| line.split_whitespace().next());
-    Ok(names
-        .filter(|name| name.starts_with(prefix))
-        .map(str::to_owned)
-        .collect())
+    let mut found = names_in(Path::new(NAMESPACES))?;
+    found.retain(|name| name.starts_with(prefix));
+    found.sort();
+    Ok(found)
+}
+
+/// The names in a directory; none if it does not exist.
+fn names_in(directory: &Path) -> anyhow::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("reading {}", directory.display()))?,
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    names.collect()
 }
 
 /// Ends the processes in a namespace and removes it.
@@ -134,9 +145,9 @@ fn remove_namespace(name: &str) {
     }
 }
 
-fn remove_directory(path: &std::path::Path) -> anyhow::Result<()> {
+fn remove_directory(path: &Path) -> anyhow::Result<()> {
     match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", path.display()))
         }
         _ => Ok(()),

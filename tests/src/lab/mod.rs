@@ -34,7 +34,7 @@ use anyhow::{Context, bail};
 
 pub use application::Application;
 pub use kernel_box::{KERNEL_BOXES, KernelBox};
-pub use placement::Placed;
+pub use placement::{Placed, check_spec};
 pub use process::Process;
 pub use recording::{Recording, Tap};
 pub use requirements::{missing, works};

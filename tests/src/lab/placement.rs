@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 
-use super::kernel_box::Configured;
+use super::kernel_box::{Configured, KERNEL_BOXES};
 use super::{Lab, Link, Node, Process, queue};
 use crate::middlebox::spec::Spec;
 
@@ -68,6 +68,20 @@ impl Lab {
             undo: commands(&rules, "-D"),
         })
     }
+}
+
+/// Whether [`Lab::place`] can read a specification; an error says what is wrong with it.
+pub fn check_spec(spec: &str) -> anyhow::Result<()> {
+    if Configured::parse(spec)?.is_none() {
+        let known = KERNEL_BOXES
+            .iter()
+            .map(|kind| kind.name)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let parsed = spec.parse::<Spec>();
+        parsed.with_context(|| format!("{spec}: neither one of {known}, nor one of the kit"))?;
+    }
+    Ok(())
 }
 
 /// Which packets the box gets: all TCP that is forwarded, or the router's own ICMP errors.

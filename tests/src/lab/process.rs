@@ -65,20 +65,30 @@ impl Process {
 
     /// Waits until at least `count` lines contain `text`.
     pub fn wait_for(&mut self, text: &str, count: usize) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        if !self.wait_within(text, count, PATIENCE)? {
+            bail!(
+                "{}: no `{text}` in {PATIENCE:?}; it said {:?}",
+                self.name,
+                self.lines
+            )
+        }
+        Ok(())
+    }
+
+    /// Whether at least `count` lines contain `text` before `patience` is over. An error if the
+    /// program ends before.
+    pub fn wait_within(
+        &mut self,
+        text: &str,
+        count: usize,
+        patience: Duration,
+    ) -> anyhow::Result<bool> {
+        let deadline = Instant::now() + patience;
         while self.lines.iter().filter(|line| line.contains(text)).count() < count {
-            match self
-                .incoming
-                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.incoming.recv_timeout(left) {
                 Ok(line) => self.lines.push(line),
-                Err(RecvTimeoutError::Timeout) => {
-                    bail!(
-                        "{}: no `{text}` in {PATIENCE:?}; it said {:?}",
-                        self.name,
-                        self.lines
-                    )
-                }
+                Err(RecvTimeoutError::Timeout) => return Ok(false),
                 Err(RecvTimeoutError::Disconnected) => {
                     bail!(
                         "{} ended before `{text}`; it said {:?}",
@@ -88,12 +98,17 @@ impl Process {
                 }
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
     /// Interrupts the program as Ctrl-C does, so that it finishes its file, and waits for its end.
     pub fn interrupt(mut self) -> anyhow::Result<Vec<String>> {
-        kill_process(Pid::from_child(&self.child), Signal::INT)?;
+        self.signal(Signal::INT)?;
         self.child.wait()?;
         self.lines.extend(self.incoming.iter());
         Ok(std::mem::take(&mut self.lines))

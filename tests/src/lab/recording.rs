@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
+use rustix::process::Signal;
 
 use super::{Lab, Node, Process};
 
@@ -92,7 +93,10 @@ impl Recording {
 
     /// Ends the capture and returns how many packets its program counted. A capture that lost packets
     /// is no evidence and an error.
-    pub fn finish(self) -> anyhow::Result<u64> {
+    pub fn finish(mut self) -> anyhow::Result<u64> {
+        if !self.path.to_string_lossy().ends_with(".pcapng") {
+            self.catch_up()?;
+        }
         let lines = self.process.interrupt()?;
         let shown = self.path.display();
         let dropped: u64 = lines.iter().filter_map(|line| dropped(line)).sum();
@@ -100,6 +104,37 @@ impl Recording {
         let packets = lines.iter().find_map(|line| packets(line));
         packets.with_context(|| format!("{shown}: no packet count in {lines:?}"))
     }
+
+    /// Waits until tcpdump has written all that the kernel has for it: when it is interrupted it
+    /// forgets the rest.
+    fn catch_up(&mut self) -> anyhow::Result<()> {
+        for asked in 1..=MOST_QUESTIONS {
+            self.process.signal(Signal::USR1)?;
+            self.process.wait_for(PROGRESS, asked)?;
+            let lines = self.process.lines.iter().rev();
+            let line = lines.into_iter().find(|line| line.contains(PROGRESS));
+            if line.and_then(|line| behind(line)) == Some(0) {
+                return Ok(());
+            }
+        }
+        bail!("{}: tcpdump does not keep up", self.path.display())
+    }
+}
+
+/// How often tcpdump is asked how far it is. Each question takes it some time, in which it writes.
+const MOST_QUESTIONS: usize = 1000;
+
+/// What is in the line with which tcpdump answers SIGUSR1, and in no other.
+const PROGRESS: &str = "captured, ";
+
+/// How many packets tcpdump has not written yet:
+/// `tcpdump: N packets captured, M packets received by filter, 0 packets dropped by kernel`.
+fn behind(line: &str) -> Option<u64> {
+    let mut numbers = line
+        .split([' ', ','])
+        .filter_map(|word| word.parse::<u64>().ok());
+    let (captured, received) = (numbers.next()?, numbers.next()?);
+    Some(received.saturating_sub(captured))
 }
 
 /// `N packets captured` of tcpdump, `Packets captured: N` of dumpcap, which overwrites its progress
@@ -108,6 +143,7 @@ fn packets(line: &str) -> Option<u64> {
     let line = line.trim();
     let number = line
         .strip_suffix(" packets captured")
+        .or_else(|| line.strip_suffix(" packet captured"))
         .or_else(|| line.strip_prefix("Packets captured: "))?;
     number.trim().parse().ok()
 }
@@ -133,9 +169,17 @@ mod tests {
     #[test]
     fn both_programs_tell_what_they_captured_and_lost() {
         assert_eq!(packets("31 packets captured"), Some(31));
+        assert_eq!(packets("1 packet captured"), Some(1));
         assert_eq!(packets("\rPackets captured: 7"), Some(7));
         assert_eq!(dropped("3 packets dropped by kernel"), Some(3));
         let line = "Packets received/dropped on interface 'c1': 9/2 (pcap:2/dumpcap:0/flushed:0/ps_ifdrop:0) (81.8%)";
         assert_eq!(dropped(line), Some(2));
+    }
+
+    #[test]
+    fn tcpdump_tells_how_far_it_is_behind() {
+        let line = "tcpdump: 1 packet captured, 17 packets received by filter, 0 packets dropped by kernel";
+        assert_eq!(behind(line), Some(16));
+        assert_eq!(behind("tcpdump: listening on near"), None);
     }
 }

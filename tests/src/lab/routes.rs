@@ -15,7 +15,8 @@ const BURST_BYTES: u32 = 3028;
 pub(super) fn script(topology: &Topology, node: Node) -> String {
     let mut text = String::from(
         "ip link set lo up
-         for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $f; done\n",
+         for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $f; done
+         echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad\n",
     );
     for link in topology.toward_client(node) {
         interface(&mut text, link, &link.up.interface, link.up.host, node);
@@ -33,11 +34,14 @@ pub(super) fn script(topology: &Topology, node: Node) -> String {
 
 fn interface(text: &mut String, link: &Link, name: &str, host: u8, node: Node) {
     let (v4, v6) = (link.net.v4(host), link.net.v6(host));
+    // No address is looked for twice: as long as that of the link is, a router does not find its
+    // neighbours, and the first packet of IPv6 waits for a second.
     // Offloads off: a capture holds the packets that the wire would see, with their checksums.
     let _ = write!(
         text,
         "ethtool -K {name} tso off gso off gro off tx off rx off > /dev/null
          echo 0 > /proc/sys/net/ipv4/conf/{name}/rp_filter
+         echo 0 > /proc/sys/net/ipv6/conf/{name}/accept_dad
          ip addr add {v4}/24 dev {name}
          ip addr add {v6}/64 dev {name} nodad
          ip link set {name} up\n"

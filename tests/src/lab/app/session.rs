@@ -5,9 +5,11 @@
 //! | command | does |
 //! |---|---|
 //! | `send N` | writes the next N bytes of its payload stream |
-//! | `say TEXT` | writes TEXT and the end of a line, as the protocols of old do |
+//! | `say TEXT` | writes TEXT and CR LF, for boxes that read a protocol of lines |
 //! | `read N` | waits until N bytes have arrived in total |
+//! | `read N MS` | the same for so long at most; prints `arrived N` |
 //! | `eof` | waits for the peer's end of data, or its reset |
+//! | `eof MS` | the same for so long at most |
 //! | `shutdown` | ends its own data |
 //! | `report` | prints `sent N SHA256 ERROR` and `received N SHA256 END` |
 //! | `info` | prints `info KEY=VALUE …`, or `info fallback …`: see [`super::info`] |
@@ -102,16 +104,22 @@ impl Inbox {
 
     /// Waits until `bytes` have arrived or the data have ended.
     fn wait(&self, bytes: u64) -> anyhow::Result<()> {
+        let (arrived, in_time) = self.wait_within(bytes, PATIENCE);
+        if !in_time {
+            bail!("{arrived} of {bytes} bytes after {PATIENCE:?}");
+        }
+        Ok(())
+    }
+
+    /// The same for so long at most: how many bytes have arrived, and whether it was in time.
+    fn wait_within(&self, bytes: u64, patience: Duration) -> (u64, bool) {
         let waiting =
             |state: &mut (Sum, Option<String>)| state.0.bytes < bytes && state.1.is_none();
         let (state, timeout) = self
             .news
-            .wait_timeout_while(self.lock(), PATIENCE, waiting)
+            .wait_timeout_while(self.lock(), patience, waiting)
             .unwrap_or_else(PoisonError::into_inner);
-        if timeout.timed_out() {
-            bail!("{} of {bytes} bytes after {PATIENCE:?}", state.0.bytes);
-        }
-        Ok(())
+        (state.0.bytes, !timeout.timed_out())
     }
 }
 
@@ -160,9 +168,19 @@ impl Session {
             let line = line?;
             match line.split_whitespace().collect::<Vec<_>>().as_slice() {
                 ["send", bytes] => self.send(bytes.parse()?),
-                ["say", text @ ..] => self.write(format!("{}\r\n", text.join(" ")).as_bytes()),
                 ["read", bytes] => self.inbox.wait(bytes.parse()?)?,
+                ["read", bytes, ms] => {
+                    let (arrived, _) = self.inbox.wait_within(bytes.parse()?, millis(ms)?);
+                    print(&format!("arrived {arrived}"))?;
+                }
                 ["eof"] => self.inbox.wait(u64::MAX)?,
+                ["eof", ms] => {
+                    self.inbox.wait_within(u64::MAX, millis(ms)?);
+                }
+                ["say", ..] => {
+                    let text = line.strip_prefix("say ").unwrap_or_default();
+                    self.write(format!("{text}\r\n").as_bytes());
+                }
                 ["shutdown"] => self.stream.shutdown(Shutdown::Write)?,
                 ["report"] => self.report()?,
                 ["info"] => print(&info::connection(&self.stream)?)?,
@@ -213,4 +231,8 @@ impl Session {
             inbox.1.as_deref().unwrap_or("open")
         ))
     }
+}
+
+fn millis(word: &str) -> anyhow::Result<Duration> {
+    Ok(Duration::from_millis(word.parse()?))
 }

@@ -21,7 +21,7 @@ usage: cargo xtask COMMAND
   ci                   everything that continuous integration checks
   readme               write what the programs print into the sessions of README.md
   tidy [DIRECTORY]     the rules of the house, without a build
-  testdata [NAME...]   make the captures of testdata/ again (root; iproute2, tcpdump, dumpcap,
+  testdata [NAME...]   make the captures of testdata/ again (root; iproute2, tcpdump, dumpcap, editcap,
                        ethtool, iptables; a kernel with MPTCP), all or the named scenarios
   testdata --into DIRECTORY [NAME...]   the same, elsewhere
   testdata --list      the scenarios and what each one shows

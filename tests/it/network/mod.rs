@@ -1,6 +1,8 @@
 //! The lab's networks against the kernel: everybody reaches whom they should, over the path they
 //! should, and nothing is left afterwards.
 
+mod path_manager;
+
 use std::path::Path;
 
 use mptcp_tests::lab::{self, Application, IcmpLimit, Lab, Node, Recording, Tap, Topology};

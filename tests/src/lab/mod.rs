@@ -15,6 +15,7 @@ mod app;
 mod application;
 pub mod clean;
 mod kernel_box;
+mod mptcp;
 pub mod oracle;
 mod placement;
 pub mod process;
@@ -34,6 +35,7 @@ use anyhow::{Context, bail};
 
 pub use application::Application;
 pub use kernel_box::{KERNEL_BOXES, KernelBox};
+pub use mptcp::{Endpoint, EndpointFlags};
 pub use placement::{Placed, check_spec};
 pub use process::Process;
 pub use recording::{Recording, Tap};

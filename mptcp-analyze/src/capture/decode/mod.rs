@@ -8,6 +8,7 @@
 mod fragment;
 mod ip;
 mod link;
+mod quick;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -168,14 +169,29 @@ impl Decoder {
     #[inline]
     pub(super) fn decode<'a>(
         &'a mut self,
-        mut envelope: Envelope,
+        envelope: Envelope,
         link_type: u16,
         bytes: &'a [u8],
     ) -> Content<'a> {
+        let missing = (envelope.original_len as usize).saturating_sub(bytes.len());
+        let wire = Wire { bytes, missing };
+        if let Some(content) = quick::read(link_type, envelope, wire) {
+            return content;
+        }
+        self.decode_layers(envelope, link_type, wire)
+    }
+
+    /// The long way: layer by layer.
+    #[inline(never)]
+    fn decode_layers<'a>(
+        &'a mut self,
+        mut envelope: Envelope,
+        link_type: u16,
+        wire: Wire<'a>,
+    ) -> Content<'a> {
         let mut slots = &mut self.whole[..];
         let mut tunnels = 0;
-        let missing = (envelope.original_len as usize).saturating_sub(bytes.len());
-        let mut step = link::read(link_type, &mut envelope, Wire { bytes, missing });
+        let mut step = link::read(link_type, &mut envelope, wire);
         loop {
             let (layer, wire) = match step {
                 Step::Into(layer, wire) => (layer, wire),

@@ -4,6 +4,7 @@
 mod address;
 mod close;
 mod connection;
+mod copies;
 pub(crate) mod data;
 mod fallback;
 mod finish;

@@ -3,7 +3,8 @@
 //! A generation begins with a SYN that cannot be a repetition (RFC 9293 §3.4: another initial
 //! sequence number), so a reused port is a new stream, and an ACK captured before its SYN is not.
 
-use std::net::{IpAddr, SocketAddr};
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 
 use hashbrown::HashMap;
 use mptcp_proto::seq::TcpSeq;
@@ -72,11 +73,19 @@ impl FlowEnds {
         self.opener().unwrap_or(usize::from(served_at_0))
     }
 
+    #[inline]
     fn end_of(&self, source: SocketAddr) -> End {
-        usize::from(self.addresses[0] != source)
+        let is_end_0 = match (self.addresses[0], source) {
+            (SocketAddr::V4(known), SocketAddr::V4(source)) => {
+                known.port() == source.port() && known.ip().to_bits() == source.ip().to_bits()
+            }
+            (known, source) => known == source,
+        };
+        usize::from(!is_end_0)
     }
 
     /// Whether `segment`, sent by `end`, cannot belong to this generation.
+    #[inline]
     fn is_new_generation(&self, segment: &Segment<'_>, end: End) -> bool {
         if !segment.flags.syn() {
             return false;
@@ -106,6 +115,7 @@ impl FlowEnds {
         }
     }
 
+    #[inline]
     fn note(&mut self, segment: &Segment<'_>, end: End) {
         if segment.flags.syn() {
             self.isns[end].get_or_insert(segment.seq);
@@ -152,6 +162,7 @@ impl FlowTable {
     }
 
     /// The stream of `segment`, made new if need be; `None` when there is no room for another.
+    #[inline]
     pub(super) fn locate(&mut self, segment: &Segment<'_>) -> Option<Located> {
         let key = FlowKey::of(segment.source, segment.destination);
         if let Some(&stream) = self.newest.get(&key) {
@@ -193,28 +204,57 @@ impl FlowTable {
     }
 }
 
-/// A 4-tuple without direction, packed so that hashing it is cheap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct FlowKey {
-    low: u128,
-    high: u128,
-    ports: u32,
-    is_ipv6: bool,
+/// A 4-tuple without direction, packed so that hashing and comparing it is cheap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FlowKey {
+    /// Both addresses, both ports: the lower end first.
+    V4(u64, u32),
+    /// Likewise.
+    V6(u128, u128, u32),
+}
+
+impl Hash for FlowKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match *self {
+            FlowKey::V4(addresses, ports) => {
+                state.write_u64(addresses);
+                state.write_u32(ports);
+            }
+            FlowKey::V6(low, high, ports) => {
+                state.write_u128(low);
+                state.write_u128(high);
+                state.write_u32(ports);
+            }
+        }
+    }
 }
 
 impl FlowKey {
+    /// The key of a 4-tuple.
+    #[inline]
     fn of(one: SocketAddr, other: SocketAddr) -> Self {
-        let (low, high) = if (packed(one.ip()), one.port()) <= (packed(other.ip()), other.port()) {
-            (one, other)
+        if let (SocketAddr::V4(one), SocketAddr::V4(other)) = (one, other) {
+            let packed =
+                |end: SocketAddrV4| u64::from(end.ip().to_bits()) << 16 | u64::from(end.port());
+            let (low, high) = ordered(packed(one), packed(other));
+            let ports = (low & 0xffff) << 16 | high & 0xffff;
+            let addresses = (low >> 16) << 32 | high >> 16;
+            FlowKey::V4(addresses, u32::try_from(ports).unwrap_or_default())
         } else {
-            (other, one)
-        };
-        FlowKey {
-            low: packed(low.ip()),
-            high: packed(high.ip()),
-            ports: u32::from(low.port()) << 16 | u32::from(high.port()),
-            is_ipv6: low.is_ipv6(),
+            let packed = |end: SocketAddr| (packed(end.ip()), end.port());
+            let (low, high) = ordered(packed(one), packed(other));
+            FlowKey::V6(low.0, high.0, u32::from(low.1) << 16 | u32::from(high.1))
         }
+    }
+}
+
+#[inline]
+fn ordered<T: PartialOrd>(one: T, other: T) -> (T, T) {
+    if one <= other {
+        (one, other)
+    } else {
+        (other, one)
     }
 }
 

@@ -97,6 +97,8 @@ pub struct Rebuilder {
     index: GroupingIndex,
     /// Pieces of the segment at hand, kept to use their memory again.
     pieces: Vec<Piece>,
+    /// Options of the segment at hand, likewise.
+    segment_options: SegmentOptions,
     connections_dropped: u64,
     /// Streams whose MPTCP part is kept.
     subflows: usize,
@@ -125,6 +127,7 @@ impl Rebuilder {
             connections: Vec::new(),
             index: GroupingIndex::default(),
             pieces: Vec::new(),
+            segment_options: SegmentOptions::default(),
             connections_dropped: 0,
             subflows: 0,
             subflow_segments_dropped: 0,
@@ -175,23 +178,39 @@ impl Rebuilder {
             .as_ref()
             .map(|m| m.connection);
         let version = joined.and_then(|connection| self.connections[connection].known_version());
-        let options = SegmentOptions::decode(segment, version);
-        if options.has_mptcp() || joined.is_some() {
-            self.connect(segment, place, &options);
-        }
-        if self.streams[place.stream].mptcp.is_some() {
-            self.observe(segment, place, &options);
-            self.transfer(segment, place, &options, note.as_deref_mut());
-        }
-        self.close(segment, place, &options);
+        let mut options = std::mem::take(&mut self.segment_options);
+        options.decode(segment, version);
+        self.take_decoded(segment, place, &options, note.as_deref_mut());
+        self.segment_options = options;
         if let Some(note) = note {
             note.direction = Some(self.direction_of(located));
         }
     }
 
+    fn take_decoded(
+        &mut self,
+        segment: &Segment<'_>,
+        place: Place,
+        options: &SegmentOptions,
+        note: Option<&mut PacketNote>,
+    ) {
+        let joined = self.streams[place.stream].mptcp.is_some();
+        if options.has_mptcp() || joined {
+            self.connect(segment, place, options);
+        }
+        if self.streams[place.stream].mptcp.is_some() {
+            self.observe(segment, place, options);
+            self.transfer(segment, place, options, note);
+        }
+        self.close(segment, place, options);
+    }
+
     /// Finds or makes the connection of a segment that has an MPTCP option, or whose stream has one.
     fn connect(&mut self, segment: &Segment<'_>, place: Place, options: &SegmentOptions) {
         let is_new = self.streams[place.stream].mptcp.is_none();
+        if !is_new && options.are_plain() {
+            return;
+        }
         if is_new && self.subflows >= self.limits.subflows {
             self.subflow_segments_dropped += 1;
             return;

@@ -25,6 +25,12 @@ impl Rebuilder {
         options: &SegmentOptions,
     ) {
         self.tally(segment, place, options);
+        if self.options.verify_tcp_checksums {
+            self.verify_tcp_checksum(segment, place);
+        }
+        if options.are_plain() && !segment.flags.syn() {
+            return;
+        }
         self.note_oddities(place, options);
         self.note_missing(segment, place, options);
         self.note_misplaced(segment, place, options);
@@ -38,9 +44,6 @@ impl Rebuilder {
                 MptcpOption::Fail(fail) => self.on_fail(place, fail.dsn.0),
                 _ => {}
             }
-        }
-        if self.options.verify_tcp_checksums {
-            self.verify_tcp_checksum(segment, place);
         }
     }
 
@@ -141,8 +144,8 @@ impl Rebuilder {
             return;
         };
         let builder = &mut self.connections[mptcp.connection];
-        let capable = options.any(|o| matches!(o, MptcpOption::Capable(_)));
-        let join = options.any(|o| matches!(o, MptcpOption::Join(_)));
+        let capable = options.has(Subtype::CAPABLE);
+        let join = options.has(Subtype::JOIN);
         let mut misplaced = |subtype: Subtype, rule| {
             builder.note(
                 place,

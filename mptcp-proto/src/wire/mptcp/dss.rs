@@ -125,6 +125,7 @@ impl DssMapping {
 }
 
 impl Dss {
+    #[inline]
     pub(super) fn parse(mut body: Body<'_>) -> Result<Self, ParseError> {
         if body.len < HEADER {
             return Err(body.bad_length());
@@ -253,10 +254,12 @@ pub(super) fn parse_cut(mut body: Body<'_>) -> Option<CutFields> {
 struct Flags(u16);
 
 impl Flags {
+    #[inline]
     const fn has(self, flag: u16) -> bool {
         self.0 & flag != 0
     }
 
+    #[inline]
     fn reserved(self) -> u8 {
         let [_, reserved] = (self.0 >> 5).to_be_bytes();
         reserved
@@ -266,6 +269,7 @@ impl Flags {
     ///
     /// The length decides, not what the handshake agreed on: a capture may lack the handshake, and
     /// what a missing checksum means is for others to judge (RFC 8684 §3.3).
+    #[inline]
     fn has_checksum(self, body: &Body<'_>) -> Result<bool, ParseError> {
         let ack_len = match (self.has(HAS_DATA_ACK), self.has(LONG_DATA_ACK)) {
             (false, _) => 0,
@@ -288,6 +292,7 @@ impl Flags {
         }
     }
 
+    #[inline]
     fn read_data_ack(self, reader: &mut Reader<'_>) -> Result<Option<DataAck>, Truncated> {
         Ok(match (self.has(HAS_DATA_ACK), self.has(LONG_DATA_ACK)) {
             (false, _) => None,
@@ -296,6 +301,7 @@ impl Flags {
         })
     }
 
+    #[inline]
     fn read_dsn(self, reader: &mut Reader<'_>) -> Result<Option<WireDsn>, Truncated> {
         Ok(match (self.has(HAS_MAPPING), self.has(LONG_DSN)) {
             (false, _) => None,

@@ -76,7 +76,12 @@ impl MapQueue {
 
     /// Calls `each` for the parts of `places`, in order, with the data place of the first byte if
     /// there is one.
+    #[inline]
     pub fn look_up(&mut self, places: Range<i64>, mut each: impl FnMut(Range<i64>, Option<i64>)) {
+        if let Some(data) = self.look_up_whole(&places) {
+            each(places, Some(data));
+            return;
+        }
         self.scratch.clear();
         self.offsets.look_up(places, &mut self.scratch);
         for stretch in self.scratch.drain(..) {
@@ -85,6 +90,16 @@ impl MapQueue {
                 Held::Free | Held::Unknown => None,
             };
             each(stretch.range, data);
+        }
+    }
+
+    /// The data place of the first of `places`, if one mapping, or several that follow each other,
+    /// cover them all.
+    #[inline]
+    pub fn look_up_whole(&self, places: &Range<i64>) -> Option<i64> {
+        match self.offsets.look_up_whole(places) {
+            Some(Held::By(offset)) => Some(places.start.saturating_add(offset)),
+            _ => None,
         }
     }
 
@@ -99,7 +114,7 @@ impl MapQueue {
     }
 
     /// Runs in memory: contiguous mappings are one.
-    pub fn run_count(&mut self) -> usize {
+    pub fn run_count(&self) -> usize {
         self.offsets.run_count()
     }
 
@@ -138,6 +153,20 @@ impl MapQueue {
         let mut result = Insertion::default();
         let (place, data) = (clamp(places.start), clamp(data));
         let offset = data.saturating_sub(place);
+        match self.offsets.claim_whole(&places, offset) {
+            Some(Held::Free) => {
+                let added = places.end.saturating_sub(places.start);
+                result.added = u64::try_from(added).unwrap_or(0);
+                out.push(places);
+                return result;
+            }
+            Some(Held::By(held)) if held == offset => {
+                let repeated = places.end.saturating_sub(places.start);
+                result.repeated = u64::try_from(repeated).unwrap_or(0);
+                return result;
+            }
+            _ => {}
+        }
         self.scratch.clear();
         self.offsets.claim(places, offset, &mut self.scratch);
         for stretch in self.scratch.drain(..) {

@@ -334,29 +334,53 @@ impl DataDirection {
         mut each: impl FnMut(&Range<i64>, ByteClass),
     ) {
         self.note_times(sent.at);
+        if let Some(held) = self.senders.claim_whole(&places, subflow) {
+            let class = self.classify(&places, held, subflow, sent, bytes);
+            each(&places, class);
+            return;
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         self.senders.claim(places.clone(), subflow, &mut scratch);
         for stretch in &scratch {
-            let class = match stretch.held {
-                Held::Free => {
-                    self.note_first(&stretch.range, subflow, sent.frame);
-                    ByteClass::New
-                }
-                Held::By(sender) if sender != subflow => ByteClass::Reinjection {
-                    of_frame: self.frame_of(stretch.range.start, sender),
-                },
-                Held::By(_) | Held::Unknown => ByteClass::DataRetransmission,
-            };
-            // Only after a rejected copy is a later one of interest.
-            if class == ByteClass::New || self.has_discarded || !self.rejected.is_empty() {
-                let part = part_of(bytes, places.start, &stretch.range);
-                self.push_accepted(subflow, &stretch.range, part);
-            }
-            self.count_repeated(class, stretch.len());
+            let part = part_of(bytes, places.start, &stretch.range);
+            let class = self.classify(&stretch.range, stretch.held, subflow, sent, part);
             each(&stretch.range, class);
         }
         self.scratch = scratch;
+    }
+
+    /// Takes bytes that all have one answer to the question who sent them first.
+    #[inline]
+    fn classify(
+        &mut self,
+        places: &Range<i64>,
+        held: Held<u32>,
+        subflow: u32,
+        sent: Sent,
+        bytes: &[u8],
+    ) -> ByteClass {
+        let class = match held {
+            Held::Free => {
+                self.note_first(places, subflow, sent.frame);
+                ByteClass::New
+            }
+            Held::By(sender) if sender != subflow => ByteClass::Reinjection {
+                of_frame: self.frame_of(places.start, sender),
+            },
+            Held::By(_) | Held::Unknown => ByteClass::DataRetransmission,
+        };
+        // Only after a rejected copy is a later one of interest.
+        if self.assembler.is_some()
+            && (class == ByteClass::New || self.has_discarded || !self.rejected.is_empty())
+        {
+            self.push_accepted(subflow, places, bytes);
+        }
+        if class != ByteClass::New {
+            let len = places.end.saturating_sub(places.start);
+            self.count_repeated(class, u64::try_from(len).unwrap_or(0));
+        }
+        class
     }
 
     /// Adds bytes to the stream, unless they came under a wrong checksum.

@@ -51,13 +51,28 @@ impl SubflowDirection {
             scale: data.scale(),
             pieces,
         };
+        match self.seen.claim_whole(&places, ()) {
+            Some(Held::Free) => self.on_first_copy(data, subflow, &places, &mut cut),
+            Some(Held::By(()) | Held::Unknown) => self.on_copy(data, &places, &mut cut),
+            None => self.on_mixed_copy(data, subflow, places, &mut cut),
+        }
+    }
+
+    /// Bytes of which some were sent before.
+    fn on_mixed_copy(
+        &mut self,
+        data: &mut DataDirection,
+        subflow: u32,
+        places: Range<i64>,
+        cut: &mut Cut<'_>,
+    ) {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         self.seen.claim(places, (), &mut scratch);
         for stretch in &scratch {
             match stretch.held {
-                Held::Free => self.on_first_copy(data, subflow, &stretch.range, &mut cut),
-                Held::By(()) | Held::Unknown => self.on_copy(data, &stretch.range, &mut cut),
+                Held::Free => self.on_first_copy(data, subflow, &stretch.range, cut),
+                Held::By(()) | Held::Unknown => self.on_copy(data, &stretch.range, cut),
             }
         }
         self.scratch = scratch;
@@ -167,6 +182,11 @@ impl<'a> Cut<'a> {
         } else {
             mapped.start
         };
+        if border <= mapped.start {
+            let dsn = Some(self.scale.relative(mapped.start));
+            self.push(from, length(mapped), dsn, class, false);
+            return;
+        }
         for (part, spurious) in [(mapped.start..border, true), (border..mapped.end, false)] {
             let from = from.saturating_add(part.start.saturating_sub(mapped.start));
             let dsn = Some(self.scale.relative(part.start));

@@ -125,11 +125,14 @@ impl PcapFile {
     fn fields(&self, data: &[u8]) -> [u32; 4] {
         let header: &[u8; RECORD_HEADER_BYTES] = data.first_chunk().unwrap_or(&[0; 16]);
         let (fields, _) = header.as_chunks::<4>();
-        let number = |index: usize| fields.get(index).copied().unwrap_or_default();
-        let fields = [number(0), number(1), number(2), number(3)];
-        match self.variant.order {
-            ByteOrder::Little => fields.map(u32::from_le_bytes),
-            ByteOrder::Big => fields.map(u32::from_be_bytes),
-        }
+        let order = self.variant.order;
+        let number = |index: usize| {
+            let field = fields.get(index).copied().unwrap_or_default();
+            match order {
+                ByteOrder::Little => u32::from_le_bytes(field),
+                ByteOrder::Big => u32::from_be_bytes(field),
+            }
+        };
+        [number(0), number(1), number(2), number(3)]
     }
 }

@@ -204,13 +204,16 @@ fn cooked_payload(hardware: Option<u16>, protocol: Option<u16>, rest: Wire<'_>) 
     }
 }
 
+fn note_direction(envelope: &mut Envelope, packet_type: u16) {
+    envelope.outbound = envelope.outbound.or(direction(packet_type));
+}
+
 /// The packet types of cooked captures: to us, broadcast, multicast, to others, from us.
 #[inline]
-pub(super) fn note_direction(envelope: &mut Envelope, packet_type: u16) {
-    let outbound = match packet_type {
+pub(super) fn direction(packet_type: u16) -> Option<bool> {
+    match packet_type {
         0..=2 => Some(false),
         4 => Some(true),
         _ => None,
-    };
-    envelope.outbound = envelope.outbound.or(outbound);
+    }
 }

@@ -124,6 +124,7 @@ enum Step<'a> {
 #[derive(Debug, Clone, Copy)]
 enum NoTcp<'a> {
     IcmpError(IcmpError<'a>),
+    Fragment,
     OtherIp,
     NotIp,
     Undecoded(&'static str),
@@ -133,6 +134,7 @@ impl<'a> From<NoTcp<'a>> for Content<'a> {
     fn from(other: NoTcp<'a>) -> Self {
         match other {
             NoTcp::IcmpError(error) => Self::IcmpError(error),
+            NoTcp::Fragment => Self::Fragment,
             NoTcp::OtherIp => Self::OtherIp,
             NoTcp::NotIp => Self::NotIp,
             NoTcp::Undecoded(why) => Self::Undecoded(why),
@@ -169,16 +171,20 @@ impl Decoder {
     #[inline]
     pub(super) fn decode<'a>(
         &'a mut self,
-        envelope: Envelope,
+        envelope: &Envelope,
         link_type: u16,
         bytes: &'a [u8],
     ) -> Content<'a> {
         let missing = (envelope.original_len as usize).saturating_sub(bytes.len());
         let wire = Wire { bytes, missing };
-        if let Some(content) = quick::read(link_type, envelope, wire) {
-            return content;
+        let found = match quick::read(link_type, envelope.outbound, wire) {
+            Some(found) => Ok(found),
+            None => self.decode_layers(*envelope, link_type, wire),
+        };
+        match found {
+            Ok((transport, wire)) => tcp::read(envelope, &transport, wire),
+            Err(other) => other.into(),
         }
-        self.decode_layers(envelope, link_type, wire)
     }
 
     /// The long way: layer by layer.
@@ -188,7 +194,7 @@ impl Decoder {
         mut envelope: Envelope,
         link_type: u16,
         wire: Wire<'a>,
-    ) -> Content<'a> {
+    ) -> Result<(Transport, Wire<'a>), NoTcp<'a>> {
         let mut slots = &mut self.whole[..];
         let mut tunnels = 0;
         let mut step = link::read(link_type, &mut envelope, wire);
@@ -196,7 +202,8 @@ impl Decoder {
             let (layer, wire) = match step {
                 Step::Into(layer, wire) => (layer, wire),
                 Step::Tunnel(..) if tunnels == MAX_TUNNELS => {
-                    return Content::Undecoded("more tunnels in one packet than the limit of 8");
+                    let why = "more tunnels in one packet than the limit of 8";
+                    return Err(NoTcp::Undecoded(why));
                 }
                 Step::Tunnel(layer, wire) => {
                     tunnels += 1;
@@ -204,10 +211,10 @@ impl Decoder {
                 }
                 Step::Piece(piece, wire) => {
                     let Some(whole) = self.fragments.add(&envelope, &piece, wire) else {
-                        return Content::Fragment;
+                        return Err(NoTcp::Fragment);
                     };
                     let Some((slot, rest)) = std::mem::take(&mut slots).split_first_mut() else {
-                        return Content::Undecoded("fragments in fragments in fragments");
+                        return Err(NoTcp::Undecoded("fragments in fragments in fragments"));
                     };
                     slots = rest;
                     *slot = whole.bytes;
@@ -215,8 +222,8 @@ impl Decoder {
                     let bytes = slot.as_slice();
                     (Layer::Transport(whole.transport), Wire { bytes, missing })
                 }
-                Step::Tcp(transport, wire) => return tcp::read(&envelope, &transport, wire),
-                Step::Done(other) => return other.into(),
+                Step::Tcp(transport, wire) => return Ok((transport, wire)),
+                Step::Done(other) => return Err(other),
             };
             step = match layer {
                 Layer::Ethernet => link::ethernet(wire),

@@ -8,30 +8,33 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::model::IpFacts;
 
 use super::ip::protocol;
-use super::link::{note_direction, types};
-use super::tcp;
-use super::{Content, Envelope, Transport, Wire};
+use super::link::{direction, types};
+use super::{Transport, Wire};
 
-/// Reads a packet if it is an ordinary TCP segment.
+/// Finds the TCP segment of a packet if it is an ordinary one. `outbound` is what the file says.
 #[inline]
-pub(super) fn read(link_type: u16, mut envelope: Envelope, wire: Wire<'_>) -> Option<Content<'_>> {
-    let (ether_type, rest) = match link_type {
-        1 => (wire.u16(12)?, wire.after(14)?),
+pub(super) fn read(
+    link_type: u16,
+    outbound: Option<bool>,
+    wire: Wire<'_>,
+) -> Option<(Transport, Wire<'_>)> {
+    let (ether_type, outbound, rest) = match link_type {
+        1 => (wire.u16(12)?, outbound, wire.after(14)?),
         113 => {
-            let rest = wire.after(16)?;
-            note_direction(&mut envelope, wire.u16(0)?);
-            (cooked(wire.u16(2)?, wire.u16(14)?)?, rest)
+            let outbound = outbound.or(direction(wire.u16(0)?));
+            let ether_type = cooked(wire.u16(2)?, wire.u16(14)?)?;
+            (ether_type, outbound, wire.after(16)?)
         }
         276 => {
-            let rest = wire.after(20)?;
-            note_direction(&mut envelope, u16::from(wire.u8(10)?));
-            (cooked(wire.u16(8)?, wire.u16(0)?)?, rest)
+            let outbound = outbound.or(direction(u16::from(wire.u8(10)?)));
+            let ether_type = cooked(wire.u16(8)?, wire.u16(0)?)?;
+            (ether_type, outbound, wire.after(20)?)
         }
         _ => return None,
     };
     match ether_type {
-        types::IPV4 => v4(&envelope, rest),
-        types::IPV6 => v6(&envelope, rest),
+        types::IPV4 => v4(outbound, rest),
+        types::IPV6 => v6(outbound, rest),
         _ => None,
     }
 }
@@ -42,55 +45,44 @@ fn cooked(hardware: u16, ether_type: u16) -> Option<u16> {
 }
 
 #[inline]
-fn v4<'a>(envelope: &Envelope, wire: Wire<'a>) -> Option<Content<'a>> {
+fn v4(outbound: Option<bool>, wire: Wire<'_>) -> Option<(Transport, Wire<'_>)> {
     let header: &[u8; 20] = wire.bytes.first_chunk()?;
-    let [
-        0x45,
-        tos,
-        l0,
-        l1,
-        i0,
-        i1,
-        f0,
-        f1,
-        ttl,
-        protocol::TCP,
-        _,
-        _,
-        s0,
-        s1,
-        s2,
-        s3,
-        d0,
-        d1,
-        d2,
-        d3,
-    ] = *header
-    else {
-        return None;
+    let (words, _) = header.as_chunks::<4>();
+    let word = |index: usize| {
+        let word = words.get(index).copied().unwrap_or_default();
+        u32::from_be_bytes(word)
     };
+    let (first, second, third) = (word(0), word(1), word(2));
+    let (source, destination) = (word(3), word(4));
+    let ([version_and_len, tos, l0, l1], [i0, i1, f0, f1]) =
+        (first.to_be_bytes(), second.to_be_bytes());
+    let [ttl, protocol, ..] = third.to_be_bytes();
     let total_len = u16::from_be_bytes([l0, l1]);
     // More fragments, or an offset; a total length shorter than the header, or none.
-    if u16::from_be_bytes([f0, f1]) & 0x3fff != 0 || total_len < 20 {
+    if version_and_len != 0x45
+        || protocol != protocol::TCP
+        || u16::from_be_bytes([f0, f1]) & 0x3fff != 0
+        || total_len < 20
+    {
         return None;
     }
     let transport = Transport {
-        source: IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
-        destination: IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
+        source: IpAddr::V4(Ipv4Addr::from_bits(source)),
+        destination: IpAddr::V4(Ipv4Addr::from_bits(destination)),
         facts: IpFacts {
             ttl,
             id: Some(u16::from_be_bytes([i0, i1])),
             tos,
-            outbound: envelope.outbound,
+            outbound,
         },
-        protocol: protocol::TCP,
+        protocol,
     };
     let payload = wire.of_len(usize::from(total_len)).after(20)?;
-    Some(tcp::read(envelope, &transport, payload))
+    Some((transport, payload))
 }
 
 #[inline]
-fn v6<'a>(envelope: &Envelope, wire: Wire<'a>) -> Option<Content<'a>> {
+fn v6(outbound: Option<bool>, wire: Wire<'_>) -> Option<(Transport, Wire<'_>)> {
     let header: &[u8; 40] = wire.bytes.first_chunk()?;
     let [
         first,
@@ -119,10 +111,10 @@ fn v6<'a>(envelope: &Envelope, wire: Wire<'a>) -> Option<Content<'a>> {
             ttl: *hop_limit,
             id: None,
             tos: first << 4 | second >> 4,
-            outbound: envelope.outbound,
+            outbound,
         },
         protocol: protocol::TCP,
     };
     let payload = wire.after(40)?.of_len(usize::from(len));
-    Some(tcp::read(envelope, &transport, payload))
+    Some((transport, payload))
 }

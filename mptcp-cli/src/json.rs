@@ -233,9 +233,15 @@ mod tests {
 
     #[test]
     fn documents_look_as_serde_json_prints_them() {
-        let deep = (0..30).fold(json!({}), |inner, n| json!({ "n": n, "in": [inner, [], {}] }));
+        let deep = (0..30).fold(
+            json!({}),
+            |inner, n| json!({ "n": n, "in": [inner, [], {}] }),
+        );
         let long: Vec<String> = (0..20_000).map(|n| n.to_string()).collect();
-        for body in [deep, json!({ "empty": [], "long": long, "text": "a\n\"b\"" })] {
+        for body in [
+            deep,
+            json!({ "empty": [], "long": long, "text": "a\n\"b\"" }),
+        ] {
             let mut out = Vec::new();
             write_document(&mut out, "x/1", &body).unwrap();
             let schema = "x/1";

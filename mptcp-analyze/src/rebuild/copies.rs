@@ -65,22 +65,39 @@ impl CopyWatch {
     #[inline]
     pub(super) fn is_copy(&mut self, segment: &Segment<'_>) -> bool {
         let print = Fingerprint::of(segment);
-        let recent = self.recent.as_slices();
-        if let Some(last) = recent.1.last().or(recent.0.last()) {
+        let (older, newer) = self.recent.as_slices();
+        if let Some(last) = newer.last().or(older.last()) {
             self.has_constant_id |= last.has_id_of(&print) && last.hash != print.hash;
         }
+        // Nearly always nothing is the same, and nothing was seen elsewhere.
+        let differs = |seen: &Fingerprint| {
+            u64::from(seen.hash == print.hash)
+                | (seen.labels ^ print.labels) >> Fingerprint::ID_BITS
+        };
+        let sum = |recent: &[Fingerprint]| recent.iter().fold(0, |sum, seen| sum | differs(seen));
+        if !self.has_points && sum(older) | sum(newer) == 0 {
+            self.recent.push(print, FEW_RECENT);
+            return false;
+        }
+        self.find_copy(print)
+    }
+
+    /// The same with a packet that may be a copy.
+    fn find_copy(&mut self, print: Fingerprint) -> bool {
+        let (older, newer) = self.recent.as_slices();
         let telling_id = !self.has_constant_id && print.has_telling_id();
         let mut points = false;
         let mut at_two_points = false;
         // The copy of a packet is as far back as the queue is long, and the oldest come first.
-        let found = recent.0.iter().chain(recent.1).any(|seen| {
+        let mut is_original = |seen: &Fingerprint| {
             let elsewhere = seen.is_elsewhere(&print);
             points |= elsewhere;
             let same = seen.hash == print.hash && seen.has_id_of(&print);
             at_two_points |= same && elsewhere;
             same && (elsewhere
                 || (telling_id && print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS))
-        });
+        };
+        let found = older.iter().any(&mut is_original) || newer.iter().any(&mut is_original);
         self.has_points |= points;
         self.at_two_points |= at_two_points;
         let limit = if self.at_two_points {
@@ -112,8 +129,7 @@ impl Recent {
                 *count += 1;
             }
             Recent::Few(_, few) if limit == FEW_RECENT => {
-                few.rotate_left(1);
-                few[FEW_RECENT - 1] = print;
+                *few = [few[1], few[2], few[3], print];
             }
             Recent::Few(_, few) => {
                 let mut many = VecDeque::from(few.to_vec());

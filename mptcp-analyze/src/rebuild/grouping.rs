@@ -361,7 +361,7 @@ impl Rebuilder {
     /// Makes `from` a part of `into`. `turned`: the client of one is the server of the other.
     pub(super) fn merge(&mut self, from: usize, into: usize, turned: bool) {
         debug!(from, into, "two parts of one connection");
-        let fresh = ConnectionBuilder::new(super::DataOptions::default());
+        let fresh = Box::new(ConnectionBuilder::new(super::DataOptions::default()));
         let mut source = std::mem::replace(&mut self.connections[from], fresh);
         self.connections[from].merged_into = Some(into);
         for &stream in &source.streams {
@@ -377,7 +377,7 @@ impl Rebuilder {
             source.turn_around();
         }
         self.merge_data(&mut source, into);
-        self.connections[into].absorb(source);
+        self.connections[into].absorb(*source);
     }
 
     /// Puts the data of both parts on one scale, and tells all subflows.

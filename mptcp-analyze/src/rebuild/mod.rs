@@ -25,7 +25,7 @@ use mptcp_proto::wire::mptcp::MptcpOption;
 use tracing::{info, trace};
 
 use self::connection::ConnectionBuilder;
-use self::data::DataOptions;
+use self::data::{Assemble, DataOptions};
 use self::flow::{FlowTable, Located, StreamId};
 use self::grouping::GroupingIndex;
 use self::options::SegmentOptions;
@@ -93,13 +93,20 @@ pub struct Rebuilder {
     limits: Limits,
     flows: FlowTable,
     streams: Vec<Stream>,
-    connections: Vec<ConnectionBuilder>,
+    #[expect(
+        clippy::vec_box,
+        reason = "the model is made of a connection where the one before it was"
+    )]
+    connections: Vec<Box<ConnectionBuilder>>,
     index: GroupingIndex,
     /// Pieces of the segment at hand, kept to use their memory again.
     pieces: Vec<Piece>,
     /// Options of the segment at hand, likewise.
-    segment_options: SegmentOptions,
+    segment_options: Option<Box<SegmentOptions>>,
     connections_dropped: u64,
+    /// Events, and addresses with oddities, that finished connections had no room for.
+    events_dropped: u64,
+    addresses_dropped: u64,
     /// Streams whose MPTCP part is kept.
     subflows: usize,
     /// Segments of further ones.
@@ -127,8 +134,10 @@ impl Rebuilder {
             connections: Vec::new(),
             index: GroupingIndex::default(),
             pieces: Vec::new(),
-            segment_options: SegmentOptions::default(),
+            segment_options: None,
             connections_dropped: 0,
+            events_dropped: 0,
+            addresses_dropped: 0,
             subflows: 0,
             subflow_segments_dropped: 0,
             hmac_tries: 0,
@@ -178,10 +187,10 @@ impl Rebuilder {
             .as_ref()
             .map(|m| m.connection);
         let version = joined.and_then(|connection| self.connections[connection].known_version());
-        let mut options = std::mem::take(&mut self.segment_options);
+        let mut options = self.segment_options.take().unwrap_or_default();
         options.decode(segment, version);
         self.take_decoded(segment, place, &options, note.as_deref_mut());
-        self.segment_options = options;
+        self.segment_options = Some(options);
         if let Some(note) = note {
             note.direction = Some(self.direction_of(located));
         }
@@ -255,10 +264,15 @@ impl Rebuilder {
         }
         let options = DataOptions {
             verify_checksums: self.options.verify_checksums,
-            assemble: self.options.follow.wants(stream),
-            keep_stream: self.options.follow.keep,
+            assemble: match (self.options.follow.wants(stream), self.options.follow.keep) {
+                (false, _) => Assemble::No,
+                (true, false) => Assemble::Hash,
+                (true, true) => Assemble::Keep,
+            },
+            name_frames: self.options.note_packets,
         };
-        self.connections.push(ConnectionBuilder::new(options));
+        self.connections
+            .push(Box::new(ConnectionBuilder::new(options)));
         let connection = self.connections.len() - 1;
         info!(connection, tcp_stream = stream, "new connection");
         Some(connection)

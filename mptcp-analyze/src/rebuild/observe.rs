@@ -55,15 +55,14 @@ impl Rebuilder {
             mptcp.packets_with_option += 1;
         }
         let tally = &mut mptcp.ends[place.end].options;
-        tally.cut_areas += u64::from(segment.options.len() < segment.options_len);
+        if segment.options.len() < segment.options_len {
+            tally.count_cut_area();
+        }
         for option in options.iter() {
-            tally.by_subtype[usize::from(option.subtype().0 & 15)] += 1;
+            tally.count(option.subtype().0);
         }
         for (subtype, _) in &options.malformed {
-            tally.malformed += 1;
-            if let Some(subtype) = subtype {
-                tally.by_subtype[usize::from(subtype & 15)] += 1;
-            }
+            tally.count_malformed(*subtype);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The options of one segment, decoded once for all that look at them.
 
 use mptcp_proto::version::Version;
-use mptcp_proto::wire::mptcp::{MptcpOption, ParseError, Subtype};
+use mptcp_proto::wire::mptcp::{Dss, MptcpOption, ParseError, Subtype};
 use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptions};
 
 use crate::model::Segment;
@@ -104,7 +104,18 @@ impl SegmentOptions {
         }
     }
 
+    #[inline]
     fn take(&mut self, bytes: &[u8], version: Option<Version>) {
+        match Dss::parse_plain(bytes) {
+            Some(dss) if self.parsed.len() < MAX_OPTIONS => {
+                self.subtypes |= 1 << Subtype::DSS.0;
+                self.parsed.push(MptcpOption::Dss(dss));
+            }
+            _ => self.take_any(bytes, version),
+        }
+    }
+
+    fn take_any(&mut self, bytes: &[u8], version: Option<Version>) {
         let parsed = match version {
             Some(version) => MptcpOption::parse(version, bytes),
             None => MptcpOption::parse_unversioned(bytes),

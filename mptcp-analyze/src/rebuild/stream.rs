@@ -75,7 +75,7 @@ pub(super) struct MptcpStream {
 #[derive(Debug, Default)]
 pub(super) struct MptcpEnd {
     pub(super) data: SubflowDirection,
-    pub(super) options: OptionTally,
+    pub(super) options: OptionCounts,
     pub(super) tcp_checksums: TcpChecksums,
     /// First frame of the packets without MPTCP option that the end sends now; `None` while its
     /// latest packet (SYN and RST aside) has one.
@@ -90,6 +90,61 @@ pub(super) struct MptcpEnd {
     pub(super) sent_dss: bool,
     /// Segments whose bytes no mapping covered when they came: frame and place of the first one.
     pub(super) unmapped_marks: Vec<(u64, i64)>,
+}
+
+/// [`OptionTally`] in half the room. The counts stay at 4 billion, the options of 5 TB of segments.
+#[derive(Debug, Default)]
+pub(super) struct OptionCounts {
+    by_subtype: [u32; 16],
+    malformed: u32,
+    cut_areas: u32,
+    data_ack4: u32,
+    data_ack8: u32,
+}
+
+impl OptionCounts {
+    /// Counts an option of this subtype.
+    #[inline]
+    pub(super) fn count(&mut self, subtype: u8) {
+        let count = &mut self.by_subtype[usize::from(subtype & 15)];
+        *count = count.saturating_add(1);
+    }
+
+    /// Counts an option that does not parse.
+    pub(super) fn count_malformed(&mut self, subtype: Option<u8>) {
+        self.malformed = self.malformed.saturating_add(1);
+        if let Some(subtype) = subtype {
+            self.count(subtype);
+        }
+    }
+
+    /// Counts a segment whose option area was cut.
+    #[inline]
+    pub(super) fn count_cut_area(&mut self) {
+        self.cut_areas = self.cut_areas.saturating_add(1);
+    }
+
+    /// Counts a DATA_ACK.
+    #[inline]
+    pub(super) fn count_data_ack(&mut self, long: bool) {
+        let count = if long {
+            &mut self.data_ack8
+        } else {
+            &mut self.data_ack4
+        };
+        *count = count.saturating_add(1);
+    }
+
+    /// The counts as the model has them.
+    pub(super) fn tally(&self) -> OptionTally {
+        OptionTally {
+            by_subtype: self.by_subtype.map(u64::from),
+            malformed: u64::from(self.malformed),
+            cut_areas: u64::from(self.cut_areas),
+            data_ack4: u64::from(self.data_ack4),
+            data_ack8: u64::from(self.data_ack8),
+        }
+    }
 }
 
 impl MptcpEnd {

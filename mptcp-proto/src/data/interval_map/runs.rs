@@ -158,6 +158,8 @@ impl<V: Copy + Eq> Runs<V> {
         let At { block, index } = at;
         let is_last = block.saturating_add(1) >= self.blocks.len();
         let Some(runs) = self.blocks.get_mut(block) else {
+            // Most maps never have a second block.
+            self.blocks.reserve_exact(1);
             self.blocks.push(vec![run]);
             return;
         };

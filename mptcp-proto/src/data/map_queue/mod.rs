@@ -12,7 +12,6 @@ use super::{Held, IntervalMap, PLACE_LIMIT, Stretch};
 pub struct MapQueue {
     /// Data place minus subflow place.
     offsets: IntervalMap<i64>,
-    scratch: Vec<Stretch<i64>>,
     /// Subflow place after the highest finite mapping, and the data place that follows.
     end: Option<(i64, i64)>,
 }
@@ -82,9 +81,9 @@ impl MapQueue {
             each(places, Some(data));
             return;
         }
-        self.scratch.clear();
-        self.offsets.look_up(places, &mut self.scratch);
-        for stretch in self.scratch.drain(..) {
+        let mut stretches: Vec<Stretch<i64>> = Vec::new();
+        self.offsets.look_up(places, &mut stretches);
+        for stretch in stretches {
             let data = match stretch.held {
                 Held::By(offset) => Some(stretch.range.start.saturating_add(offset)),
                 Held::Free | Held::Unknown => None,
@@ -129,14 +128,13 @@ impl MapQueue {
     pub fn shift_data(&mut self, delta: i64) {
         let mut moved = IntervalMap::new();
         for (range, offset) in self.offsets.runs() {
-            self.scratch.clear();
             let offset = clamp(offset.saturating_add(delta));
             // No store holds places beyond the limit: what maps there was made up, or is the end of
             // an infinite mapping.
             let lowest = (-PLACE_LIMIT).saturating_sub(offset);
             let highest = PLACE_LIMIT.saturating_sub(offset);
             let kept = range.start.max(lowest)..range.end.min(highest);
-            moved.claim(kept, offset, &mut self.scratch);
+            moved.claim(kept, offset, &mut Vec::new());
         }
         self.offsets = moved;
         self.end = self
@@ -167,9 +165,9 @@ impl MapQueue {
             }
             _ => {}
         }
-        self.scratch.clear();
-        self.offsets.claim(places, offset, &mut self.scratch);
-        for stretch in self.scratch.drain(..) {
+        let mut stretches = Vec::new();
+        self.offsets.claim(places, offset, &mut stretches);
+        for stretch in stretches {
             let len = stretch.len();
             match stretch.held {
                 Held::Free => {

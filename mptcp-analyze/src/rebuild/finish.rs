@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mptcp_proto::key::Token;
+use mptcp_proto::key::{Key, Token};
 use mptcp_proto::version::Version;
 
 use super::Rebuilder;
@@ -151,6 +151,8 @@ impl Rebuilder {
         let version = builder.known_version().unwrap_or(Version::V1);
         let frames = |pick: fn(&Subflow) -> u64| subflows.iter().map(pick);
         let times = |pick: fn(&Subflow) -> Timestamp| subflows.iter().map(pick);
+        let derived = |key: Option<Key>| key.map(|key| key.token_and_idsn(version));
+        let (client, server) = (derived(builder.keys.client), derived(builder.keys.server));
         let groupings = subflows.iter().map(|subflow| subflow.grouping);
         Connection {
             id: 0,
@@ -159,16 +161,12 @@ impl Rebuilder {
             checksum: builder.checksum,
             keys: builder.keys,
             tokens: PerSide {
-                client: builder.keys.client.map(|key| key.token(version)),
-                server: builder
-                    .keys
-                    .server
-                    .map(|key| key.token(version))
-                    .or(builder.token_of_unknown),
+                client: client.map(|(token, _)| token),
+                server: server.map(|(token, _)| token).or(builder.token_of_unknown),
             },
             idsns: PerSide {
-                client: builder.keys.client.map(|key| key.idsn(version)),
-                server: builder.keys.server.map(|key| key.idsn(version)),
+                client: client.map(|(_, idsn)| idsn),
+                server: server.map(|(_, idsn)| idsn),
             },
             token_of_unknown: builder.unexplained_token(),
             capable: builder.capable.clone(),

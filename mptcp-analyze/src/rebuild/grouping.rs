@@ -58,7 +58,9 @@ impl GroupingIndex {
             connection,
             receiver: owner,
         };
-        let list = self.tokens.entry(token).or_default();
+        // A token that two connections share is rare, and there are two for each connection.
+        let list = self.tokens.entry(token);
+        let list = list.or_insert_with(|| Vec::with_capacity(1));
         if list.contains(&candidate) || list.len() >= MAX_PER_TOKEN {
             return false;
         }

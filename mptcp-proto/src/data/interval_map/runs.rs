@@ -206,3 +206,53 @@ fn index_of<V>(runs: &[Run<V>], place: i64) -> usize {
     }
     rest.partition_point(|run| run.range.end <= place)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Enters single places in this order, and looks after each at what the next one can move: a
+    /// block of runs, and the list of blocks, which is as long as half of them are full.
+    #[track_caller]
+    fn check_order(order: impl Iterator<Item = i64>) {
+        let mut runs = Runs::new();
+        for (count, place) in (1..).zip(order) {
+            let at = runs.find(place);
+            runs.insert(at, place..place + 1, ());
+            assert_eq!(runs.count(), count);
+            assert!(runs.blocks.len() <= 2 * count / BLOCK + 1);
+        }
+        assert!(runs.blocks.iter().all(|block| block.len() <= BLOCK));
+        assert!(runs.iter().is_sorted_by_key(|run| run.range.start));
+    }
+
+    const COUNT: i64 = 20_000;
+
+    #[test]
+    fn no_order_makes_an_insertion_move_more_than_a_block() {
+        check_order((0..COUNT).map(|step| step * 2));
+        check_order((0..COUNT).rev().map(|step| step * 2));
+        // From both ends to the middle, and every other one twice.
+        check_order((0..COUNT).map(|step| step * 2 * if step % 2 == 0 { 1 } else { -1 }));
+        check_order((0..COUNT).map(|step| (step * 7919 % COUNT) * 2));
+        let halves = (0..COUNT / 2).map(|step| step * 4);
+        check_order(halves.clone().chain(halves.rev().map(|place| place + 2)));
+    }
+
+    #[test]
+    fn runs_that_touch_become_one_across_blocks() {
+        let mut runs = Runs::new();
+        for step in (0..1000).chain(1001..2000) {
+            let at = runs.find(step * 2);
+            runs.insert(at, step * 2..step * 2 + 1, ());
+        }
+        for step in 0..2000 {
+            let at = runs.find(step * 2 + 1);
+            runs.insert(at, step * 2 + 1..step * 2 + 2, ());
+        }
+        let at = runs.find(2000);
+        runs.insert(at, 2000..2001, ());
+        assert_eq!(runs.count(), 1);
+        assert_eq!(runs.last().map(|run| run.range.clone()), Some(0..4000));
+    }
+}

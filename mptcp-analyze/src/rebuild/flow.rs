@@ -3,7 +3,6 @@
 //! A generation begins with a SYN that cannot be a repetition (RFC 9293 §3.4: another initial
 //! sequence number), so a reused port is a new stream, and an ACK captured before its SYN is not.
 
-use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 
 use hashbrown::HashMap;
@@ -135,7 +134,7 @@ impl FlowEnds {
 pub(super) struct FlowTable {
     /// Most streams that are told apart.
     limit: usize,
-    newest: HashMap<FlowKey, StreamId>,
+    newest: Newest,
     ends: Vec<FlowEnds>,
     /// Segments of new streams that were left out for the limit.
     pub(super) dropped: u64,
@@ -155,7 +154,7 @@ impl FlowTable {
     pub(super) fn new(limit: usize) -> Self {
         FlowTable {
             limit,
-            newest: HashMap::new(),
+            newest: Newest::default(),
             ends: Vec::new(),
             dropped: 0,
         }
@@ -165,7 +164,7 @@ impl FlowTable {
     #[inline]
     pub(super) fn locate(&mut self, segment: &Segment<'_>) -> Option<Located> {
         let key = FlowKey::of(segment.source, segment.destination);
-        if let Some(&stream) = self.newest.get(&key) {
+        if let Some(stream) = self.newest.get(key) {
             let ends = &mut self.ends[stream];
             let end = ends.end_of(segment.source);
             if !ends.is_new_generation(segment, end) {
@@ -205,7 +204,7 @@ impl FlowTable {
 }
 
 /// A 4-tuple without direction, packed so that hashing and comparing it is cheap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum FlowKey {
     /// Both addresses, both ports: the lower end first.
     V4(u64, u32),
@@ -213,20 +212,30 @@ enum FlowKey {
     V6(u128, u128, u32),
 }
 
-impl Hash for FlowKey {
+/// The newest stream of each 4-tuple. The keys of IPv4 are small, and so is their table.
+#[derive(Debug, Default)]
+struct Newest {
+    v4: HashMap<(u64, u32), u32>,
+    v6: HashMap<(u128, u128, u32), u32>,
+}
+
+impl Newest {
     #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        match *self {
-            FlowKey::V4(addresses, ports) => {
-                state.write_u64(addresses);
-                state.write_u32(ports);
-            }
-            FlowKey::V6(low, high, ports) => {
-                state.write_u128(low);
-                state.write_u128(high);
-                state.write_u32(ports);
-            }
-        }
+    fn get(&self, key: FlowKey) -> Option<StreamId> {
+        let stream = match key {
+            FlowKey::V4(addresses, ports) => self.v4.get(&(addresses, ports)),
+            FlowKey::V6(low, high, ports) => self.v6.get(&(low, high, ports)),
+        };
+        stream.map(|&stream| stream as StreamId)
+    }
+
+    fn insert(&mut self, key: FlowKey, stream: StreamId) {
+        // There are no more streams than the limit, which is far below.
+        let stream = u32::try_from(stream).unwrap_or(u32::MAX);
+        match key {
+            FlowKey::V4(addresses, ports) => self.v4.insert((addresses, ports), stream),
+            FlowKey::V6(low, high, ports) => self.v6.insert((low, high, ports), stream),
+        };
     }
 }
 

@@ -79,27 +79,24 @@ impl IndentFormatter {
     fn end<W: Write + ?Sized>(&mut self, out: &mut W, bracket: &[u8]) -> io::Result<()> {
         self.depth = self.depth.saturating_sub(1);
         if self.has_value {
-            self.new_line(out)?;
+            self.next(out, true)?;
         }
         out.write_all(bracket)
     }
 
+    /// Goes to the next line of an array or object, with a comma unless it is the first.
     #[inline]
     fn next<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        if !first {
-            out.write_all(b",")?;
+        match LINE.get(usize::from(first)..self.depth * 2 + 2) {
+            Some(line) => out.write_all(line),
+            None => self.next_deep(out, first),
         }
-        self.new_line(out)
     }
 
-    #[inline]
-    fn new_line<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        let mut rest = self.depth * 2;
-        let line = LINE.get(..=rest).unwrap_or(LINE);
-        out.write_all(line)?;
-        rest = (rest + 1).saturating_sub(line.len());
-        for _ in 0..rest {
-            out.write_all(b" ")?;
+    fn next_deep<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        out.write_all(&LINE[usize::from(first)..2])?;
+        for _ in 0..self.depth {
+            out.write_all(b"  ")?;
         }
         Ok(())
     }
@@ -157,8 +154,8 @@ impl Formatter for IndentFormatter {
 /// Bytes that are written at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// The beginning of a line, indented as deep as any document goes.
-const LINE: &[u8] = b"\n                                ";
+/// What separates two values, indented as deep as any document goes.
+const LINE: &[u8] = b",\n                                ";
 
 /// A JSON document that ends in one long array whose elements are written as they come, so that
 /// the document never has to be in memory.

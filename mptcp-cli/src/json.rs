@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::ser::Formatter;
 
 /// A document with its schema in front.
 #[derive(Debug, Serialize)]
@@ -18,9 +19,143 @@ pub fn write_document<T: Serialize>(
     schema: &str,
     body: T,
 ) -> serde_json::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &Document { schema, body })?;
-    writeln!(out).map_err(serde_json::Error::io)
+    let mut chunks = Chunks {
+        out,
+        bytes: Vec::with_capacity(CHUNK_BYTES + 1024),
+    };
+    let mut serializer =
+        serde_json::Serializer::with_formatter(&mut chunks, IndentFormatter::default());
+    Document { schema, body }.serialize(&mut serializer)?;
+    chunks.bytes.push(b'\n');
+    chunks.flush().map_err(serde_json::Error::io)
 }
+
+/// Puts the small writes of a serializer together: a document of many connections has millions.
+struct Chunks<'a> {
+    out: &'a mut dyn Write,
+    bytes: Vec<u8>,
+}
+
+impl Write for Chunks<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() >= CHUNK_BYTES {
+            return self.flush();
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.bytes)?;
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+/// The layout of `serde_json`'s pretty formatter, which writes every level of an indentation on its
+/// own.
+#[derive(Default)]
+struct IndentFormatter {
+    depth: usize,
+    has_value: bool,
+}
+
+impl IndentFormatter {
+    #[inline]
+    fn begin<W: Write + ?Sized>(&mut self, out: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.depth += 1;
+        self.has_value = false;
+        out.write_all(bracket)
+    }
+
+    #[inline]
+    fn end<W: Write + ?Sized>(&mut self, out: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.depth = self.depth.saturating_sub(1);
+        if self.has_value {
+            self.next(out, true)?;
+        }
+        out.write_all(bracket)
+    }
+
+    /// Goes to the next line of an array or object, with a comma unless it is the first.
+    #[inline]
+    fn next<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        match LINE.get(usize::from(first)..self.depth * 2 + 2) {
+            Some(line) => out.write_all(line),
+            None => self.next_deep(out, first),
+        }
+    }
+
+    fn next_deep<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        out.write_all(&LINE[usize::from(first)..2])?;
+        for _ in 0..self.depth {
+            out.write_all(b"  ")?;
+        }
+        Ok(())
+    }
+}
+
+impl Formatter for IndentFormatter {
+    #[inline]
+    fn begin_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.begin(out, b"[")
+    }
+
+    #[inline]
+    fn end_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.end(out, b"]")
+    }
+
+    #[inline]
+    fn begin_array_value<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.next(out, first)
+    }
+
+    #[inline]
+    fn end_array_value<W: Write + ?Sized>(&mut self, _: &mut W) -> io::Result<()> {
+        self.has_value = true;
+        Ok(())
+    }
+
+    #[inline]
+    fn begin_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.begin(out, b"{")
+    }
+
+    #[inline]
+    fn end_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.end(out, b"}")
+    }
+
+    #[inline]
+    fn begin_object_key<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.next(out, first)
+    }
+
+    #[inline]
+    fn begin_object_value<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
+
+    #[inline]
+    fn end_object_value<W: Write + ?Sized>(&mut self, _: &mut W) -> io::Result<()> {
+        self.has_value = true;
+        Ok(())
+    }
+}
+
+/// Bytes that are written at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// What separates two values, indented as deep as any document goes.
+const LINE: &[u8] = b",\n                                ";
 
 /// A JSON document that ends in one long array whose elements are written as they come, so that
 /// the document never has to be in memory.
@@ -91,6 +226,25 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "{\n  \"schema\": \"x/1\",\n  \"packets\": 3\n}\n"
         );
+    }
+
+    #[test]
+    fn documents_look_as_serde_json_prints_them() {
+        let deep = (0..30).fold(
+            json!({}),
+            |inner, n| json!({ "n": n, "in": [inner, [], {}] }),
+        );
+        let long: Vec<String> = (0..20_000).map(|n| n.to_string()).collect();
+        for body in [
+            deep,
+            json!({ "empty": [], "long": long, "text": "a\n\"b\"" }),
+        ] {
+            let mut out = Vec::new();
+            write_document(&mut out, "x/1", &body).unwrap();
+            let schema = "x/1";
+            let expected = serde_json::to_string_pretty(&Document { schema, body }).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected + "\n");
+        }
     }
 
     #[test]

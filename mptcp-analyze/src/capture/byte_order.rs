@@ -1,9 +1,10 @@
 //! Numbers in the byte order that a capture file declares.
 
 /// Byte order of a file or of a section of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum ByteOrder {
     /// Least significant byte first.
+    #[default]
     Little,
     /// Most significant byte first.
     Big,

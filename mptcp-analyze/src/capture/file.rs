@@ -21,7 +21,9 @@ enum Format {
 pub(super) struct CaptureFile {
     opened: Opened,
     format: Format,
-    /// Bytes of the window that the record handed out last takes.
+    /// The record read last.
+    current: Record,
+    /// Bytes of the window that it takes.
     current_len: usize,
     /// Interface of a pcap file, which has no description of it.
     only_interface: Interface,
@@ -64,6 +66,7 @@ impl CaptureFile {
         let mut this = Self {
             opened,
             format,
+            current: Record::default(),
             current_len: 0,
             only_interface: Interface::default(),
             summary,
@@ -82,11 +85,11 @@ impl CaptureFile {
         }
     }
 
-    /// The next record; the one before is gone then.
+    /// Reads the next record, [`CaptureFile::record`]; the one before is gone then. `false` at the end.
     #[inline]
-    pub(super) fn next_record(&mut self) -> Option<Record> {
+    pub(super) fn advance(&mut self) -> bool {
         if self.ended {
-            return None;
+            return false;
         }
         let window = &mut self.opened.window;
         window.consume(self.current_len);
@@ -97,18 +100,25 @@ impl CaptureFile {
         self.current_len = len;
         match next {
             Next::Record(record) => {
-                self.account(&record);
-                Some(record)
+                self.current = record;
+                self.account();
+                true
             }
             Next::End => {
                 self.end(None);
-                None
+                false
             }
             Next::Cut(reason) => {
                 self.end(Some(reason));
-                None
+                false
             }
         }
+    }
+
+    /// The record read last.
+    #[inline]
+    pub(super) fn record(&self) -> &Record {
+        &self.current
     }
 
     /// Notes how the file ended. A failure of the decompressor or of the system says more than the
@@ -127,8 +137,8 @@ impl CaptureFile {
     }
 
     #[inline]
-    fn account(&mut self, record: &Record) {
-        let summary = &mut self.summary;
+    fn account(&mut self) {
+        let (summary, record) = (&mut self.summary, &self.current);
         summary.packets += 1;
         if record.data_len < record.original_len as usize {
             summary.truncated_packets += 1;
@@ -148,18 +158,18 @@ impl CaptureFile {
 
     /// The captured bytes of the current record.
     #[inline]
-    pub(super) fn data(&self, record: &Record) -> &[u8] {
+    pub(super) fn data(&self) -> &[u8] {
         let window = self.opened.window.data();
-        let from = window.get(record.data_at..).unwrap_or_default();
-        from.get(..record.data_len).unwrap_or_default()
+        let from = window.get(self.current.data_at..).unwrap_or_default();
+        from.get(..self.current.data_len).unwrap_or_default()
     }
 
     /// The pcapng options of the current record.
     #[inline]
-    pub(super) fn options(&self, record: &Record) -> &[u8] {
+    pub(super) fn options(&self) -> &[u8] {
         let window = self.opened.window.data();
-        let from = window.get(record.options_at..).unwrap_or_default();
-        from.get(..record.options_len).unwrap_or_default()
+        let from = window.get(self.current.options_at..).unwrap_or_default();
+        from.get(..self.current.options_len).unwrap_or_default()
     }
 
     /// Whether its records may be out of time order because several interfaces wrote them.

@@ -8,12 +8,11 @@ use crate::model::{CaptureSummary, Interface, Timestamp};
 
 use super::file::CaptureFile;
 use super::input::{self, Input, OpenError};
-use super::record::Record;
 
 /// Inputs read at once: each needs a file descriptor, of which 1024 are usual, and a window.
 pub(super) const MAX_INPUTS: usize = 1000;
 
-/// A record with its place in the merged stream. Its bytes are in its file until the next call.
+/// The place of a record in the merged stream. The record is the one that its file read last.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Merged {
     /// Number of the packet, from 1.
@@ -24,8 +23,6 @@ pub(super) struct Merged {
     pub(super) interface: u32,
     /// Whether its file may be out of time order.
     pub(super) interleaved: bool,
-    /// The record.
-    pub(super) record: Record,
 }
 
 /// The files, and the next record of each.
@@ -33,7 +30,6 @@ pub(super) struct Merge {
     files: Vec<CaptureFile>,
     /// The next record of each file, by time, then by the order in which the files were given.
     heads: BinaryHeap<Reverse<(Timestamp, usize)>>,
-    records: Vec<Option<Record>>,
     /// Files whose next record is not known, because the last one was still in use.
     behind: Vec<usize>,
     frames: u64,
@@ -73,7 +69,6 @@ impl Merge {
     fn of(files: Vec<CaptureFile>) -> Self {
         Self {
             heads: BinaryHeap::new(),
-            records: vec![None; files.len()],
             behind: (0..files.len()).collect(),
             frames: 0,
             interfaces: Vec::new(),
@@ -87,17 +82,17 @@ impl Merge {
         &self.files
     }
 
-    /// The next record of all files; the one before is gone then.
+    /// Goes on to the next record of all files; the one before is gone then.
     #[inline]
     pub(super) fn next_record(&mut self) -> Option<Merged> {
-        let (index, record) = if let [file] = self.files.as_mut_slice() {
-            (0, file.next_record()?)
-        } else {
-            self.earliest()?
+        let index = match self.files.as_mut_slice() {
+            [file] => file.advance().then_some(0)?,
+            _ => self.earliest()?,
         };
         self.frames += 1;
         let file = self.files.get(index)?;
         let interleaved = file.is_interleaved();
+        let file_interface = file.record().interface as usize;
         let known = self.numbers.get(index).map_or(0, Vec::len);
         if known < file.interface_count() {
             self.number_interfaces(index);
@@ -106,24 +101,23 @@ impl Merge {
         Some(Merged {
             frame: self.frames,
             file: u16::try_from(index).unwrap_or(u16::MAX),
-            interface: *numbers.get(record.interface as usize)?,
+            interface: *numbers.get(file_interface)?,
             interleaved,
-            record,
         })
     }
 
-    fn earliest(&mut self) -> Option<(usize, Record)> {
+    /// The file whose record is the next one.
+    fn earliest(&mut self) -> Option<usize> {
         while let Some(index) = self.behind.pop() {
-            let head = self.files.get_mut(index).and_then(CaptureFile::next_record);
-            if let (Some(record), Some(place)) = (head, self.records.get_mut(index)) {
-                self.heads.push(Reverse((record.at, index)));
-                *place = Some(record);
+            if let Some(file) = self.files.get_mut(index)
+                && file.advance()
+            {
+                self.heads.push(Reverse((file.record().at, index)));
             }
         }
         let Reverse((_, index)) = self.heads.pop()?;
         self.behind.push(index);
-        let record = self.records.get_mut(index)?.take()?;
-        Some((index, record))
+        Some(index)
     }
 
     #[cold]

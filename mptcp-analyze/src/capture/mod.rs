@@ -93,7 +93,7 @@ impl Captures {
         if !self.reordering {
             let merged = self.merge.next_record()?;
             if !merged.interleaved {
-                return Some(self.deliver_merged(&merged));
+                return self.deliver_merged(&merged);
             }
             self.reordering = true;
             self.hold(&merged);
@@ -101,6 +101,7 @@ impl Captures {
         self.next_reordered()
     }
 
+    #[cold]
     fn next_reordered(&mut self) -> Option<Packet<'_>> {
         while !self.reorder.is_ready() {
             match self.merge.next_record() {
@@ -128,25 +129,21 @@ impl Captures {
             return;
         };
         let whence = (merged.frame, merged.file, merged.interface);
-        let record = merged.record;
         self.reorder
-            .push(whence, record, file.data(&record), file.options(&record));
+            .push(whence, *file.record(), file.data(), file.options());
     }
 
     #[inline]
-    fn deliver_merged(&mut self, merged: &Merged) -> Packet<'_> {
-        let bytes = match self.merge.files().get(usize::from(merged.file)) {
-            Some(file) => (file.data(&merged.record), file.options(&merged.record)),
-            None => (&[][..], &[][..]),
-        };
+    fn deliver_merged(&mut self, merged: &Merged) -> Option<Packet<'_>> {
+        let file = self.merge.files().get(usize::from(merged.file))?;
         let whence = (merged.frame, merged.file, merged.interface);
-        deliver(
+        Some(deliver(
             &mut self.decoder,
             &mut self.undecoded,
             whence,
-            &merged.record,
-            bytes,
-        )
+            file.record(),
+            (file.data(), file.options()),
+        ))
     }
 
     /// What is known about each input, in the order they were given.
@@ -203,16 +200,7 @@ fn deliver<'a>(
         original_len: record.original_len,
         outbound: record.outbound,
     };
-    let content = match record.link_type {
-        Some(link_type) => decoder.decode(envelope, link_type, data),
-        None => Content::Undecoded("no interface block describes the packet's interface"),
-    };
-    if let Content::Undecoded(_) = content
-        && let Some(count) = undecoded.get_mut(usize::from(file))
-    {
-        *count += 1;
-    }
-    Packet {
+    let packet = Packet {
         frame,
         at: record.at,
         file,
@@ -221,6 +209,15 @@ fn deliver<'a>(
         original_len: record.original_len,
         bytes: data,
         comments: Comments::new(record.order, options),
-        content,
+        content: match record.link_type {
+            Some(link_type) => decoder.decode(&envelope, link_type, data),
+            None => Content::Undecoded("no interface block describes the packet's interface"),
+        },
+    };
+    if let Content::Undecoded(_) = packet.content
+        && let Some(count) = undecoded.get_mut(usize::from(file))
+    {
+        *count += 1;
     }
+    packet
 }

@@ -123,7 +123,16 @@ impl PcapFile {
     /// The four numbers of a record header.
     #[inline]
     fn fields(&self, data: &[u8]) -> [u32; 4] {
+        let header: &[u8; RECORD_HEADER_BYTES] = data.first_chunk().unwrap_or(&[0; 16]);
+        let (fields, _) = header.as_chunks::<4>();
         let order = self.variant.order;
-        [0, 4, 8, 12].map(|at| order.u32(data, at).unwrap_or(0))
+        let number = |index: usize| {
+            let field = fields.get(index).copied().unwrap_or_default();
+            match order {
+                ByteOrder::Little => u32::from_le_bytes(field),
+                ByteOrder::Big => u32::from_be_bytes(field),
+            }
+        };
+        [number(0), number(1), number(2), number(3)]
     }
 }

@@ -6,7 +6,7 @@ use super::byte_order::ByteOrder;
 
 /// One packet record. Its places count from the first byte of its file's window, and hold until
 /// the next record of that file is asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Record {
     /// When the packet was captured.
     pub(super) at: Timestamp,

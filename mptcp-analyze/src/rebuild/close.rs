@@ -12,6 +12,10 @@ impl Rebuilder {
     /// Takes what a segment says about the end of its stream.
     pub(super) fn close(&mut self, segment: &Segment<'_>, place: Place, options: &SegmentOptions) {
         let ttl = segment.ip.ttl;
+        if options.are_plain() && !segment.flags.rst() && !segment.flags.fin() {
+            self.streams[place.stream].ends[place.end].ttl = Some(ttl);
+            return;
+        }
         let known_ttl = self.streams[place.stream].ends[place.end].ttl;
         let sender = self.side(place);
         let stream = &mut self.streams[place.stream];

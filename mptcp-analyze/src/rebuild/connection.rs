@@ -53,8 +53,8 @@ pub(super) struct ConnectionBuilder {
     /// First mapping without the negotiated checksum.
     pub(super) checksum_missing: Option<(u64, Side)>,
     pub(super) data: PerDirection<DataDirection>,
-    /// Counts of `data`, settled at the end of the capture.
-    pub(super) totals: PerDirection<DirectionTotals>,
+    /// Counts of `data`, once they are settled at the end of the capture.
+    settled: Option<Box<PerDirection<DirectionTotals>>>,
     pub(super) idsn_check: PerDirection<Option<CheckResult>>,
     pub(super) streams: BTreeSet<StreamId>,
     pub(super) addresses: AddressBook,
@@ -98,13 +98,32 @@ impl ConnectionBuilder {
                 to_server: DataDirection::new(options),
                 to_client: DataDirection::new(options),
             },
-            totals: PerDirection::default(),
+            settled: None,
             idsn_check: PerDirection::default(),
             streams: BTreeSet::new(),
             addresses: AddressBook::default(),
             events: Vec::new(),
             events_dropped: 0,
         }
+    }
+
+    /// Counts the data, of which nothing more will come. Finish the subflows first.
+    pub(super) fn settle(&mut self) {
+        let mut totals = PerDirection::default();
+        for direction in Direction::BOTH {
+            let data = self.data.of_mut(direction);
+            data.finish();
+            *totals.of_mut(direction) = data.totals();
+        }
+        self.settled = Some(Box::new(totals));
+    }
+
+    /// Counts of the data of a direction, after [`Self::settle`].
+    pub(super) fn totals(&self, direction: Direction) -> &DirectionTotals {
+        let settled = self.settled.as_ref();
+        settled
+            .expect("the capture has ended, and every connection was settled")
+            .of(direction)
     }
 
     /// The version, if it is one that this toolkit knows.
@@ -175,6 +194,11 @@ impl ConnectionBuilder {
         if self.events.len() >= MAX_EVENTS {
             self.events_dropped += 1;
             return;
+        }
+        if self.events.len() == self.events.capacity() {
+            // Most connections have a dozen.
+            let few = self.events.len().clamp(4, 1024) / 4 * 2;
+            self.events.reserve_exact(few);
         }
         self.events.push(RawEvent {
             frame: place.frame,

@@ -8,7 +8,7 @@ use super::connection::ConnectionBuilder;
 use super::flow::StreamId;
 use super::observe::NOP_RUN_OF_A_BOX;
 use super::stream::{Bare, MptcpEnd, MptcpStream, Stream};
-use crate::model::{Blame, Confidence, Fallback, FallbackReason, Side};
+use crate::model::{Blame, Confidence, Direction, Fallback, FallbackReason, Side};
 
 /// Initial TTLs that hosts use, ascending.
 const INITIAL_TTLS: [u8; 4] = [32, 64, 128, 255];
@@ -41,7 +41,7 @@ impl Rebuilder {
         if let Some((frame, sender)) = builder.fail
             && (infinite.is_some() || (self.is_sole_subflow(builder) && self.goes_bare(builder)))
         {
-            let bad = builder.totals.of(sender.other().sends()).checksums.bad;
+            let bad = builder.totals(sender.other().sends()).checksums.bad;
             let proof = match bad {
                 0 => "this capture shows no wrong checksum",
                 _ => "a wrong DSS checksum before it is in this capture too",
@@ -367,7 +367,8 @@ fn judge_checksums(builder: &ConnectionBuilder, bare: Bare) -> Option<Fallback> 
             ),
         });
     }
-    let bad = builder.totals.to_server.checksums.bad + builder.totals.to_client.checksums.bad;
+    let bad = builder.totals(Direction::ToServer).checksums.bad
+        + builder.totals(Direction::ToClient).checksums.bad;
     (bad > 0).then(|| Fallback {
         reason: FallbackReason::Checksum,
         frame: bare.frame,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mptcp_proto::key::Token;
+use mptcp_proto::key::{Key, Token};
 use mptcp_proto::version::Version;
 
 use super::Rebuilder;
@@ -27,17 +27,20 @@ impl Rebuilder {
             .filter(|stream| stream.mptcp.is_none())
             .count();
         let mut connections: Vec<Connection> = Vec::new();
-        for connection in 0..self.connections.len() {
+        // From the last one on, because the model takes as much memory as what it is made from.
+        while let Some(connection) = self.connections.len().checked_sub(1) {
             let builder = &self.connections[connection];
             if builder.merged_into.is_none() && !builder.streams.is_empty() {
                 let order = self.order_of(connection);
                 self.note_users(connection, &order);
                 connections.push(self.connection(connection, &order));
-                // The model takes as much memory as what it is made from.
                 for stream in order {
                     self.streams[stream].mptcp = None;
                 }
-                self.connections[connection].events = Vec::new();
+            }
+            if let Some(builder) = self.connections.pop() {
+                self.events_dropped += builder.events_dropped;
+                self.addresses_dropped += builder.addresses.dropped;
             }
         }
         connections.sort_by_key(|connection| connection.first_frame);
@@ -80,18 +83,13 @@ impl Rebuilder {
                 self.data_limits.extend(part.data.limits());
             }
         }
+        builder.settle();
         for direction in Direction::BOTH {
-            let data = builder.data.of_mut(direction);
-            data.finish();
-            *builder.totals.of_mut(direction) = data.totals();
-            self.data_limits.extend(data.limits());
+            self.data_limits.extend(builder.data.of(direction).limits());
         }
     }
 
     fn limits(&self) -> Vec<LimitHit> {
-        let sum = |dropped: fn(&ConnectionBuilder) -> u64| {
-            self.connections.iter().map(dropped).sum::<u64>()
-        };
         let mut limits = vec![
             LimitHit {
                 limit: "TCP streams",
@@ -111,12 +109,12 @@ impl Rebuilder {
             LimitHit {
                 limit: "events of one connection",
                 value: MAX_EVENTS as u64,
-                dropped: sum(|builder| builder.events_dropped),
+                dropped: self.events_dropped,
             },
             LimitHit {
                 limit: "addresses of one connection",
                 value: MAX_ADDRESSES as u64,
-                dropped: sum(|builder| builder.addresses.dropped),
+                dropped: self.addresses_dropped,
             },
             LimitHit {
                 limit: "HMACs computed to find the connection of a join",
@@ -153,6 +151,8 @@ impl Rebuilder {
         let version = builder.known_version().unwrap_or(Version::V1);
         let frames = |pick: fn(&Subflow) -> u64| subflows.iter().map(pick);
         let times = |pick: fn(&Subflow) -> Timestamp| subflows.iter().map(pick);
+        let derived = |key: Option<Key>| key.map(|key| key.token_and_idsn(version));
+        let (client, server) = (derived(builder.keys.client), derived(builder.keys.server));
         let groupings = subflows.iter().map(|subflow| subflow.grouping);
         Connection {
             id: 0,
@@ -161,16 +161,12 @@ impl Rebuilder {
             checksum: builder.checksum,
             keys: builder.keys,
             tokens: PerSide {
-                client: builder.keys.client.map(|key| key.token(version)),
-                server: builder
-                    .keys
-                    .server
-                    .map(|key| key.token(version))
-                    .or(builder.token_of_unknown),
+                client: client.map(|(token, _)| token),
+                server: server.map(|(token, _)| token).or(builder.token_of_unknown),
             },
             idsns: PerSide {
-                client: builder.keys.client.map(|key| key.idsn(version)),
-                server: builder.keys.server.map(|key| key.idsn(version)),
+                client: client.map(|(_, idsn)| idsn),
+                server: server.map(|(_, idsn)| idsn),
             },
             token_of_unknown: builder.unexplained_token(),
             capable: builder.capable.clone(),
@@ -281,7 +277,7 @@ fn subflow_totals(stream: &Stream, mptcp: &MptcpStream, end: usize) -> SubflowTo
         spurious_bytes: bytes.spurious_bytes,
         unmapped_bytes: bytes.unmapped_bytes,
         first_unmapped_frame: part.unmapped_marks.first().map(|(frame, _)| *frame),
-        options: part.options.clone(),
+        options: part.options.tally(),
         tcp_checksums: part.tcp_checksums.clone(),
     }
 }
@@ -297,7 +293,7 @@ fn direction_totals(
             .map(|subflow| pick(subflow.totals.of(direction)))
             .sum::<u64>()
     };
-    let mut totals = builder.totals.of(direction).clone();
+    let mut totals = builder.totals(direction).clone();
     totals.wire_bytes = sum(|t| t.wire_bytes);
     totals.reinjected_bytes = sum(|t| t.reinjected_bytes);
     totals.data_retransmitted_bytes = sum(|t| t.data_retransmitted_bytes);
@@ -322,7 +318,7 @@ fn fail_dsn(builder: &ConnectionBuilder) -> Option<CheckResult> {
         EventKind::Fail { dsn } => Some((event.sender, dsn)),
         _ => None,
     })?;
-    let totals = builder.totals.of(sender.other().sends());
+    let totals = builder.totals(sender.other().sends());
     Some(if totals.bad_checksum_dsns.contains(&dsn) {
         CheckResult::Ok
     } else if totals.checksums.bad > 0 {

@@ -3,7 +3,7 @@
 //! A generation begins with a SYN that cannot be a repetition (RFC 9293 §3.4: another initial
 //! sequence number), so a reused port is a new stream, and an ACK captured before its SYN is not.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 
 use hashbrown::HashMap;
 use mptcp_proto::seq::TcpSeq;
@@ -72,11 +72,19 @@ impl FlowEnds {
         self.opener().unwrap_or(usize::from(served_at_0))
     }
 
+    #[inline]
     fn end_of(&self, source: SocketAddr) -> End {
-        usize::from(self.addresses[0] != source)
+        let is_end_0 = match (self.addresses[0], source) {
+            (SocketAddr::V4(known), SocketAddr::V4(source)) => {
+                known.port() == source.port() && known.ip().to_bits() == source.ip().to_bits()
+            }
+            (known, source) => known == source,
+        };
+        usize::from(!is_end_0)
     }
 
     /// Whether `segment`, sent by `end`, cannot belong to this generation.
+    #[inline]
     fn is_new_generation(&self, segment: &Segment<'_>, end: End) -> bool {
         if !segment.flags.syn() {
             return false;
@@ -106,6 +114,7 @@ impl FlowEnds {
         }
     }
 
+    #[inline]
     fn note(&mut self, segment: &Segment<'_>, end: End) {
         if segment.flags.syn() {
             self.isns[end].get_or_insert(segment.seq);
@@ -125,7 +134,7 @@ impl FlowEnds {
 pub(super) struct FlowTable {
     /// Most streams that are told apart.
     limit: usize,
-    newest: HashMap<FlowKey, StreamId>,
+    newest: Newest,
     ends: Vec<FlowEnds>,
     /// Segments of new streams that were left out for the limit.
     pub(super) dropped: u64,
@@ -145,16 +154,17 @@ impl FlowTable {
     pub(super) fn new(limit: usize) -> Self {
         FlowTable {
             limit,
-            newest: HashMap::new(),
+            newest: Newest::default(),
             ends: Vec::new(),
             dropped: 0,
         }
     }
 
     /// The stream of `segment`, made new if need be; `None` when there is no room for another.
+    #[inline]
     pub(super) fn locate(&mut self, segment: &Segment<'_>) -> Option<Located> {
         let key = FlowKey::of(segment.source, segment.destination);
-        if let Some(&stream) = self.newest.get(&key) {
+        if let Some(stream) = self.newest.get(key) {
             let ends = &mut self.ends[stream];
             let end = ends.end_of(segment.source);
             if !ends.is_new_generation(segment, end) {
@@ -193,28 +203,67 @@ impl FlowTable {
     }
 }
 
-/// A 4-tuple without direction, packed so that hashing it is cheap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct FlowKey {
-    low: u128,
-    high: u128,
-    ports: u32,
-    is_ipv6: bool,
+/// A 4-tuple without direction, packed so that hashing and comparing it is cheap.
+#[derive(Debug, Clone, Copy)]
+enum FlowKey {
+    /// Both addresses, both ports: the lower end first.
+    V4(u64, u32),
+    /// Likewise.
+    V6(u128, u128, u32),
+}
+
+/// The newest stream of each 4-tuple. The keys of IPv4 are small, and so is their table.
+#[derive(Debug, Default)]
+struct Newest {
+    v4: HashMap<(u64, u32), u32>,
+    v6: HashMap<(u128, u128, u32), u32>,
+}
+
+impl Newest {
+    #[inline]
+    fn get(&self, key: FlowKey) -> Option<StreamId> {
+        let stream = match key {
+            FlowKey::V4(addresses, ports) => self.v4.get(&(addresses, ports)),
+            FlowKey::V6(low, high, ports) => self.v6.get(&(low, high, ports)),
+        };
+        stream.map(|&stream| stream as StreamId)
+    }
+
+    fn insert(&mut self, key: FlowKey, stream: StreamId) {
+        // There are no more streams than the limit, which is far below.
+        let stream = u32::try_from(stream).unwrap_or(u32::MAX);
+        match key {
+            FlowKey::V4(addresses, ports) => self.v4.insert((addresses, ports), stream),
+            FlowKey::V6(low, high, ports) => self.v6.insert((low, high, ports), stream),
+        };
+    }
 }
 
 impl FlowKey {
+    /// The key of a 4-tuple.
+    #[inline]
     fn of(one: SocketAddr, other: SocketAddr) -> Self {
-        let (low, high) = if (packed(one.ip()), one.port()) <= (packed(other.ip()), other.port()) {
-            (one, other)
+        if let (SocketAddr::V4(one), SocketAddr::V4(other)) = (one, other) {
+            let packed =
+                |end: SocketAddrV4| u64::from(end.ip().to_bits()) << 16 | u64::from(end.port());
+            let (low, high) = ordered(packed(one), packed(other));
+            let ports = (low & 0xffff) << 16 | high & 0xffff;
+            let addresses = (low >> 16) << 32 | high >> 16;
+            FlowKey::V4(addresses, u32::try_from(ports).unwrap_or_default())
         } else {
-            (other, one)
-        };
-        FlowKey {
-            low: packed(low.ip()),
-            high: packed(high.ip()),
-            ports: u32::from(low.port()) << 16 | u32::from(high.port()),
-            is_ipv6: low.is_ipv6(),
+            let packed = |end: SocketAddr| (packed(end.ip()), end.port());
+            let (low, high) = ordered(packed(one), packed(other));
+            FlowKey::V6(low.0, high.0, u32::from(low.1) << 16 | u32::from(high.1))
         }
+    }
+}
+
+#[inline]
+fn ordered<T: PartialOrd>(one: T, other: T) -> (T, T) {
+    if one <= other {
+        (one, other)
+    } else {
+        (other, one)
     }
 }
 

@@ -58,7 +58,9 @@ impl GroupingIndex {
             connection,
             receiver: owner,
         };
-        let list = self.tokens.entry(token).or_default();
+        // A token that two connections share is rare, and there are two for each connection.
+        let list = self.tokens.entry(token);
+        let list = list.or_insert_with(|| Vec::with_capacity(1));
         if list.contains(&candidate) || list.len() >= MAX_PER_TOKEN {
             return false;
         }
@@ -361,7 +363,7 @@ impl Rebuilder {
     /// Makes `from` a part of `into`. `turned`: the client of one is the server of the other.
     pub(super) fn merge(&mut self, from: usize, into: usize, turned: bool) {
         debug!(from, into, "two parts of one connection");
-        let fresh = ConnectionBuilder::new(super::DataOptions::default());
+        let fresh = Box::new(ConnectionBuilder::new(super::DataOptions::default()));
         let mut source = std::mem::replace(&mut self.connections[from], fresh);
         self.connections[from].merged_into = Some(into);
         for &stream in &source.streams {
@@ -377,7 +379,7 @@ impl Rebuilder {
             source.turn_around();
         }
         self.merge_data(&mut source, into);
-        self.connections[into].absorb(source);
+        self.connections[into].absorb(*source);
     }
 
     /// Puts the data of both parts on one scale, and tells all subflows.

@@ -1,7 +1,6 @@
 //! MP_CAPABLE: keys, versions, flags (RFC 8684 §3.1).
 
 use mptcp_proto::key::Key;
-use mptcp_proto::seq::Dsn;
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::Capable;
 use tracing::debug;
@@ -218,13 +217,12 @@ impl Rebuilder {
             let Some(key) = *builder.keys.of(side) else {
                 continue;
             };
-            let idsn: Dsn = key.idsn(version);
+            let (token, idsn) = key.token_and_idsn(version);
             let checked = builder.idsn_check.of(side.sends()).is_some();
             let data = builder.data.of_mut(side.sends());
             if !data.base_is_idsn() && !checked {
                 data.set_idsn(idsn);
             }
-            let token = key.token(version);
             if self.index.add_token(token, connection, side) {
                 self.adopt_orphan(token, connection, side);
             }

@@ -4,6 +4,7 @@
 mod address;
 mod close;
 mod connection;
+mod copies;
 pub(crate) mod data;
 mod fallback;
 mod finish;
@@ -24,7 +25,7 @@ use mptcp_proto::wire::mptcp::MptcpOption;
 use tracing::{info, trace};
 
 use self::connection::ConnectionBuilder;
-use self::data::DataOptions;
+use self::data::{Assemble, DataOptions};
 use self::flow::{FlowTable, Located, StreamId};
 use self::grouping::GroupingIndex;
 use self::options::SegmentOptions;
@@ -92,11 +93,20 @@ pub struct Rebuilder {
     limits: Limits,
     flows: FlowTable,
     streams: Vec<Stream>,
-    connections: Vec<ConnectionBuilder>,
+    #[expect(
+        clippy::vec_box,
+        reason = "the model is made of a connection where the one before it was"
+    )]
+    connections: Vec<Box<ConnectionBuilder>>,
     index: GroupingIndex,
     /// Pieces of the segment at hand, kept to use their memory again.
     pieces: Vec<Piece>,
+    /// Options of the segment at hand, likewise.
+    segment_options: Option<Box<SegmentOptions>>,
     connections_dropped: u64,
+    /// Events, and addresses with oddities, that finished connections had no room for.
+    events_dropped: u64,
+    addresses_dropped: u64,
     /// Streams whose MPTCP part is kept.
     subflows: usize,
     /// Segments of further ones.
@@ -124,7 +134,10 @@ impl Rebuilder {
             connections: Vec::new(),
             index: GroupingIndex::default(),
             pieces: Vec::new(),
+            segment_options: None,
             connections_dropped: 0,
+            events_dropped: 0,
+            addresses_dropped: 0,
             subflows: 0,
             subflow_segments_dropped: 0,
             hmac_tries: 0,
@@ -174,23 +187,39 @@ impl Rebuilder {
             .as_ref()
             .map(|m| m.connection);
         let version = joined.and_then(|connection| self.connections[connection].known_version());
-        let options = SegmentOptions::decode(segment, version);
-        if options.has_mptcp() || joined.is_some() {
-            self.connect(segment, place, &options);
-        }
-        if self.streams[place.stream].mptcp.is_some() {
-            self.observe(segment, place, &options);
-            self.transfer(segment, place, &options, note.as_deref_mut());
-        }
-        self.close(segment, place, &options);
+        let mut options = self.segment_options.take().unwrap_or_default();
+        options.decode(segment, version);
+        self.take_decoded(segment, place, &options, note.as_deref_mut());
+        self.segment_options = Some(options);
         if let Some(note) = note {
             note.direction = Some(self.direction_of(located));
         }
     }
 
+    fn take_decoded(
+        &mut self,
+        segment: &Segment<'_>,
+        place: Place,
+        options: &SegmentOptions,
+        note: Option<&mut PacketNote>,
+    ) {
+        let joined = self.streams[place.stream].mptcp.is_some();
+        if options.has_mptcp() || joined {
+            self.connect(segment, place, options);
+        }
+        if self.streams[place.stream].mptcp.is_some() {
+            self.observe(segment, place, options);
+            self.transfer(segment, place, options, note);
+        }
+        self.close(segment, place, options);
+    }
+
     /// Finds or makes the connection of a segment that has an MPTCP option, or whose stream has one.
     fn connect(&mut self, segment: &Segment<'_>, place: Place, options: &SegmentOptions) {
         let is_new = self.streams[place.stream].mptcp.is_none();
+        if !is_new && options.are_plain() {
+            return;
+        }
         if is_new && self.subflows >= self.limits.subflows {
             self.subflow_segments_dropped += 1;
             return;
@@ -235,10 +264,15 @@ impl Rebuilder {
         }
         let options = DataOptions {
             verify_checksums: self.options.verify_checksums,
-            assemble: self.options.follow.wants(stream),
-            keep_stream: self.options.follow.keep,
+            assemble: match (self.options.follow.wants(stream), self.options.follow.keep) {
+                (false, _) => Assemble::No,
+                (true, false) => Assemble::Hash,
+                (true, true) => Assemble::Keep,
+            },
+            name_frames: self.options.note_packets,
         };
-        self.connections.push(ConnectionBuilder::new(options));
+        self.connections
+            .push(Box::new(ConnectionBuilder::new(options)));
         let connection = self.connections.len() - 1;
         info!(connection, tcp_stream = stream, "new connection");
         Some(connection)

@@ -25,6 +25,12 @@ impl Rebuilder {
         options: &SegmentOptions,
     ) {
         self.tally(segment, place, options);
+        if self.options.verify_tcp_checksums {
+            self.verify_tcp_checksum(segment, place);
+        }
+        if options.are_plain() && !segment.flags.syn() {
+            return;
+        }
         self.note_oddities(place, options);
         self.note_missing(segment, place, options);
         self.note_misplaced(segment, place, options);
@@ -39,9 +45,6 @@ impl Rebuilder {
                 _ => {}
             }
         }
-        if self.options.verify_tcp_checksums {
-            self.verify_tcp_checksum(segment, place);
-        }
     }
 
     fn tally(&mut self, segment: &Segment<'_>, place: Place, options: &SegmentOptions) {
@@ -52,15 +55,14 @@ impl Rebuilder {
             mptcp.packets_with_option += 1;
         }
         let tally = &mut mptcp.ends[place.end].options;
-        tally.cut_areas += u64::from(segment.options.len() < segment.options_len);
+        if segment.options.len() < segment.options_len {
+            tally.count_cut_area();
+        }
         for option in options.iter() {
-            tally.by_subtype[usize::from(option.subtype().0 & 15)] += 1;
+            tally.count(option.subtype().0);
         }
         for (subtype, _) in &options.malformed {
-            tally.malformed += 1;
-            if let Some(subtype) = subtype {
-                tally.by_subtype[usize::from(subtype & 15)] += 1;
-            }
+            tally.count_malformed(*subtype);
         }
     }
 
@@ -141,8 +143,8 @@ impl Rebuilder {
             return;
         };
         let builder = &mut self.connections[mptcp.connection];
-        let capable = options.any(|o| matches!(o, MptcpOption::Capable(_)));
-        let join = options.any(|o| matches!(o, MptcpOption::Join(_)));
+        let capable = options.has(Subtype::CAPABLE);
+        let join = options.has(Subtype::JOIN);
         let mut misplaced = |subtype: Subtype, rule| {
             builder.note(
                 place,

@@ -1,35 +1,17 @@
 //! What is kept of one TCP stream while the capture is read.
 
-use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hasher};
-
-use hashbrown::DefaultHashBuilder;
 use mptcp_proto::hmac::{JoinHmac, TruncatedHmac};
 use mptcp_proto::key::{AddressId, Nonce, Token};
 
 use mptcp_proto::seq::TcpSeq;
 
+use super::copies::CopyWatch;
 use super::data::SubflowDirection;
 use super::flow::{End, StreamId};
 use crate::model::{
     ByteClass, Direction, Grouping, OptionTally, Piece, PriorityChange, Segment, Side, SubflowKind,
     TcpChecksums, Timestamp,
 };
-
-/// Packets per direction that a new packet is compared with to recognise a copy: the copy of a
-/// mirror port, or of a handshake that passes two capture points, is among the next few.
-const FEW_RECENT: usize = 4;
-
-/// The same once packets were seen at more than one point. On a router's `any` capture a copy
-/// follows when the packet has passed the queue, which is rarely longer.
-const MAX_RECENT: usize = 64;
-
-/// The same once an end's packets are known to be captured at two points: the queue between them may
-/// be a whole device's (1,000 packets on Linux).
-const MAX_RECENT_AT_TWO_POINTS: usize = 1024;
-
-/// A copy made at the same point follows at once; a host repeats after 200 ms at the earliest.
-const MAX_COPY_DELAY_NS: i64 = 100_000_000;
 
 /// Unmapped segments per direction that are remembered, to name the first one in a verdict.
 pub(super) const MAX_UNMAPPED_MARKS: usize = 16;
@@ -60,25 +42,7 @@ pub(super) struct StreamEnd {
     pub(super) syn_payload_len: u32,
     pub(super) fin_frame: Option<u64>,
     pub(super) rst_frame: Option<u64>,
-    recent: VecDeque<Fingerprint>,
-    /// Whether a copy from another capture point was seen.
-    at_two_points: bool,
-    /// Whether two different packets in a row had the same IPv4 identification: the end does not
-    /// count them, and the number tells nothing about repetitions.
-    has_constant_id: bool,
-    /// Whether its packets were seen at more than one interface, direction or distance.
-    has_points: bool,
-}
-
-/// What makes two packets the same packet.
-#[derive(Debug, Clone, Copy)]
-struct Fingerprint {
-    hash: u64,
-    id: Option<u16>,
-    ttl: u8,
-    interface: u32,
-    outbound: Option<bool>,
-    at: Timestamp,
+    copies: CopyWatch,
 }
 
 /// The MPTCP part of a stream.
@@ -111,7 +75,7 @@ pub(super) struct MptcpStream {
 #[derive(Debug, Default)]
 pub(super) struct MptcpEnd {
     pub(super) data: SubflowDirection,
-    pub(super) options: OptionTally,
+    pub(super) options: OptionCounts,
     pub(super) tcp_checksums: TcpChecksums,
     /// First frame of the packets without MPTCP option that the end sends now; `None` while its
     /// latest packet (SYN and RST aside) has one.
@@ -126,6 +90,61 @@ pub(super) struct MptcpEnd {
     pub(super) sent_dss: bool,
     /// Segments whose bytes no mapping covered when they came: frame and place of the first one.
     pub(super) unmapped_marks: Vec<(u64, i64)>,
+}
+
+/// [`OptionTally`] in half the room. The counts stay at 4 billion, the options of 5 TB of segments.
+#[derive(Debug, Default)]
+pub(super) struct OptionCounts {
+    by_subtype: [u32; 16],
+    malformed: u32,
+    cut_areas: u32,
+    data_ack4: u32,
+    data_ack8: u32,
+}
+
+impl OptionCounts {
+    /// Counts an option of this subtype.
+    #[inline]
+    pub(super) fn count(&mut self, subtype: u8) {
+        let count = &mut self.by_subtype[usize::from(subtype & 15)];
+        *count = count.saturating_add(1);
+    }
+
+    /// Counts an option that does not parse.
+    pub(super) fn count_malformed(&mut self, subtype: Option<u8>) {
+        self.malformed = self.malformed.saturating_add(1);
+        if let Some(subtype) = subtype {
+            self.count(subtype);
+        }
+    }
+
+    /// Counts a segment whose option area was cut.
+    #[inline]
+    pub(super) fn count_cut_area(&mut self) {
+        self.cut_areas = self.cut_areas.saturating_add(1);
+    }
+
+    /// Counts a DATA_ACK.
+    #[inline]
+    pub(super) fn count_data_ack(&mut self, long: bool) {
+        let count = if long {
+            &mut self.data_ack8
+        } else {
+            &mut self.data_ack4
+        };
+        *count = count.saturating_add(1);
+    }
+
+    /// The counts as the model has them.
+    pub(super) fn tally(&self) -> OptionTally {
+        OptionTally {
+            by_subtype: self.by_subtype.map(u64::from),
+            malformed: u64::from(self.malformed),
+            cut_areas: u64::from(self.cut_areas),
+            data_ack4: u64::from(self.data_ack4),
+            data_ack8: u64::from(self.data_ack8),
+        }
+    }
 }
 
 impl MptcpEnd {
@@ -221,7 +240,7 @@ impl Stream {
         self.first_at = self.first_at.min(segment.at);
         self.last_at = self.last_at.max(segment.at);
         let sender = &mut self.ends[end];
-        if sender.is_copy(segment) {
+        if sender.copies.is_copy(segment) {
             self.duplicates += 1;
             return true;
         }
@@ -244,68 +263,6 @@ impl Stream {
         }
         false
     }
-}
-
-impl StreamEnd {
-    /// A copy has the same TCP header, length and IPv4 identification, and either another capture
-    /// point (interface, direction, TTL), or came at once with an identification that a repetition
-    /// would not have.
-    fn is_copy(&mut self, segment: &Segment<'_>) -> bool {
-        let print = Fingerprint::of(segment);
-        if let Some(last) = self.recent.back() {
-            self.has_constant_id |= last.id == print.id && last.hash != print.hash;
-        }
-        let telling_id = !self.has_constant_id && print.id.is_some_and(|id| id != 0);
-        let mut points = false;
-        let mut at_two_points = false;
-        // The copy of a packet is as far back as the queue is long, and the oldest come first.
-        let found = self.recent.iter().any(|seen| {
-            let elsewhere = seen.ttl != print.ttl
-                || seen.interface != print.interface
-                || seen.outbound != print.outbound;
-            points |= elsewhere;
-            let at_once = print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS;
-            let same = seen.hash == print.hash && seen.id == print.id;
-            at_two_points |= same && elsewhere;
-            same && (elsewhere || (telling_id && at_once))
-        });
-        self.has_points |= points;
-        self.at_two_points |= at_two_points;
-        let limit = if self.at_two_points {
-            MAX_RECENT_AT_TWO_POINTS
-        } else if self.has_points {
-            MAX_RECENT
-        } else {
-            FEW_RECENT
-        };
-        if self.recent.len() >= limit {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(print);
-        found
-    }
-}
-
-impl Fingerprint {
-    fn of(segment: &Segment<'_>) -> Self {
-        // A fixed state would let a capture be made whose packets collide, and a collision hides
-        // one packet at most; the hash never leaves this comparison.
-        let mut hasher = FINGERPRINTS.with(BuildHasher::build_hasher);
-        hasher.write(segment.header);
-        hasher.write_u32(segment.payload_len);
-        Fingerprint {
-            hash: hasher.finish(),
-            id: segment.ip.id,
-            ttl: segment.ip.ttl,
-            interface: segment.interface,
-            outbound: segment.ip.outbound,
-            at: segment.at,
-        }
-    }
-}
-
-thread_local! {
-    static FINGERPRINTS: DefaultHashBuilder = DefaultHashBuilder::default();
 }
 
 impl MptcpStream {

@@ -107,12 +107,7 @@ impl Rebuilder {
         let mut note = note;
         if let Some(ack) = dss.data_ack {
             let long = matches!(ack, DataAck::Long(_));
-            let tally = &mut end.options;
-            *(if long {
-                &mut tally.data_ack8
-            } else {
-                &mut tally.data_ack4
-            }) += 1;
+            end.options.count_data_ack(long);
             let dsn = builder.data.of_mut(direction.reverse()).on_data_ack(ack);
             if let Some(note) = note.as_deref_mut() {
                 note.data_ack = Some(DataAckSeen { dsn, long });
@@ -214,9 +209,11 @@ impl Rebuilder {
             data.set_discarding(is_reset);
             end.data
                 .on_payload(data, place.stream_number(), &input, &mut self.pieces);
-            end.mark_unmapped(place.frame, seq, &self.pieces);
-            end.excess = self.pieces.iter().any(|piece| piece.dsn.is_none())
-                && self.pieces.iter().any(|piece| piece.dsn.is_some());
+            end.excess = false;
+            if self.pieces.iter().any(|piece| piece.dsn.is_none()) {
+                end.mark_unmapped(place.frame, seq, &self.pieces);
+                end.excess = self.pieces.iter().any(|piece| piece.dsn.is_some());
+            }
         }
         if let Some(note) = note {
             note.ssn = end.data.ssn_of(seq);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{IntervalMap, Stretch};
+use super::{Held, IntervalMap, Stretch};
 
 /// For every place of one direction's data stream, the subflow that sent it first.
 #[derive(Debug, Clone, Default)]
@@ -17,13 +17,19 @@ impl SenderMap {
     }
 
     /// Notes that `subflow` sends `places`, and appends to `out` who sent them before:
-    /// [`Held::Free`](super::Held::Free) is nobody.
+    /// [`Held::Free`] is nobody.
     pub fn claim(&mut self, places: Range<i64>, subflow: u32, out: &mut Vec<Stretch<u32>>) {
         self.senders.claim(places, subflow, out);
     }
 
+    /// Does what [`Self::claim`] does if one answer holds for all of `places`, and nothing else.
+    #[inline]
+    pub fn claim_whole(&mut self, places: &Range<i64>, subflow: u32) -> Option<Held<u32>> {
+        self.senders.claim_whole(places, subflow)
+    }
+
     /// Whether any of `places` was sent.
-    pub fn holds_any(&mut self, places: &Range<i64>) -> bool {
+    pub fn holds_any(&self, places: &Range<i64>) -> bool {
         self.senders.overlaps(places)
     }
 
@@ -33,18 +39,18 @@ impl SenderMap {
     }
 
     /// From the first to one past the last byte sent.
-    pub fn span(&mut self) -> Option<Range<i64>> {
+    pub fn span(&self) -> Option<Range<i64>> {
         self.senders.span()
     }
 
     /// Bytes inside the span that nobody sent.
-    pub fn missing_bytes(&mut self) -> u64 {
+    pub fn missing_bytes(&self) -> u64 {
         let Some(span) = self.senders.span() else {
             return 0;
         };
         let mut at = span.start;
         let mut missing = 0u64;
-        for (run, _) in self.senders.runs() {
+        for run in self.senders.covered() {
             let hole = run.start.saturating_sub(at);
             missing = missing.saturating_add(u64::try_from(hole).unwrap_or(0));
             at = run.end;
@@ -53,10 +59,10 @@ impl SenderMap {
     }
 
     /// The holes inside the span, in order.
-    pub fn holes(&mut self) -> Vec<Range<i64>> {
+    pub fn holes(&self) -> Vec<Range<i64>> {
         let mut holes = Vec::new();
         let mut at = None;
-        for (run, _) in self.senders.runs() {
+        for run in self.senders.covered() {
             if let Some(at) = at
                 && at < run.start
             {
@@ -67,13 +73,13 @@ impl SenderMap {
         holes
     }
 
-    /// The runs and their first senders, in order.
-    pub fn runs(&mut self) -> impl Iterator<Item = (&Range<i64>, u32)> {
+    /// The runs whose first senders are known, in order.
+    pub fn runs(&self) -> impl Iterator<Item = (&Range<i64>, u32)> {
         self.senders.runs()
     }
 
     /// Runs in memory.
-    pub fn run_count(&mut self) -> usize {
+    pub fn run_count(&self) -> usize {
         self.senders.run_count()
     }
 
@@ -87,7 +93,6 @@ impl SenderMap {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Held;
     use super::*;
 
     #[test]

@@ -20,36 +20,43 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads from the front of `bytes`.
+    #[inline]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// What has not been read.
+    #[inline]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     /// How many bytes have not been read.
+    #[inline]
     pub const fn remaining(&self) -> usize {
         self.rest.len()
     }
 
     /// Takes a byte.
+    #[inline]
     pub fn u8(&mut self, field: &'static str) -> Result<u8, Truncated> {
         self.array(field).map(u8::from_be_bytes)
     }
 
     /// Takes a number of 2 bytes.
+    #[inline]
     pub fn u16(&mut self, field: &'static str) -> Result<u16, Truncated> {
         self.array(field).map(u16::from_be_bytes)
     }
 
     /// Takes a number of 4 bytes.
+    #[inline]
     pub fn u32(&mut self, field: &'static str) -> Result<u32, Truncated> {
         self.array(field).map(u32::from_be_bytes)
     }
 
     /// Takes a number of 8 bytes.
+    #[inline]
     pub fn u64(&mut self, field: &'static str) -> Result<u64, Truncated> {
         self.array(field).map(u64::from_be_bytes)
     }
@@ -67,6 +74,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes `N` bytes.
+    #[inline]
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Truncated> {
         let have = self.rest.len();
         let (taken, rest) = self.rest.split_first_chunk().ok_or(Truncated {

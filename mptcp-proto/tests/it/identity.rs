@@ -2,7 +2,8 @@
 
 use mptcp_proto::seq::{Dsn, Ssn};
 use mptcp_proto::version::Version;
-use mptcp_proto::wire::mptcp::{EmitError, MptcpOption};
+use mptcp_proto::wire::mptcp::dss::StrayWidths;
+use mptcp_proto::wire::mptcp::{Dss, EmitError, MptcpOption};
 use mptcp_proto::wire::tcp_option::TcpOptions;
 use mptcp_proto::wire::writer::{MAX_OPTION_AREA, NoRoom, OptionArea};
 use proptest::prelude::*;
@@ -28,6 +29,10 @@ proptest! {
         let mut area = OptionArea::new();
         let bytes = option.emit(&mut area).unwrap();
         prop_assert_eq!(MptcpOption::parse(version, bytes), Ok(option));
+        if let MptcpOption::Dss(dss) = option {
+            let is_plain = dss.reserved == 0 && dss.stray == StrayWidths::default();
+            prop_assert_eq!(Dss::parse_plain(bytes), is_plain.then_some(dss));
+        }
         prop_assert_eq!(area.as_bytes()[1], u8::try_from(area.as_bytes().len()).unwrap());
     }
 
@@ -36,6 +41,9 @@ proptest! {
         version in version(),
         bytes in plausible_bytes(),
     ) {
+        if let Some(dss) = Dss::parse_plain(&bytes) {
+            prop_assert_eq!(MptcpOption::parse(version, &bytes), Ok(MptcpOption::Dss(dss)));
+        }
         let parsed = [MptcpOption::parse(version, &bytes), MptcpOption::parse_unversioned(&bytes)];
         for option in parsed.into_iter().flatten() {
             let mut area = OptionArea::new();
@@ -50,6 +58,7 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 0..64),
     ) {
         let _ = MptcpOption::parse(version, &bytes);
+        let _ = Dss::parse_plain(&bytes);
         let _ = MptcpOption::parse_lax(Some(version), &bytes);
         let covered: usize = TcpOptions::new(&bytes).flatten().map(|o| o.bytes.len()).sum();
         prop_assert!(covered <= bytes.len());

@@ -20,15 +20,7 @@ const GRAPH: &[(&str, &[&str])] = &[
 ];
 
 /// All that `mptcp-proto` may use: nothing that opens, spawns, or reads a clock.
-const PROTO_USES: [&str; 7] = [
-    "etherparse",
-    "hmac",
-    "rangemap",
-    "sha1",
-    "sha2",
-    "thiserror",
-    "tracing",
-];
+const PROTO_USES: [&str; 6] = ["etherparse", "hmac", "sha1", "sha2", "thiserror", "tracing"];
 
 /// The only cargo features, and the crate that may have them.
 const FEATURES: (&str, [&str; 2]) = ("mptcp-analyze", ["live", "parquet"]);

@@ -12,11 +12,11 @@ use crate::model::IpFacts;
 use super::{Envelope, IcmpError, Layer, NoTcp, Piece, Step, Transport, Wire, tunnel, undecoded};
 
 /// Protocol numbers (IANA).
-mod protocol {
+pub(super) mod protocol {
     pub(super) const HOP_BY_HOP: u8 = 0;
     pub(super) const ICMP: u8 = 1;
     pub(super) const IPV4: u8 = 4;
-    pub(super) const TCP: u8 = 6;
+    pub(in super::super) const TCP: u8 = 6;
     pub(super) const UDP: u8 = 17;
     pub(super) const IPV6: u8 = 41;
     pub(super) const ROUTING: u8 = 43;

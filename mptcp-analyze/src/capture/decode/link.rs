@@ -5,7 +5,9 @@ use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
 use super::{Envelope, Layer, NoTcp, Step, Wire, undecoded};
 
 /// Ethernet types that etherparse has no name for, or that are no `const` there.
-mod types {
+pub(super) mod types {
+    pub(in super::super) const IPV4: u16 = 0x0800;
+    pub(in super::super) const IPV6: u16 = 0x86dd;
     pub(super) const QINQ_OLD: u16 = 0x9100;
     pub(super) const QINQ_OLDER: u16 = 0x9200;
     pub(super) const PPPOE_SESSION: u16 = 0x8864;
@@ -17,6 +19,8 @@ mod types {
     pub(super) const LINUX_802_2: u16 = 4;
     /// Smaller numbers are lengths, not types.
     pub(super) const MIN: u16 = 0x0600;
+    /// Linux's hardware type of netlink captures.
+    pub(in super::super) const ARPHRD_NETLINK: u16 = 824;
 }
 
 /// MPLS labels on one packet; real stacks have up to a dozen.
@@ -59,7 +63,7 @@ pub(super) fn ether_type(mut number: u16, mut wire: Wire<'_>) -> Step<'_> {
         }
     }
     match number {
-        0x0800 | 0x86dd => Step::Into(Layer::Ip, wire),
+        types::IPV4 | types::IPV6 => Step::Into(Layer::Ip, wire),
         types::MPLS | types::MPLS_UPSTREAM => mpls(wire),
         types::PPPOE_SESSION => pppoe(wire),
         types::PPP => Step::Tunnel(Layer::Ppp, wire),
@@ -191,9 +195,8 @@ fn cooked_v2<'a>(envelope: &mut Envelope, wire: Wire<'a>) -> Step<'a> {
 }
 
 fn cooked_payload(hardware: Option<u16>, protocol: Option<u16>, rest: Wire<'_>) -> Step<'_> {
-    const ARPHRD_NETLINK: u16 = 824;
     match (hardware, protocol) {
-        (Some(ARPHRD_NETLINK), _) | (_, None) => Step::Done(NoTcp::NotIp),
+        (Some(types::ARPHRD_NETLINK), _) | (_, None) => Step::Done(NoTcp::NotIp),
         (_, Some(number)) if number < types::MIN && number != types::LINUX_802_2 => {
             Step::Done(NoTcp::NotIp)
         }
@@ -201,12 +204,16 @@ fn cooked_payload(hardware: Option<u16>, protocol: Option<u16>, rest: Wire<'_>) 
     }
 }
 
-/// The packet types of cooked captures: to us, broadcast, multicast, to others, from us.
 fn note_direction(envelope: &mut Envelope, packet_type: u16) {
-    let outbound = match packet_type {
+    envelope.outbound = envelope.outbound.or(direction(packet_type));
+}
+
+/// The packet types of cooked captures: to us, broadcast, multicast, to others, from us.
+#[inline]
+pub(super) fn direction(packet_type: u16) -> Option<bool> {
+    match packet_type {
         0..=2 => Some(false),
         4 => Some(true),
         _ => None,
-    };
-    envelope.outbound = envelope.outbound.or(outbound);
+    }
 }

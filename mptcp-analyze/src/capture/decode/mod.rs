@@ -8,6 +8,7 @@
 mod fragment;
 mod ip;
 mod link;
+mod quick;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -123,6 +124,7 @@ enum Step<'a> {
 #[derive(Debug, Clone, Copy)]
 enum NoTcp<'a> {
     IcmpError(IcmpError<'a>),
+    Fragment,
     OtherIp,
     NotIp,
     Undecoded(&'static str),
@@ -132,6 +134,7 @@ impl<'a> From<NoTcp<'a>> for Content<'a> {
     fn from(other: NoTcp<'a>) -> Self {
         match other {
             NoTcp::IcmpError(error) => Self::IcmpError(error),
+            NoTcp::Fragment => Self::Fragment,
             NoTcp::OtherIp => Self::OtherIp,
             NoTcp::NotIp => Self::NotIp,
             NoTcp::Undecoded(why) => Self::Undecoded(why),
@@ -168,19 +171,39 @@ impl Decoder {
     #[inline]
     pub(super) fn decode<'a>(
         &'a mut self,
-        mut envelope: Envelope,
+        envelope: &Envelope,
         link_type: u16,
         bytes: &'a [u8],
     ) -> Content<'a> {
+        let missing = (envelope.original_len as usize).saturating_sub(bytes.len());
+        let wire = Wire { bytes, missing };
+        let found = match quick::read(link_type, envelope.outbound, wire) {
+            Some(found) => Ok(found),
+            None => self.decode_layers(*envelope, link_type, wire),
+        };
+        match found {
+            Ok((transport, wire)) => tcp::read(envelope, &transport, wire),
+            Err(other) => other.into(),
+        }
+    }
+
+    /// The long way: layer by layer.
+    #[inline(never)]
+    fn decode_layers<'a>(
+        &'a mut self,
+        mut envelope: Envelope,
+        link_type: u16,
+        wire: Wire<'a>,
+    ) -> Result<(Transport, Wire<'a>), NoTcp<'a>> {
         let mut slots = &mut self.whole[..];
         let mut tunnels = 0;
-        let missing = (envelope.original_len as usize).saturating_sub(bytes.len());
-        let mut step = link::read(link_type, &mut envelope, Wire { bytes, missing });
+        let mut step = link::read(link_type, &mut envelope, wire);
         loop {
             let (layer, wire) = match step {
                 Step::Into(layer, wire) => (layer, wire),
                 Step::Tunnel(..) if tunnels == MAX_TUNNELS => {
-                    return Content::Undecoded("more tunnels in one packet than the limit of 8");
+                    let why = "more tunnels in one packet than the limit of 8";
+                    return Err(NoTcp::Undecoded(why));
                 }
                 Step::Tunnel(layer, wire) => {
                     tunnels += 1;
@@ -188,10 +211,10 @@ impl Decoder {
                 }
                 Step::Piece(piece, wire) => {
                     let Some(whole) = self.fragments.add(&envelope, &piece, wire) else {
-                        return Content::Fragment;
+                        return Err(NoTcp::Fragment);
                     };
                     let Some((slot, rest)) = std::mem::take(&mut slots).split_first_mut() else {
-                        return Content::Undecoded("fragments in fragments in fragments");
+                        return Err(NoTcp::Undecoded("fragments in fragments in fragments"));
                     };
                     slots = rest;
                     *slot = whole.bytes;
@@ -199,8 +222,8 @@ impl Decoder {
                     let bytes = slot.as_slice();
                     (Layer::Transport(whole.transport), Wire { bytes, missing })
                 }
-                Step::Tcp(transport, wire) => return tcp::read(&envelope, &transport, wire),
-                Step::Done(other) => return other.into(),
+                Step::Tcp(transport, wire) => return Ok((transport, wire)),
+                Step::Done(other) => return Err(other),
             };
             step = match layer {
                 Layer::Ethernet => link::ethernet(wire),

@@ -23,24 +23,14 @@ pub(super) fn read<'a>(envelope: &Envelope, ip: &Transport, wire: Wire<'a>) -> C
     let Some(fixed) = wire.bytes.first_chunk::<LEAST_BYTES>() else {
         return Content::Undecoded("TCP header cut before its window field");
     };
-    let [
-        s0,
-        s1,
-        d0,
-        d1,
-        q0,
-        q1,
-        q2,
-        q3,
-        a0,
-        a1,
-        a2,
-        a3,
-        offset,
-        flags,
-        w0,
-        w1,
-    ] = *fixed;
+    let (words, _) = fixed.as_chunks::<4>();
+    let word = |index: usize| {
+        let word = words.get(index).copied().unwrap_or_default();
+        u32::from_be_bytes(word)
+    };
+    let (ports, seq, ack, rest) = (word(0), word(1), word(2), word(3));
+    let [s0, s1, d0, d1] = ports.to_be_bytes();
+    let [offset, flags, w0, w1] = rest.to_be_bytes();
     let header_len = usize::from(offset >> 4) * 4;
     if header_len < HEADER_BYTES {
         return Content::Undecoded("TCP data offset below 5");
@@ -59,8 +49,8 @@ pub(super) fn read<'a>(envelope: &Envelope, ip: &Transport, wire: Wire<'a>) -> C
         source: SocketAddr::new(ip.source, u16::from_be_bytes([s0, s1])),
         destination: SocketAddr::new(ip.destination, u16::from_be_bytes([d0, d1])),
         ip: ip.facts,
-        seq: TcpSeq(u32::from_be_bytes([q0, q1, q2, q3])),
-        ack: TcpSeq(u32::from_be_bytes([a0, a1, a2, a3])),
+        seq: TcpSeq(seq),
+        ack: TcpSeq(ack),
         flags: TcpFlags(flags),
         window: u16::from_be_bytes([w0, w1]),
         checksum: wire.u16(16).unwrap_or(0),

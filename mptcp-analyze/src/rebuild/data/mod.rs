@@ -29,10 +29,22 @@ pub(crate) use subflow::SubflowDirection;
 pub(crate) struct DataOptions {
     /// Whether to verify DSS checksums.
     pub(crate) verify_checksums: bool,
-    /// Whether to put the data stream in order and hash it.
-    pub(crate) assemble: bool,
-    /// Whether to keep the ordered stream for [`DataDirection::take_stream`].
-    pub(crate) keep_stream: bool,
+    /// Whether to put the data stream in order.
+    pub(crate) assemble: Assemble,
+    /// Whether to remember in which frame data came first, to name it when they come again.
+    pub(crate) name_frames: bool,
+}
+
+/// What is to be done with the data stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Assemble {
+    /// Nothing.
+    #[default]
+    No,
+    /// To hash it in order.
+    Hash,
+    /// To keep it for [`DataDirection::take_stream`] too.
+    Keep,
 }
 
 /// A mapping as a segment's options carry it: DSS, or MP_CAPABLE with data.

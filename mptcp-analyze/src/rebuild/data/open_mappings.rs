@@ -1,6 +1,6 @@
 //! The mappings seen lately, to tell repetitions from new ones, and their checksums.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use mptcp_proto::seq::{Dsn, Ssn};
@@ -45,7 +45,14 @@ impl MappingKey {
     }
 }
 
-/// A mapping and the sum of its payload so far.
+/// A mapping that is known, and how many bytes of payload it covers.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    key: MappingKey,
+    payload_len: u16,
+}
+
+/// A mapping with a checksum, and the sum of its payload so far.
 #[derive(Debug, Clone)]
 pub(super) struct OpenMapping {
     /// Frame that carried it first.
@@ -89,7 +96,10 @@ impl OpenMapping {
 /// The open mappings of one direction of one subflow.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OpenMappings {
-    mappings: BTreeMap<MappingKey, OpenMapping>,
+    /// The mappings in the order of their keys; most are added at the end.
+    known: VecDeque<Known>,
+    /// Those of them whose checksum is of interest.
+    sums: BTreeMap<MappingKey, OpenMapping>,
     last: Option<MappingKey>,
     /// How many are not judged yet.
     unjudged: usize,
@@ -99,15 +109,20 @@ pub(super) struct OpenMappings {
 
 impl OpenMappings {
     /// Whether this very mapping is open.
+    #[inline]
     pub(super) fn contains(&mut self, key: &MappingKey) -> bool {
-        if self.last.as_ref() == Some(key) {
-            return true;
+        self.last.as_ref() == Some(key) || self.finds(key)
+    }
+
+    fn finds(&mut self, key: &MappingKey) -> bool {
+        if self.known.back().is_none_or(|highest| highest.key < *key) {
+            return false;
         }
-        let known = self.mappings.contains_key(key);
-        if known {
+        let known = self.known.binary_search_by(|known| known.key.cmp(key));
+        if known.is_ok() {
             self.last = Some(*key);
         }
-        known
+        known.is_ok()
     }
 
     /// Whether a mapping that ends at `end` may have been open before and closed since.
@@ -116,32 +131,52 @@ impl OpenMappings {
     }
 
     /// Adds a distinct mapping; judges it at once if it needs no payload.
-    pub(super) fn add(&mut self, key: MappingKey, mut open: OpenMapping, data: &mut DataDirection) {
+    pub(super) fn add(&mut self, key: MappingKey, open: OpenMapping, data: &mut DataDirection) {
+        let payload_len = u16::try_from(open.payload_len).unwrap_or(u16::MAX);
+        self.insert(Known { key, payload_len });
         if open.checksum.is_some() {
-            // A mapping that is sent again with a DATA_FIN has the same payload and a new checksum.
-            if let Some((_, twin)) = self
-                .mappings
-                .range(same_place(key.place))
-                .find(|(_, twin)| twin.payload_len == open.payload_len && key.place != NOWHERE)
-            {
-                open.covered = twin.covered;
-                open.sum = twin.sum;
-            }
-            self.unjudged = self.unjudged.saturating_add(1);
+            self.add_sum(key, open, data);
         }
-        judge(&key, &mut open, &mut self.unjudged, data);
-        self.mappings.insert(key, open);
         self.last = Some(key);
-        while self.mappings.len() > MAX_OPEN_MAPPINGS {
+        while self.known.len() > MAX_OPEN_MAPPINGS {
             self.close_lowest(data);
         }
     }
 
-    /// Adds the first copy of payload to the sums of the mappings that cover it.
-    pub(super) fn feed(&mut self, places: &Range<i64>, bytes: &[u8], data: &mut DataDirection) {
-        if self.unjudged == 0 || bytes.is_empty() {
-            return;
+    fn insert(&mut self, known: Known) {
+        match self.known.back() {
+            Some(highest) if highest.key >= known.key => {
+                let at = self.known.partition_point(|other| other.key < known.key);
+                self.known.insert(at, known);
+            }
+            _ => self.known.push_back(known),
         }
+    }
+
+    fn add_sum(&mut self, key: MappingKey, mut open: OpenMapping, data: &mut DataDirection) {
+        // A mapping that is sent again with a DATA_FIN has the same payload and a new checksum.
+        if let Some((_, twin)) = self
+            .sums
+            .range(same_place(key.place))
+            .find(|(_, twin)| twin.payload_len == open.payload_len && key.place != NOWHERE)
+        {
+            open.covered = twin.covered;
+            open.sum = twin.sum;
+        }
+        self.unjudged = self.unjudged.saturating_add(1);
+        judge(&key, &mut open, &mut self.unjudged, data);
+        self.sums.insert(key, open);
+    }
+
+    /// Adds the first copy of payload to the sums of the mappings that cover it.
+    #[inline]
+    pub(super) fn feed(&mut self, places: &Range<i64>, bytes: &[u8], data: &mut DataDirection) {
+        if self.unjudged > 0 && !bytes.is_empty() {
+            self.feed_sums(places, bytes, data);
+        }
+    }
+
+    fn feed_sums(&mut self, places: &Range<i64>, bytes: &[u8], data: &mut DataDirection) {
         let lowest = MappingKey {
             place: places.start.saturating_sub(MAX_PAYLOAD),
             data: i64::MIN,
@@ -152,7 +187,7 @@ impl OpenMappings {
             data: i64::MIN,
             len: 0,
         };
-        for (key, open) in self.mappings.range_mut(lowest..end) {
+        for (key, open) in self.sums.range_mut(lowest..end) {
             if open.checksum.is_none() {
                 continue;
             }
@@ -169,7 +204,7 @@ impl OpenMappings {
 
     /// Closes all: what cannot be judged now never will be.
     pub(super) fn finish(&mut self, data: &mut DataDirection) {
-        while !self.mappings.is_empty() {
+        while !self.known.is_empty() {
             self.close_lowest(data);
         }
     }
@@ -177,24 +212,41 @@ impl OpenMappings {
     /// Moves all data places by `distance`.
     pub(super) fn shift_data(&mut self, distance: i64) {
         self.last = None;
-        let mappings = std::mem::take(&mut self.mappings);
-        self.mappings = mappings
+        let moved = |key: MappingKey| MappingKey {
+            data: key.data.saturating_add(distance),
+            ..key
+        };
+        for known in &mut self.known {
+            known.key = moved(known.key);
+        }
+        let sums = std::mem::take(&mut self.sums);
+        self.sums = sums
             .into_iter()
-            .map(|(key, open)| {
-                let data = key.data.saturating_add(distance);
-                (MappingKey { data, ..key }, open)
-            })
+            .map(|(key, sum)| (moved(key), sum))
             .collect();
     }
 
     fn close_lowest(&mut self, data: &mut DataDirection) {
-        let Some((key, mut open)) = self.mappings.pop_first() else {
+        let Some(Known { key, payload_len }) = self.known.pop_front() else {
             return;
         };
         if self.last == Some(key) {
             self.last = None;
         }
-        judge(&key, &mut open, &mut self.unjudged, data);
+        if !self.sums.is_empty() {
+            self.close_sum(&key, data);
+        }
+        if key.place != NOWHERE {
+            let end = key.place.saturating_add(i64::from(payload_len));
+            self.old_below = self.old_below.max(Some(end));
+        }
+    }
+
+    fn close_sum(&mut self, key: &MappingKey, data: &mut DataDirection) {
+        let Some(mut open) = self.sums.remove(key) else {
+            return;
+        };
+        judge(key, &mut open, &mut self.unjudged, data);
         if open.checksum.is_some() {
             self.unjudged = self.unjudged.saturating_sub(1);
             let why = if open.covered < open.payload_len {
@@ -203,10 +255,6 @@ impl OpenMappings {
                 "the upper half of its DSN is unknown"
             };
             data.on_checksum(open.frame, key.data, CheckResult::Unverifiable(why));
-        }
-        if key.place != NOWHERE {
-            let end = key.place.saturating_add(i64::from(open.payload_len));
-            self.old_below = self.old_below.max(Some(end));
         }
     }
 }

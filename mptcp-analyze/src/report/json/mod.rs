@@ -16,7 +16,7 @@ use std::io::Write;
 
 use jiff::Timestamp as Instant;
 use mptcp_cli::json::{Stream, write_document};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use self::capture::{CaptureView, LimitView};
 use self::connection::ConnectionView;
@@ -47,10 +47,10 @@ pub fn write_connections(
     connections: &[&Connection],
     detail: Detail,
 ) -> serde_json::Result<()> {
-    let connections = connections
-        .iter()
-        .map(|c| ConnectionView::new(c, detail))
-        .collect();
+    let connections = Connections {
+        connections,
+        detail,
+    };
     let findings = analysis.findings.iter().map(FindingView::new).collect();
     write_document(
         out,
@@ -122,8 +122,21 @@ pub(crate) fn write_extraction(
 struct ListDocument<'a> {
     #[serde(flatten)]
     file: FileView<'a>,
-    connections: Vec<ConnectionView<'a>>,
+    connections: Connections<'a>,
     findings: Vec<FindingView<'a>>,
+}
+
+/// An array of connections, each of which is turned into text before the next one is looked at.
+struct Connections<'a> {
+    connections: &'a [&'a Connection],
+    detail: Detail,
+}
+
+impl Serialize for Connections<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let views = self.connections.iter();
+        serializer.collect_seq(views.map(|c| ConnectionView::new(c, self.detail)))
+    }
 }
 
 #[derive(Serialize)]

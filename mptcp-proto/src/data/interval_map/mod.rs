@@ -1,9 +1,10 @@
 //! Values on ranges of places; what came first stays.
 
-use std::collections::VecDeque;
+mod runs;
+
 use std::ops::Range;
 
-use rangemap::RangeMap;
+use runs::{At, Runs};
 
 /// Places of a store are between `-PLACE_LIMIT` and `PLACE_LIMIT`.
 ///
@@ -13,17 +14,25 @@ pub const PLACE_LIMIT: i64 = 1 << 62;
 
 /// A map from ranges of places to values in which the first value of a place stays.
 ///
-/// Appending to one of the runs that were written last costs no search and no allocation.
+/// Appending to one of the highest runs costs no search and no allocation.
 #[derive(Debug, Clone)]
 pub struct IntervalMap<V: Copy + Eq> {
-    tree: RangeMap<i64, V>,
-    /// Runs written last, newest first. Each may reach beyond its copy in the tree.
-    open: VecDeque<OpenRun<V>>,
-    /// Everything below was forgotten.
-    floor: i64,
-    forgotten_runs: u64,
-    refused: u64,
+    runs: Runs<V>,
+    /// What was below, without its values.
+    old: Option<Box<Old>>,
     len: u64,
+    refused: u64,
+}
+
+/// The lowest places of a map: it is known that they have a value, but no longer which.
+#[derive(Debug, Clone)]
+struct Old {
+    runs: Runs<()>,
+    /// All old places are below, and all others are not.
+    top: i64,
+    /// Everything below was forgotten.
+    bottom: i64,
+    forgotten_runs: u64,
 }
 
 /// What is known of a stretch of places.
@@ -33,8 +42,8 @@ pub enum Held<V> {
     Free,
     /// It had this value already and keeps it.
     By(V),
-    /// It was forgotten because of [`IntervalMap::MAX_RUNS`], or the range asked for falls into
-    /// more than [`IntervalMap::MAX_STRETCHES`] stretches.
+    /// It had a value, and which one was forgotten because of [`IntervalMap::MAX_RUNS`]; or the range
+    /// asked for falls into more than [`IntervalMap::MAX_STRETCHES`] stretches.
     Unknown,
 }
 
@@ -59,16 +68,6 @@ impl<V> Stretch<V> {
     }
 }
 
-#[derive(Debug, Clone)]
-struct OpenRun<V> {
-    range: Range<i64>,
-    value: V,
-    /// Nothing is stored between the end of the run and here.
-    free_until: i64,
-    /// Whether the tree lacks a part of it.
-    dirty: bool,
-}
-
 impl<V: Copy + Eq> Default for IntervalMap<V> {
     fn default() -> Self {
         Self::new()
@@ -76,10 +75,11 @@ impl<V: Copy + Eq> Default for IntervalMap<V> {
 }
 
 impl<V: Copy + Eq> IntervalMap<V> {
-    /// Runs that are kept (about 1 MiB); beyond, the lowest is forgotten.
+    /// Runs that are kept with their values (half a MiB). Beyond, those of the lower half lose them,
+    /// and become one wherever they touch.
     ///
-    /// Two subflows that take turns make a run a turn, so this is what a capture of 20 MB shows at
-    /// the very least before old places are forgotten.
+    /// Two subflows that take turns make a run a turn. With a turn every 4 KB the upper half are the
+    /// latest 32 MB, more than is in flight: who sent older bytes first matters to nobody.
     pub const MAX_RUNS: usize = 16_384;
 
     /// Stretches that one call reports; the rest of the range is [`Held::Unknown`].
@@ -88,18 +88,13 @@ impl<V: Copy + Eq> IntervalMap<V> {
     /// single bytes in turns would make every later call walk through tens of thousands.
     pub const MAX_STRETCHES: usize = 256;
 
-    /// Runs that can be appended to without a search: one for each of so many subflows in turn.
-    const OPEN_RUNS: usize = 4;
-
     /// An empty map.
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self {
-            tree: RangeMap::new(),
-            open: VecDeque::new(),
-            floor: -PLACE_LIMIT,
-            forgotten_runs: 0,
-            refused: 0,
+            runs: Runs::new(),
+            old: None,
             len: 0,
+            refused: 0,
         }
     }
 
@@ -111,10 +106,10 @@ impl<V: Copy + Eq> IntervalMap<V> {
         let Some(range) = within_limits(&range) else {
             return;
         };
-        if self.claim_in_open_run(&range, value, out) {
+        if let Some(held) = self.claim_whole(&range, value) {
+            out.push(Stretch { range, held });
             return;
         }
-        self.flush();
         let first_new = out.len();
         self.walk(&range, out);
         for stretch in out.iter().skip(first_new) {
@@ -122,7 +117,21 @@ impl<V: Copy + Eq> IntervalMap<V> {
                 self.add_run(&stretch.range, value);
             }
         }
-        self.forget_lowest();
+        self.keep_limits();
+    }
+
+    /// Does what [`Self::claim`] does if one answer holds for all of `range`, and nothing else.
+    #[inline]
+    pub fn claim_whole(&mut self, range: &Range<i64>, value: V) -> Option<Held<V>> {
+        let (at, held) = self.find_whole(range)?;
+        if held == Held::Free {
+            self.len = self.len.saturating_add(length(range));
+            self.runs.insert(at, range.clone(), value);
+            if self.runs.count() > Self::MAX_RUNS {
+                self.keep_limits();
+            }
+        }
+        Some(held)
     }
 
     /// Appends to `out` what is known of `range`, in order, and changes no value.
@@ -130,32 +139,42 @@ impl<V: Copy + Eq> IntervalMap<V> {
         let Some(range) = within_limits(&range) else {
             return;
         };
-        if let Some(run) = self.open.iter().find(|run| contains(&run.range, &range)) {
-            let held = Held::By(run.value);
+        if let Some(held) = self.look_up_whole(&range) {
             out.push(Stretch { range, held });
             return;
         }
-        self.flush();
         self.walk(&range, out);
     }
 
-    /// Whether a place of `range` has a value.
-    pub fn overlaps(&mut self, range: &Range<i64>) -> bool {
-        self.flush();
-        !range.is_empty() && self.tree.overlaps(range)
+    /// What is known of `range`, if that is the same for all of it.
+    #[inline]
+    pub fn look_up_whole(&self, range: &Range<i64>) -> Option<Held<V>> {
+        self.find_whole(range).map(|(_, held)| held)
     }
 
-    /// The runs, in order. Runs of one value that touch are one.
-    pub fn runs(&mut self) -> impl Iterator<Item = (&Range<i64>, V)> {
-        self.flush();
-        self.tree.iter().map(|(range, value)| (range, *value))
+    /// Whether a place of `range` has a value.
+    pub fn overlaps(&self, range: &Range<i64>) -> bool {
+        !range.is_empty() && self.overlapping(range).next().is_some()
+    }
+
+    /// The runs whose values are known, in order. Runs of one value that touch are one.
+    pub fn runs(&self) -> impl Iterator<Item = (&Range<i64>, V)> {
+        self.runs.iter().map(|run| (&run.range, run.value))
+    }
+
+    /// The places that have a value, in order; ranges that touch may be told apart.
+    pub fn covered(&self) -> impl Iterator<Item = &Range<i64>> {
+        let old = self.old.iter().flat_map(|old| old.runs.iter());
+        old.map(|run| &run.range)
+            .chain(self.runs.iter().map(|run| &run.range))
     }
 
     /// From the first to one past the last place that has a value.
-    pub fn span(&mut self) -> Option<Range<i64>> {
-        self.flush();
-        let (first, _) = self.tree.first_range_value()?;
-        let (last, _) = self.tree.last_range_value()?;
+    pub fn span(&self) -> Option<Range<i64>> {
+        let first = self.covered().next()?;
+        let old = self.old.as_ref().and_then(|old| old.runs.last());
+        let last = self.runs.last().map(|run| &run.range);
+        let last = last.or(old.map(|run| &run.range))?;
         Some(first.start..last.end)
     }
 
@@ -170,119 +189,133 @@ impl<V: Copy + Eq> IntervalMap<V> {
     }
 
     /// Runs in memory.
-    pub fn run_count(&mut self) -> usize {
-        self.flush();
-        self.tree.len()
+    pub fn run_count(&self) -> usize {
+        let old = self.old.as_ref().map_or(0, |old| old.runs.count());
+        self.runs.count().saturating_add(old)
     }
 
-    /// How many runs were forgotten because of [`Self::MAX_RUNS`].
+    /// How many runs were forgotten altogether because of [`Self::MAX_RUNS`].
     pub fn forgotten_runs(&self) -> u64 {
-        self.forgotten_runs
+        self.old.as_ref().map_or(0, |old| old.forgotten_runs)
     }
 
-    /// How many calls were not answered in full because of [`Self::MAX_STRETCHES`].
+    /// How many calls were not answered in full because of [`Self::MAX_STRETCHES`] or
+    /// [`Self::MAX_RUNS`].
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    fn claim_in_open_run(
-        &mut self,
-        range: &Range<i64>,
-        value: V,
-        out: &mut Vec<Stretch<V>>,
-    ) -> bool {
-        for run in &mut self.open {
-            let held = if contains(&run.range, range) {
-                Held::By(run.value)
-            } else if run.value == value
-                && run.range.end == range.start
-                && range.end <= run.free_until
-            {
-                run.range.end = range.end;
-                run.dirty = true;
-                self.len = self.len.saturating_add(length(range));
-                Held::Free
-            } else {
-                continue;
-            };
-            let range = range.clone();
-            out.push(Stretch { range, held });
-            return true;
+    /// What is known of `range` if that is the same for all of it, and where its first place is.
+    #[inline]
+    fn find_whole(&self, range: &Range<i64>) -> Option<(At, Held<V>)> {
+        if self.old.as_ref().is_some_and(|old| range.start < old.top)
+            || range.start < -PLACE_LIMIT
+            || range.end > PLACE_LIMIT
+            || range.is_empty()
+        {
+            return None;
         }
-        false
-    }
-
-    /// Brings the tree up to the open runs.
-    fn flush(&mut self) {
-        for run in self.open.iter_mut().filter(|run| run.dirty) {
-            self.tree.insert(run.range.clone(), run.value);
-            run.dirty = false;
+        let at = self.runs.find(range.start);
+        match self.runs.get(at) {
+            None => Some((at, Held::Free)),
+            Some(next) if next.range.start >= range.end => Some((at, Held::Free)),
+            Some(run) if run.range.start <= range.start && range.end <= run.range.end => {
+                Some((at, Held::By(run.value)))
+            }
+            Some(_) => None,
         }
     }
 
-    /// Cuts `range` where the tree's runs begin and end.
+    /// The runs that have places of `range`, old ones as [`Held::Unknown`].
+    fn overlapping(&self, range: &Range<i64>) -> impl Iterator<Item = (&Range<i64>, Held<V>)> {
+        let Range { start, end } = *range;
+        let old = self.old.iter().flat_map(move |old| {
+            let runs = old.runs.from(old.runs.find(start));
+            runs.map(|run| (&run.range, Held::Unknown))
+        });
+        let runs = self.runs.from(self.runs.find(start));
+        old.chain(runs.map(|run| (&run.range, Held::By(run.value))))
+            .take_while(move |(run, _)| run.start < end)
+    }
+
+    /// Cuts `range` where runs begin and end.
     fn walk(&mut self, range: &Range<i64>, out: &mut Vec<Stretch<V>>) {
-        let most = out.len().saturating_add(Self::MAX_STRETCHES);
+        let first_new = out.len();
+        let most = first_new.saturating_add(Self::MAX_STRETCHES);
+        let bottom = self.old.as_ref().map_or(-PLACE_LIMIT, |old| old.bottom);
         let mut at = range.start;
-        push(out, at..range.end.min(self.floor), Held::Unknown);
-        at = at.max(self.floor.min(range.end));
-        for (run, value) in self.tree.overlapping(range) {
+        push(out, at..range.end.min(bottom), Held::Unknown);
+        at = at.max(bottom.min(range.end));
+        for (run, held) in self.overlapping(&(at..range.end)) {
             if out.len().saturating_add(2) > most {
                 break;
             }
             push(out, at..run.start, Held::Free);
-            push(
-                out,
-                at.max(run.start)..run.end.min(range.end),
-                Held::By(*value),
-            );
+            push(out, at.max(run.start)..run.end.min(range.end), held);
             at = at.max(run.end.min(range.end));
         }
-        // Asked for an empty range, the tree would name the run that begins there.
         let rest = at..range.end;
-        if !rest.is_empty() && self.tree.overlapping(rest).next().is_some() {
-            self.refused = self.refused.saturating_add(1);
-            push(out, at..range.end, Held::Unknown);
+        let held = if self.overlaps(&rest) {
+            Held::Unknown
         } else {
-            push(out, at..range.end, Held::Free);
+            Held::Free
+        };
+        push(out, rest, held);
+        let new = out.get(first_new..).unwrap_or_default();
+        if new.iter().any(|stretch| stretch.held == Held::Unknown) {
+            self.refused = self.refused.saturating_add(1);
         }
     }
 
-    /// Adds a run where nothing is stored; it becomes the newest open one.
+    /// Gives `value` to places that have none.
     fn add_run(&mut self, range: &Range<i64>, value: V) {
-        self.tree.insert(range.clone(), value);
         self.len = self.len.saturating_add(length(range));
-        for run in &mut self.open {
-            if run.range.end <= range.start {
-                run.free_until = run.free_until.min(range.start);
+        let mut start = range.start;
+        if let Some(old) = &mut self.old
+            && range.start < old.top
+        {
+            let below = start..range.end.min(old.top);
+            start = below.end;
+            let at = old.runs.find(below.start);
+            old.runs.insert(at, below, ());
+        }
+        if start < range.end {
+            let at = self.runs.find(start);
+            self.runs.insert(at, start..range.end, value);
+        }
+    }
+
+    fn keep_limits(&mut self) {
+        if self.runs.count() > Self::MAX_RUNS {
+            self.age();
+        }
+        if let Some(old) = &mut self.old {
+            while old.runs.count() > Self::MAX_RUNS {
+                let lowest = old.runs.take_lowest();
+                old.bottom = lowest.last().map_or(old.bottom, |run| run.range.end);
+                let count = u64::try_from(lowest.len()).unwrap_or(u64::MAX);
+                old.forgotten_runs = old.forgotten_runs.saturating_add(count);
             }
         }
-        let free_until = self
-            .tree
-            .overlapping(range.end..PLACE_LIMIT)
-            .next()
-            .map_or(PLACE_LIMIT, |(next, _)| next.start);
-        // A run that ends where this one begins is never appended to again.
-        self.open.retain(|run| run.range.end != range.start);
-        self.open.truncate(Self::OPEN_RUNS.saturating_sub(1));
-        self.open.push_front(OpenRun {
-            range: range.clone(),
-            value,
-            free_until,
-            dirty: false,
-        });
     }
 
-    fn forget_lowest(&mut self) {
-        while self.tree.len() > Self::MAX_RUNS {
-            let Some((lowest, _)) = self.tree.first_range_value() else {
-                return;
-            };
-            let lowest = lowest.clone();
-            self.floor = lowest.end;
-            self.tree.remove(lowest);
-            self.forgotten_runs = self.forgotten_runs.saturating_add(1);
-            self.open.retain(|run| run.range.start >= self.floor);
+    /// Makes the lower half of the runs old.
+    #[cold]
+    fn age(&mut self) {
+        let old = self.old.get_or_insert_with(|| {
+            Box::new(Old {
+                runs: Runs::new(),
+                top: -PLACE_LIMIT,
+                bottom: -PLACE_LIMIT,
+                forgotten_runs: 0,
+            })
+        });
+        while self.runs.count() > Self::MAX_RUNS / 2 {
+            for run in self.runs.take_lowest() {
+                old.top = run.range.end;
+                let at = old.runs.find(run.range.start);
+                old.runs.insert(at, run.range, ());
+            }
         }
     }
 }
@@ -291,10 +324,6 @@ fn push<V>(out: &mut Vec<Stretch<V>>, range: Range<i64>, held: Held<V>) {
     if !range.is_empty() {
         out.push(Stretch { range, held });
     }
-}
-
-fn contains(outer: &Range<i64>, inner: &Range<i64>) -> bool {
-    outer.start <= inner.start && inner.end <= outer.end
 }
 
 fn length(range: &Range<i64>) -> u64 {

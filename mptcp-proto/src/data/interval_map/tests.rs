@@ -39,7 +39,7 @@ fn the_first_value_of_a_place_stays() {
 }
 
 #[test]
-fn appending_from_four_senders_in_turn_touches_the_tree_only_at_first() {
+fn four_senders_in_turn_make_a_run_each() {
     let mut map = IntervalMap::new();
     let starts = [0, 1_000_000, 2_000_000, 3_000_000];
     for step in 0..100 {
@@ -48,9 +48,7 @@ fn appending_from_four_senders_in_turn_touches_the_tree_only_at_first() {
             assert_eq!(claim(&mut map, at..at + 1400, owner)[0].held, Held::Free);
         }
     }
-    // The tree still holds what was claimed in the first round alone.
-    assert_eq!(map.tree.len(), 4);
-    assert!(map.tree.iter().all(|(run, _)| run.end - run.start == 1400));
+    assert_eq!(map.run_count(), 4);
     assert_eq!(map.len(), 400 * 1400);
     assert_eq!(map.span(), Some(0..3_140_000));
 }
@@ -68,22 +66,52 @@ fn an_in_order_transfer_of_16_gib_is_one_run() {
 }
 
 #[test]
-fn the_lowest_runs_are_forgotten_at_the_limit() {
+fn the_lower_half_loses_its_values_at_the_limit_and_keeps_its_places() {
     let mut map = IntervalMap::new();
     let most = i64::try_from(IntervalMap::<u32>::MAX_RUNS).unwrap();
-    for step in 0..most + 10 {
+    for (owner, step) in (0..).zip(0..=most) {
+        claim(&mut map, step * 10..step * 10 + 10, owner);
+    }
+    assert!(map.run_count() <= IntervalMap::<u32>::MAX_RUNS / 2 + 1);
+    assert_eq!((map.forgotten_runs(), map.refused()), (0, 0));
+    assert_eq!(map.span(), Some(0..most * 10 + 10));
+    assert_eq!(claim(&mut map, 5..25, 1), [stretch(5..25, Held::Unknown)]);
+    assert_eq!(map.refused(), 1);
+    let owner = u32::try_from(most).unwrap();
+    assert_eq!(
+        look_up(&mut map, most * 10..most * 10 + 10),
+        [stretch(most * 10..most * 10 + 10, Held::By(owner))]
+    );
+}
+
+#[test]
+fn holes_in_the_lower_half_are_still_free() {
+    let mut map = IntervalMap::new();
+    let most = i64::try_from(IntervalMap::<u32>::MAX_RUNS).unwrap();
+    for step in 0..=most {
         claim(&mut map, step * 2..step * 2 + 1, 0);
     }
-    assert_eq!(map.run_count(), IntervalMap::<u32>::MAX_RUNS);
-    assert_eq!(map.forgotten_runs(), 10);
     assert_eq!(
-        claim(&mut map, 0..30, 1)[..3],
+        claim(&mut map, 0..3, 1),
         [
-            stretch(0..19, Held::Unknown),
-            stretch(19..20, Held::Free),
-            stretch(20..21, Held::By(0))
+            stretch(0..1, Held::Unknown),
+            stretch(1..2, Held::Free),
+            stretch(2..3, Held::Unknown)
         ]
     );
+    assert_eq!(look_up(&mut map, 0..3), [stretch(0..3, Held::Unknown)]);
+}
+
+#[test]
+fn runs_far_beyond_the_limit_are_forgotten() {
+    let mut map = IntervalMap::new();
+    let most = i64::try_from(IntervalMap::<u32>::MAX_RUNS).unwrap();
+    for step in 0..3 * most {
+        claim(&mut map, step * 2..step * 2 + 1, 0);
+        assert!(map.run_count() <= 2 * IntervalMap::<u32>::MAX_RUNS);
+    }
+    assert!(map.forgotten_runs() > 0);
+    assert_eq!(look_up(&mut map, 0..2), [stretch(0..2, Held::Unknown)]);
 }
 
 #[test]

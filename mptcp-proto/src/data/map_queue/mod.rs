@@ -12,7 +12,6 @@ use super::{Held, IntervalMap, PLACE_LIMIT, Stretch};
 pub struct MapQueue {
     /// Data place minus subflow place.
     offsets: IntervalMap<i64>,
-    scratch: Vec<Stretch<i64>>,
     /// Subflow place after the highest finite mapping, and the data place that follows.
     end: Option<(i64, i64)>,
 }
@@ -76,15 +75,30 @@ impl MapQueue {
 
     /// Calls `each` for the parts of `places`, in order, with the data place of the first byte if
     /// there is one.
+    #[inline]
     pub fn look_up(&mut self, places: Range<i64>, mut each: impl FnMut(Range<i64>, Option<i64>)) {
-        self.scratch.clear();
-        self.offsets.look_up(places, &mut self.scratch);
-        for stretch in self.scratch.drain(..) {
+        if let Some(data) = self.look_up_whole(&places) {
+            each(places, Some(data));
+            return;
+        }
+        let mut stretches: Vec<Stretch<i64>> = Vec::new();
+        self.offsets.look_up(places, &mut stretches);
+        for stretch in stretches {
             let data = match stretch.held {
                 Held::By(offset) => Some(stretch.range.start.saturating_add(offset)),
                 Held::Free | Held::Unknown => None,
             };
             each(stretch.range, data);
+        }
+    }
+
+    /// The data place of the first of `places`, if one mapping, or several that follow each other,
+    /// cover them all.
+    #[inline]
+    pub fn look_up_whole(&self, places: &Range<i64>) -> Option<i64> {
+        match self.offsets.look_up_whole(places) {
+            Some(Held::By(offset)) => Some(places.start.saturating_add(offset)),
+            _ => None,
         }
     }
 
@@ -99,7 +113,7 @@ impl MapQueue {
     }
 
     /// Runs in memory: contiguous mappings are one.
-    pub fn run_count(&mut self) -> usize {
+    pub fn run_count(&self) -> usize {
         self.offsets.run_count()
     }
 
@@ -114,14 +128,13 @@ impl MapQueue {
     pub fn shift_data(&mut self, delta: i64) {
         let mut moved = IntervalMap::new();
         for (range, offset) in self.offsets.runs() {
-            self.scratch.clear();
             let offset = clamp(offset.saturating_add(delta));
             // No store holds places beyond the limit: what maps there was made up, or is the end of
             // an infinite mapping.
             let lowest = (-PLACE_LIMIT).saturating_sub(offset);
             let highest = PLACE_LIMIT.saturating_sub(offset);
             let kept = range.start.max(lowest)..range.end.min(highest);
-            moved.claim(kept, offset, &mut self.scratch);
+            moved.claim(kept, offset, &mut Vec::new());
         }
         self.offsets = moved;
         self.end = self
@@ -138,9 +151,23 @@ impl MapQueue {
         let mut result = Insertion::default();
         let (place, data) = (clamp(places.start), clamp(data));
         let offset = data.saturating_sub(place);
-        self.scratch.clear();
-        self.offsets.claim(places, offset, &mut self.scratch);
-        for stretch in self.scratch.drain(..) {
+        match self.offsets.claim_whole(&places, offset) {
+            Some(Held::Free) => {
+                let added = places.end.saturating_sub(places.start);
+                result.added = u64::try_from(added).unwrap_or(0);
+                out.push(places);
+                return result;
+            }
+            Some(Held::By(held)) if held == offset => {
+                let repeated = places.end.saturating_sub(places.start);
+                result.repeated = u64::try_from(repeated).unwrap_or(0);
+                return result;
+            }
+            _ => {}
+        }
+        let mut stretches = Vec::new();
+        self.offsets.claim(places, offset, &mut stretches);
+        for stretch in stretches {
             let len = stretch.len();
             match stretch.held {
                 Held::Free => {

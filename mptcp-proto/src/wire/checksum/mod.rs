@@ -16,27 +16,22 @@ impl PartialSum {
     /// Sum of bytes that begin at an even offset.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        // Lanes of 32-bit words added up in 64 bits never carry, which lets the compiler use
-        // vector registers. The byte order does not matter either, up to a swap at the end.
-        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-        let mut lanes = [0_u64; LANES];
-        for block in blocks {
-            for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
-                *lane = lane.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
-            }
-        }
-        let (words, tail) = rest.as_chunks::<4>();
-        let mut short = 0_u64;
+        // The byte order does not matter, up to a swap at the end.
+        let (blocks, short) = bytes.as_chunks::<BLOCK>();
+        let mut sum = if blocks.len() < MANY {
+            sum_words(blocks.as_flattened())
+        } else {
+            sum_lanes(blocks)
+        };
+        let (words, tail) = short.as_chunks::<8>();
         for word in words {
-            short = short.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
+            sum = end_around_add(sum, u64::from_ne_bytes(*word));
         }
-        let mut last = [0; 4];
+        let mut last = [0; 8];
         for (slot, byte) in last.iter_mut().zip(tail) {
             *slot = *byte;
         }
-        short = short.wrapping_add(u64::from(u32::from_ne_bytes(last)));
-        // The lanes together can fill 64 bits, though it takes 16 GiB: hence with carry.
-        let sum = lanes.into_iter().fold(short, end_around_add);
+        sum = end_around_add(sum, u64::from_ne_bytes(last));
         Self(u16::from_be(fold(sum)))
     }
 
@@ -171,7 +166,7 @@ pub fn tcp_checksum(source: IpAddr, destination: IpAddr, segment: &[u8]) -> Opti
 fn tcp_pseudo_header(source: IpAddr, destination: IpAddr, len: usize) -> Option<PartialSum> {
     let addresses = match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            PartialSum::of(&source.octets()).plus(PartialSum::of(&destination.octets()))
+            PartialSum::of_u32(source.to_bits()).plus(PartialSum::of_u32(destination.to_bits()))
         }
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
             PartialSum::of(&source.octets()).plus(PartialSum::of(&destination.octets()))
@@ -180,6 +175,27 @@ fn tcp_pseudo_header(source: IpAddr, destination: IpAddr, len: usize) -> Option<
     };
     let len = PartialSum::of_u32(u32::try_from(len).ok()?);
     Some(addresses.plus(len).plus(PartialSum::of_u16(PROTOCOL_TCP)))
+}
+
+/// Sum of whole words of 64 bits.
+fn sum_words(bytes: &[u8]) -> u64 {
+    let words = bytes.as_chunks::<8>().0.iter();
+    words.fold(0, |sum, word| {
+        end_around_add(sum, u64::from_ne_bytes(*word))
+    })
+}
+
+/// Sum of whole blocks. Lanes of 32-bit words added up in 64 bits never carry, which lets the
+/// compiler use vector registers; for a few bytes, putting the lanes together costs more than that.
+fn sum_lanes(blocks: &[[u8; BLOCK]]) -> u64 {
+    let mut lanes = [0_u64; LANES];
+    for block in blocks {
+        for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
+            *lane = lane.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
+        }
+    }
+    // The lanes together can fill 64 bits, though it takes 16 GiB: hence with carry.
+    lanes.into_iter().fold(0, end_around_add)
 }
 
 /// Adds with the carry going around, so that the result is zero for zeros only.
@@ -201,6 +217,8 @@ const fn fold(number: u64) -> u16 {
 
 const LANES: usize = 16;
 const BLOCK: usize = LANES * 4;
+/// From so many blocks on, lanes are worth it.
+const MANY: usize = 4;
 const CHECKSUM_OFFSET: usize = 16;
 const PROTOCOL_TCP: u16 = 6;
 

@@ -68,6 +68,7 @@ impl MptcpOption {
     /// Parses a whole option, from its kind to its last byte, on a connection of this version.
     ///
     /// MP_CAPABLE says itself which version it is of.
+    #[inline]
     pub fn parse(version: Version, bytes: &[u8]) -> Result<Self, ParseError> {
         Self::parse_body(Some(version), Body::new(bytes)?)
     }
@@ -77,10 +78,12 @@ impl MptcpOption {
     /// The forms tell the versions apart, with one exception that cannot occur in version 1 while
     /// its reserved bits are zero: an ADD_ADDR with 4 or 6 in the low half of its third byte and a
     /// length of version 0 is taken for version 0.
+    #[inline]
     pub fn parse_unversioned(bytes: &[u8]) -> Result<Self, ParseError> {
         Self::parse_body(None, Body::new(bytes)?)
     }
 
+    #[inline]
     fn parse_body(version: Option<Version>, body: Body<'_>) -> Result<Self, ParseError> {
         match body.subtype {
             Subtype::CAPABLE => Capable::parse(body).map(Self::Capable),
@@ -119,6 +122,7 @@ impl MptcpOption {
     }
 
     /// Which option this is.
+    #[inline]
     pub fn subtype(&self) -> Subtype {
         match self {
             Self::Capable(_) => Subtype::CAPABLE,
@@ -136,6 +140,7 @@ impl MptcpOption {
 
     /// The reserved bits that are set, in the order in which they lie in the option. They are sent
     /// as zero and ignored on receipt (RFC 8684 §3), so a set one is worth a note.
+    #[inline]
     pub fn reserved_bits(&self) -> u16 {
         match self {
             Self::Capable(capable) => u16::from(capable.reserved_bits()),
@@ -237,6 +242,7 @@ struct Body<'a> {
 
 impl<'a> Body<'a> {
     /// A whole option, no byte more or less than its length says.
+    #[inline]
     fn new(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let body = Self::new_lax(bytes)?;
         if body.len > bytes.len() {
@@ -249,6 +255,7 @@ impl<'a> Body<'a> {
     }
 
     /// An option that may end early.
+    #[inline]
     fn new_lax(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let have = bytes.len();
         let mut reader = Reader::new(bytes);
@@ -285,6 +292,7 @@ impl<'a> Body<'a> {
     }
 
     /// The half byte after the subtype and the byte after that: twelve bits in one.
+    #[inline]
     fn twelve_bits(&mut self, field: &'static str) -> Result<u16, ParseError> {
         let low = self.reader.u8(field)?;
         Ok(u16::from_be_bytes([self.nibble, low]))

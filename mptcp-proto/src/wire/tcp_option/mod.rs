@@ -153,6 +153,7 @@ pub struct TcpOptions<'a> {
 
 impl<'a> TcpOptions<'a> {
     /// The options in `area`, which is what comes between the fixed header and the data.
+    #[inline]
     pub const fn new(area: &'a [u8]) -> Self {
         Self {
             rest: area,
@@ -167,6 +168,7 @@ impl<'a> TcpOptions<'a> {
         self.rest
     }
 
+    #[inline]
     fn take(&mut self, kind: u8) -> Result<TcpOption<'a>, TcpOptionError> {
         let offset = self.offset;
         let len = match (kind, self.rest.get(1)) {
@@ -198,6 +200,7 @@ impl<'a> TcpOptions<'a> {
 impl<'a> Iterator for TcpOptions<'a> {
     type Item = Result<TcpOption<'a>, TcpOptionError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
             return None;

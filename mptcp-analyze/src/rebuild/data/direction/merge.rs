@@ -2,7 +2,7 @@
 
 use mptcp_proto::data::{Held, SenderMap};
 
-use super::DataDirection;
+use super::{Counters, DataDirection};
 use crate::model::{ByteClass, CheckTally, DirectionTotals};
 
 /// Runs of a half that are entered anew when the other half turns out to have been first. Larger
@@ -71,7 +71,7 @@ impl DataDirection {
             self.count_repeated(lost.class, lost.bytes);
         }
         if let (Some(own), Some(theirs)) = (&mut self.assembler, other.assembler) {
-            own.absorb(theirs, distance);
+            own.absorb(*theirs, distance);
         }
         merged
     }
@@ -170,7 +170,7 @@ impl DataDirection {
 }
 
 /// Adds the counters that need no correction.
-fn add_totals(own: &mut DirectionTotals, other: &DirectionTotals) {
+fn add_totals(own: &mut Counters, other: &Counters) {
     own.wire_bytes = own.wire_bytes.saturating_add(other.wire_bytes);
     own.reinjected_bytes = own.reinjected_bytes.saturating_add(other.reinjected_bytes);
     own.data_retransmitted_bytes = own

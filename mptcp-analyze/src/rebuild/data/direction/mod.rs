@@ -12,8 +12,8 @@ use mptcp_proto::wire::mptcp::{DataAck, WireDsn};
 use super::assembler::{Assembler, MAX_OUT_OF_ORDER_BYTES, StreamChunk};
 use super::scale::Scale;
 use super::waiting::part_of;
-use super::{DataOptions, Sent};
-use crate::model::{ByteClass, CheckResult, DirectionTotals, LimitHit, Timestamp};
+use super::{Assemble, DataOptions, Sent};
+use crate::model::{ByteClass, CheckResult, CheckTally, DirectionTotals, LimitHit, Timestamp};
 
 pub(crate) use merge::{Lost, Merged};
 
@@ -34,7 +34,6 @@ pub(crate) struct DataDirection {
     options: DataOptions,
     scale: Scale,
     senders: SenderMap,
-    scratch: Vec<Stretch<u32>>,
     /// Highest data place known from a mapping or a DATA_FIN: 4-byte numbers are expanded near it.
     highest: i64,
     acked: Option<i64>,
@@ -50,14 +49,26 @@ pub(crate) struct DataDirection {
     /// Copies that their receiver discards: for the stream only where no other copy comes.
     spare: Vec<(i64, Vec<u8>)>,
     spare_bytes: usize,
-    /// Counters; the rest of it is filled in by [`Self::totals`].
-    totals: DirectionTotals,
+    totals: Counters,
     first_frame: Option<u64>,
     first_frames: BTreeMap<u32, u64>,
     last_sender: Option<u32>,
     recent: VecDeque<(Range<i64>, u64)>,
-    assembler: Option<Assembler>,
+    assembler: Option<Box<Assembler>>,
     out_of_range: u64,
+}
+
+/// What is counted while the capture is read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counters {
+    wire_bytes: u64,
+    reinjected_bytes: u64,
+    data_retransmitted_bytes: u64,
+    spurious_bytes: u64,
+    mappings: u64,
+    mapping_options: u64,
+    checksums: CheckTally,
+    data_times: Option<(Timestamp, Timestamp)>,
 }
 
 impl DataDirection {
@@ -65,9 +76,11 @@ impl DataDirection {
     pub(crate) fn new(options: DataOptions) -> Self {
         Self {
             options,
-            assembler: options
-                .assemble
-                .then(|| Assembler::new(options.keep_stream)),
+            assembler: match options.assemble {
+                Assemble::No => None,
+                Assemble::Hash => Some(Box::new(Assembler::new(false))),
+                Assemble::Keep => Some(Box::new(Assembler::new(true))),
+            },
             ..Self::default()
         }
     }
@@ -161,7 +174,7 @@ impl DataDirection {
         let scale = self.scale;
         let mut chunks = self
             .assembler
-            .as_mut()
+            .as_deref_mut()
             .map(Assembler::take)
             .unwrap_or_default();
         for chunk in &mut chunks {
@@ -183,7 +196,7 @@ impl DataDirection {
     /// The first holes of the stream that were skipped, in relative DSNs.
     #[cfg(test)]
     pub(crate) fn stream_holes(&self) -> Vec<Range<i64>> {
-        let holes = self.assembler.as_ref().map_or(&[][..], Assembler::holes);
+        let holes = self.assembler.as_deref().map_or(&[][..], Assembler::holes);
         holes
             .iter()
             .map(|hole| self.scale.relative(hole.start)..self.scale.relative(hole.end))
@@ -224,14 +237,21 @@ impl DataDirection {
             base_is_idsn: scale.is_idsn(),
             data_acked: self.acked.map(relative),
             missing_bytes: self.senders.missing_bytes(),
-            stream_sha256: self.assembler.as_ref().and_then(Assembler::sha256),
-            ..self.totals.clone()
+            wire_bytes: self.totals.wire_bytes,
+            reinjected_bytes: self.totals.reinjected_bytes,
+            data_retransmitted_bytes: self.totals.data_retransmitted_bytes,
+            spurious_bytes: self.totals.spurious_bytes,
+            mappings: self.totals.mappings,
+            mapping_options: self.totals.mapping_options,
+            checksums: self.totals.checksums,
+            data_times: self.totals.data_times,
+            stream_sha256: self.assembler.as_deref().and_then(Assembler::sha256),
         }
     }
 
     /// Limits that were reached.
     pub(crate) fn limits(&self) -> Vec<LimitHit> {
-        let gave_up = self.assembler.as_ref().map_or(0, Assembler::gave_up);
+        let gave_up = self.assembler.as_deref().map_or(0, Assembler::gave_up);
         let hits = [
             (
                 "runs of data sequence numbers",
@@ -333,29 +353,51 @@ impl DataDirection {
         mut each: impl FnMut(&Range<i64>, ByteClass),
     ) {
         self.note_times(sent.at);
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.clear();
-        self.senders.claim(places.clone(), subflow, &mut scratch);
-        for stretch in &scratch {
-            let class = match stretch.held {
-                Held::Free => {
-                    self.note_first(&stretch.range, subflow, sent.frame);
-                    ByteClass::New
-                }
-                Held::By(sender) if sender != subflow => ByteClass::Reinjection {
-                    of_frame: self.frame_of(stretch.range.start, sender),
-                },
-                Held::By(_) | Held::Unknown => ByteClass::DataRetransmission,
-            };
-            // Only after a rejected copy is a later one of interest.
-            if class == ByteClass::New || self.has_discarded || !self.rejected.is_empty() {
-                let part = part_of(bytes, places.start, &stretch.range);
-                self.push_accepted(subflow, &stretch.range, part);
-            }
-            self.count_repeated(class, stretch.len());
+        if let Some(held) = self.senders.claim_whole(&places, subflow) {
+            let class = self.classify(&places, held, subflow, sent, bytes);
+            each(&places, class);
+            return;
+        }
+        let mut stretches: Vec<Stretch<u32>> = Vec::new();
+        self.senders.claim(places.clone(), subflow, &mut stretches);
+        for stretch in &stretches {
+            let part = part_of(bytes, places.start, &stretch.range);
+            let class = self.classify(&stretch.range, stretch.held, subflow, sent, part);
             each(&stretch.range, class);
         }
-        self.scratch = scratch;
+    }
+
+    /// Takes bytes that all have one answer to the question who sent them first.
+    #[inline]
+    fn classify(
+        &mut self,
+        places: &Range<i64>,
+        held: Held<u32>,
+        subflow: u32,
+        sent: Sent,
+        bytes: &[u8],
+    ) -> ByteClass {
+        let class = match held {
+            Held::Free => {
+                self.note_first(places, subflow, sent.frame);
+                ByteClass::New
+            }
+            Held::By(sender) if sender != subflow => ByteClass::Reinjection {
+                of_frame: self.frame_of(places.start, sender),
+            },
+            Held::By(_) | Held::Unknown => ByteClass::DataRetransmission,
+        };
+        // Only after a rejected copy is a later one of interest.
+        if self.assembler.is_some()
+            && (class == ByteClass::New || self.has_discarded || !self.rejected.is_empty())
+        {
+            self.push_accepted(subflow, places, bytes);
+        }
+        if class != ByteClass::New {
+            let len = places.end.saturating_sub(places.start);
+            self.count_repeated(class, u64::try_from(len).unwrap_or(0));
+        }
+        class
     }
 
     /// Adds bytes to the stream, unless they came under a wrong checksum.
@@ -412,10 +454,12 @@ impl DataDirection {
             self.first_frames.entry(subflow).or_insert(frame);
             self.last_sender = Some(subflow);
         }
-        if self.recent.len() >= MAX_RECENT_PIECES {
-            self.recent.pop_front();
+        if self.options.name_frames {
+            if self.recent.len() >= MAX_RECENT_PIECES {
+                self.recent.pop_front();
+            }
+            self.recent.push_back((places.clone(), frame));
         }
-        self.recent.push_back((places.clone(), frame));
     }
 
     /// Frame in (or after) which `sender` sent the byte at `place` first.

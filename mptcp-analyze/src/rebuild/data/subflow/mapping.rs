@@ -254,11 +254,11 @@ impl SubflowDirection {
             return;
         }
         let offset = data_start.saturating_sub(places.start);
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.clear();
-        self.seen.look_up(places, &mut scratch);
-        for stretch in scratch.iter().filter(|s| s.held == Held::By(())) {
-            let segments = self.waiting.take(&stretch.range);
+        let mut stretches = Vec::new();
+        self.seen.look_up(places, &mut stretches);
+        for stretch in stretches.iter().filter(|s| s.held == Held::By(())) {
+            let waiting = self.waiting.as_deref_mut();
+            let segments = waiting.map_or_else(Vec::new, |waiting| waiting.take(&stretch.range));
             let mut at = stretch.range.start;
             for segment in &segments {
                 self.claim_late(data, subflow, at..segment.places.start, offset, sent, &[]);
@@ -275,7 +275,6 @@ impl SubflowDirection {
             }
             self.claim_late(data, subflow, at..stretch.range.end, offset, sent, &[]);
         }
-        self.scratch = scratch;
     }
 }
 

@@ -3,14 +3,15 @@
 mod mapping;
 mod payload;
 
-use mptcp_proto::data::{IntervalMap, MapQueue, Stretch};
+use mptcp_proto::data::{IntervalMap, MapQueue};
 use mptcp_proto::seq::TcpSeq;
 
+use super::Assemble;
 use super::direction::{DataDirection, Lost, Merged, limit_hits};
 use super::open_mappings::OpenMappings;
 use super::origin::Origin;
 use super::waiting::{MAX_WAITING_SEGMENTS, Waiting};
-use crate::model::{ByteClass, LimitHit, SubflowTotals};
+use crate::model::{ByteClass, LimitHit};
 use mapping::PlacedMapping;
 
 /// One direction of one subflow: which bytes were sent, and what their mappings say.
@@ -24,15 +25,28 @@ pub(crate) struct SubflowDirection {
     seen: IntervalMap<()>,
     maps: MapQueue,
     open: OpenMappings,
-    waiting: Waiting,
+    /// Made when a segment has to wait.
+    waiting: Option<Box<Waiting>>,
     /// Mappings seen before it is known where SSN 1 is.
     held: Vec<PlacedMapping>,
     last_mapping_frame: Option<u64>,
     syn_data: SynData,
     implicit: Option<Implicit>,
-    /// The counters of bytes; packets and options are left at zero.
-    totals: SubflowTotals,
-    scratch: Vec<Stretch<()>>,
+    totals: ByteCounts,
+}
+
+/// Bytes of one direction of one subflow, by what became of them; see
+/// [`SubflowTotals`](crate::model::SubflowTotals).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "they are called as in the model")]
+pub(crate) struct ByteCounts {
+    pub(crate) wire_bytes: u64,
+    pub(crate) unique_bytes: u64,
+    pub(crate) tcp_retransmitted_bytes: u64,
+    pub(crate) data_retransmitted_bytes: u64,
+    pub(crate) reinjected_bytes: u64,
+    pub(crate) spurious_bytes: u64,
+    pub(crate) unmapped_bytes: u64,
 }
 
 /// Where plain bytes begin that continue the stream after a fallback.
@@ -71,10 +85,9 @@ impl SubflowDirection {
         data.count_wire_bytes(len);
         self.totals.wire_bytes = self.totals.wire_bytes.saturating_add(u64::from(len));
         if len > 0 && matches!(self.syn_data, SynData::None) {
-            let kept = if data.options().assemble {
-                payload
-            } else {
-                &[]
+            let kept = match data.options().assemble {
+                Assemble::No => &[],
+                Assemble::Hash | Assemble::Keep => payload,
             };
             let kept = kept.get(..kept.len().min(MAX_SYN_BYTES)).unwrap_or(kept);
             self.syn_data = SynData::Offered {
@@ -118,8 +131,11 @@ impl SubflowDirection {
         let (place, at) = self.maps.end().unwrap_or((start, data.scale().place(1)));
         let implicit = Implicit { place, data: at };
         self.implicit = Some(implicit);
-        for segment in self.waiting.drain() {
-            implicit.push(data, &segment.places, &segment.bytes);
+        if let Some(mut waiting) = self.waiting.take() {
+            for segment in waiting.drain() {
+                implicit.push(data, &segment.places, &segment.bytes);
+            }
+            self.waiting = Some(waiting);
         }
     }
 
@@ -149,8 +165,8 @@ impl SubflowDirection {
         self.last_mapping_frame.is_some()
     }
 
-    /// The counts of bytes; packets and options are left at zero.
-    pub(crate) fn totals(&self) -> &SubflowTotals {
+    /// The counts of bytes.
+    pub(crate) fn totals(&self) -> &ByteCounts {
         &self.totals
     }
 
@@ -165,7 +181,9 @@ impl SubflowDirection {
         if merged.distance != 0 {
             self.maps.shift_data(merged.distance);
             self.open.shift_data(merged.distance);
-            self.waiting.shift_data(merged.distance);
+            if let Some(waiting) = &mut self.waiting {
+                waiting.shift_data(merged.distance);
+            }
             for held in &mut self.held {
                 held.data = held.data.saturating_add(merged.distance);
             }
@@ -203,7 +221,7 @@ impl SubflowDirection {
             (
                 "segments that wait for a mapping",
                 MAX_WAITING_SEGMENTS as u64,
-                self.waiting.dropped(),
+                self.waiting.as_deref().map_or(0, Waiting::dropped),
             ),
         ])
     }

@@ -6,9 +6,9 @@ use mptcp_proto::data::Held;
 
 use super::super::scale::Scale;
 use super::super::waiting::{Waiting, part_of};
-use super::super::{PayloadInput, Sent};
-use super::{DataDirection, Implicit, SubflowDirection};
-use crate::model::{ByteClass, Piece, SubflowTotals};
+use super::super::{Assemble, PayloadInput, Sent};
+use super::{ByteCounts, DataDirection, Implicit, SubflowDirection};
+use crate::model::{ByteClass, Piece};
 
 /// The payload of a segment in places, and the pieces it is cut into.
 struct Cut<'a> {
@@ -51,16 +51,29 @@ impl SubflowDirection {
             scale: data.scale(),
             pieces,
         };
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.clear();
-        self.seen.claim(places, (), &mut scratch);
-        for stretch in &scratch {
+        match self.seen.claim_whole(&places, ()) {
+            Some(Held::Free) => self.on_first_copy(data, subflow, &places, &mut cut),
+            Some(Held::By(()) | Held::Unknown) => self.on_copy(data, &places, &mut cut),
+            None => self.on_mixed_copy(data, subflow, places, &mut cut),
+        }
+    }
+
+    /// Bytes of which some were sent before.
+    fn on_mixed_copy(
+        &mut self,
+        data: &mut DataDirection,
+        subflow: u32,
+        places: Range<i64>,
+        cut: &mut Cut<'_>,
+    ) {
+        let mut stretches = Vec::new();
+        self.seen.claim(places, (), &mut stretches);
+        for stretch in &stretches {
             match stretch.held {
-                Held::Free => self.on_first_copy(data, subflow, &stretch.range, &mut cut),
-                Held::By(()) | Held::Unknown => self.on_copy(data, &stretch.range, &mut cut),
+                Held::Free => self.on_first_copy(data, subflow, &stretch.range, cut),
+                Held::By(()) | Held::Unknown => self.on_copy(data, &stretch.range, cut),
             }
         }
-        self.scratch = scratch;
     }
 
     /// Counts bytes that were sent before their mapping. `offset` leads from subflow places to data
@@ -116,7 +129,7 @@ impl SubflowDirection {
                 cut.add_unmapped(&part, ByteClass::Unmapped);
                 match implicit {
                     Some(implicit) => implicit.push(data, &part, bytes),
-                    None => wait(waiting, data, part, sent, bytes),
+                    None => wait(waiting.get_or_insert_default(), data, part, sent, bytes),
                 }
                 return;
             };
@@ -167,6 +180,11 @@ impl<'a> Cut<'a> {
         } else {
             mapped.start
         };
+        if border <= mapped.start {
+            let dsn = Some(self.scale.relative(mapped.start));
+            self.push(from, length(mapped), dsn, class, false);
+            return;
+        }
         for (part, spurious) in [(mapped.start..border, true), (border..mapped.end, false)] {
             let from = from.saturating_add(part.start.saturating_sub(mapped.start));
             let dsn = Some(self.scale.relative(part.start));
@@ -218,12 +236,12 @@ impl Implicit {
 /// Remembers first copies for the mapping that may come for them.
 fn wait(waiting: &mut Waiting, data: &DataDirection, places: Range<i64>, sent: Sent, bytes: &[u8]) {
     let options = data.options();
-    let wanted = options.verify_checksums || options.assemble;
+    let wanted = options.verify_checksums || options.assemble != Assemble::No;
     waiting.add(places, sent, if wanted { bytes } else { &[] });
 }
 
 /// Counts bytes of a class; gives how many of them had been acknowledged when they were sent again.
-fn count(totals: &mut SubflowTotals, class: ByteClass, mapped: &Range<i64>, acked: i64) -> u64 {
+fn count(totals: &mut ByteCounts, class: ByteClass, mapped: &Range<i64>, acked: i64) -> u64 {
     let len = length(mapped);
     let count = match class {
         ByteClass::New => &mut totals.unique_bytes,

@@ -36,8 +36,8 @@ impl Rig {
         Self {
             data: DataDirection::new(DataOptions {
                 verify_checksums: true,
-                assemble: true,
-                keep_stream: true,
+                assemble: Assemble::Keep,
+                name_frames: true,
             }),
             subflows: (0..subflows).map(|_| SubflowDirection::default()).collect(),
             frame: 0,

@@ -159,7 +159,7 @@ fn routers(topology: &Topology) -> String {
 /// Runs the shell or the command on the client, with the project's programs and one word per node on
 /// its PATH.
 fn enter(root: &Path, lab: &Lab, wishes: &Wishes<'_>) -> anyhow::Result<std::process::ExitStatus> {
-    let programs = crate::build_programs(root)?;
+    let programs = crate::build_programs(root, crate::Profile::Debug)?;
     let words = lab.directory().join("bin");
     std::fs::create_dir(&words)?;
     for node in &lab.topology().nodes {

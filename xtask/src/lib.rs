@@ -1,6 +1,7 @@
 //! Automation of the project, in Rust so that it needs nothing but cargo: the rules of the house
 //! (`tidy`), what continuous integration runs (`ci`) and the captures of `testdata/` (`testdata`).
 
+mod bench;
 mod ci;
 mod lab;
 mod say;
@@ -25,6 +26,7 @@ usage: cargo xtask COMMAND
                        ethtool, iptables; a kernel with MPTCP), all or the named scenarios
   testdata --into DIRECTORY [NAME...]   the same, elsewhere
   testdata --list      the scenarios and what each one shows
+  bench [--help]       the analyzer and its rivals on large captures that the lab makes
   lab shell|list|clean a shell in a network of namespaces with middleboxes; `lab` alone says more
 ";
 
@@ -47,6 +49,8 @@ pub fn main(args: &[String]) -> ExitCode {
             testdata::make(Path::new(directory), names)
         }
         ["testdata", names @ ..] => testdata::make(&root().join("testdata"), names),
+        ["bench", rest @ ..] => bench::run(&root(), rest),
+        [bench::MEASURE, command @ ..] => bench::measured(command),
         ["lab", rest @ ..] => lab::run(&root(), rest),
         ["help" | "--help" | "-h"] => {
             say(HELP);
@@ -72,12 +76,25 @@ fn root() -> PathBuf {
     own.parent().unwrap_or(own).to_path_buf()
 }
 
+/// How the programs are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Profile {
+    Debug,
+    Release,
+}
+
 /// Builds the programs of the project and returns the directory where they are.
-fn build_programs(root: &Path) -> anyhow::Result<PathBuf> {
+fn build_programs(root: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root);
-    output(cargo.args(["build", "--locked", "--package", "mptcp-analyze"]))?;
+    cargo.args(["build", "--locked", "--package", "mptcp-analyze"]);
     let target = std::env::var_os("CARGO_TARGET_DIR");
     let target = target.map_or_else(|| root.join("target"), PathBuf::from);
+    if profile == Profile::Release {
+        cargo.arg("--release");
+        output(&mut cargo)?;
+        return Ok(target.join("release"));
+    }
+    output(&mut cargo)?;
     Ok(target.join("debug"))
 }

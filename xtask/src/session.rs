@@ -18,7 +18,7 @@ const END: &str = "```";
 pub(crate) fn run(root: &Path, write: bool) -> anyhow::Result<()> {
     let path = root.join(README);
     let text = std::fs::read_to_string(&path).context("reading README.md")?;
-    let programs = crate::build_programs(root)?;
+    let programs = crate::build_programs(root, crate::Profile::Debug)?;
     let real = replay(&text, |command| {
         let path = std::env::var("PATH").unwrap_or_default();
         let path = format!("{}:{path}", programs.display());

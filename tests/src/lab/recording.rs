@@ -22,6 +22,8 @@ pub struct Tap<'a> {
     pub filter: &'a str,
     /// How many bytes of each packet; 0 takes all.
     pub snaplen: u32,
+    /// Memory in KiB for packets that are not written yet; 0 is what the program thinks right.
+    pub buffer_kib: u32,
 }
 
 impl<'a> Tap<'a> {
@@ -32,6 +34,7 @@ impl<'a> Tap<'a> {
             interfaces,
             filter: "tcp",
             snaplen: 0,
+            buffer_kib: 0,
         }
     }
 
@@ -51,6 +54,9 @@ impl<'a> Tap<'a> {
         let mut add = |text: &str| words.extend(text.split_whitespace().map(str::to_owned));
         if self.snaplen > 0 {
             add(&format!("-s {}", self.snaplen));
+        }
+        if self.buffer_kib > 0 && !pcapng {
+            add(&format!("-B {}", self.buffer_kib));
         }
         for interface in self.interfaces {
             add(&format!("-i {interface}"));

@@ -16,7 +16,7 @@ const GRAPH: &[(&str, &[&str])] = &[
     ),
     ("mptcp-tests", &["mptcp-proto"]),
     ("mptcp-fuzz", &["mptcp-analyze", "mptcp-proto"]),
-    ("xtask", &["mptcp-tests"]),
+    ("xtask", &["mptcp-proto", "mptcp-tests"]),
 ];
 
 /// All that `mptcp-proto` may use: nothing that opens, spawns, or reads a clock.

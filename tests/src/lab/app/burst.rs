@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -29,6 +29,8 @@ pub(super) struct Plan {
     pub(super) bytes: u64,
     /// Connections at the same time.
     pub(super) parallel: usize,
+    /// How long a connection waits between the halves of its request: time for joins.
+    pub(super) pause: Duration,
 }
 
 #[derive(Default)]
@@ -97,7 +99,16 @@ fn exchange(plan: &Plan, buffer: &mut [u8]) -> anyhow::Result<bool> {
     let mut stream = socket::connect(plan.protocol, plan.address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let request: [u8; REQUEST_BYTES] = plan.bytes.to_be_bytes();
-    stream.write_all(&request)?;
+    if plan.pause.is_zero() {
+        stream.write_all(&request)?;
+    } else {
+        // The kernel joins once data were exchanged, and only while the connection lasts.
+        let (first, second) = request.split_at(REQUEST_BYTES / 2);
+        stream.set_nodelay(true)?;
+        stream.write_all(first)?;
+        std::thread::sleep(plan.pause);
+        stream.write_all(second)?;
+    }
     let mut received: u64 = 0;
     loop {
         match stream.read(buffer)? {

@@ -7,7 +7,7 @@
 //! PROGRAM app connect-fast                   mptcp|tcp read|hold ADDRESS BYTES
 //! PROGRAM app connect-near-wrap              mptcp     read|hold ADDRESS BYTES
 //! PROGRAM app serve echo|respond|sink|source mptcp|tcp ADDRESS
-//! PROGRAM app burst                          mptcp|tcp ADDRESS COUNT BYTES [PARALLEL]
+//! PROGRAM app burst                          mptcp|tcp ADDRESS COUNT BYTES [PARALLEL [PAUSE_MS]]
 //! PROGRAM app relay FRONT BACK PORT
 //! ```
 //!
@@ -44,7 +44,7 @@ const USAGE: &str =
     "usage: PROGRAM app listen|listen-fast|listen-last|connect mptcp|tcp read|hold ADDRESS
        PROGRAM app connect-fast|connect-near-wrap mptcp|tcp read|hold ADDRESS BYTES
        PROGRAM app serve echo|respond|sink|source mptcp|tcp ADDRESS
-       PROGRAM app burst mptcp|tcp ADDRESS COUNT BYTES [PARALLEL]
+       PROGRAM app burst mptcp|tcp ADDRESS COUNT BYTES [PARALLEL [PAUSE_MS]]
        PROGRAM app relay mptcp|tcp mptcp|tcp PORT";
 
 /// Connections at the same time of a burst whose arguments do not say it.
@@ -57,25 +57,21 @@ const LAST_CONNECTIONS: Duration = Duration::from_secs(2);
 pub(super) fn run(args: &[&str]) -> anyhow::Result<()> {
     match *args {
         ["serve", job, protocol, at] => serve::run(word(job)?, word(protocol)?, address(at)?),
-        ["burst", protocol, at, count, bytes] => {
-            let plan = burst::Plan {
+        ["burst", protocol, at, count, bytes, ref rest @ ..] => {
+            let (parallel, pause) = match *rest {
+                [] => (PARALLEL, 0),
+                [parallel] => (number(parallel)?, 0),
+                [parallel, pause] => (number(parallel)?, number(pause)?),
+                _ => bail!(USAGE),
+            };
+            burst::run(&burst::Plan {
                 protocol: word(protocol)?,
                 address: address(at)?,
                 count: number(count)?,
                 bytes: number(bytes)?,
-                parallel: PARALLEL,
-            };
-            burst::run(&plan)
-        }
-        ["burst", protocol, at, count, bytes, parallel] => {
-            let plan = burst::Plan {
-                protocol: word(protocol)?,
-                address: address(at)?,
-                count: number(count)?,
-                bytes: number(bytes)?,
-                parallel: number(parallel)?,
-            };
-            burst::run(&plan)
+                parallel,
+                pause: Duration::from_millis(pause),
+            })
         }
         ["relay", front, back, port] => relay::run(word(front)?, word(back)?, number(port)?),
         ["connect", protocol, reading, at] => {

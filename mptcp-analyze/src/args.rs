@@ -1,5 +1,6 @@
 //! What the user typed.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -61,6 +62,9 @@ pub struct InputArgs {
     /// Captures to read; `-` is standard input.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Threads to use at most; the result does not depend on it [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZero<usize>>,
 }
 
 /// Files, and which of their connections are meant.

@@ -43,7 +43,8 @@ pub(crate) fn show(
     common: &OutputArgs,
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
-    let source = Source::twice(plan::inputs(&args.select.input.files)?, common.quiet)?;
+    let source = Source::twice(plan::inputs(&args.select.input.files)?, common.quiet)?
+        .with_threads(args.select.input.threads);
     let mut reading = source.analyze(checking())?;
     let mut follow = FollowPlan::default();
     for connection in plan::selected(&reading.analysis, &args.select)? {
@@ -114,7 +115,8 @@ pub(crate) fn packets(
     common: &OutputArgs,
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
-    let source = Source::twice(plan::inputs(&args.input.files)?, common.quiet)?;
+    let source = Source::twice(plan::inputs(&args.input.files)?, common.quiet)?
+        .with_threads(args.input.threads);
     let Reading { analysis, .. } = source.analyze(RebuildOptions::default())?;
     note_cuts(&analysis, common);
     let owners = plan::owners(&plan::selected(&analysis, args)?);
@@ -229,7 +231,8 @@ fn known(id: &str) -> Result<&'static Explanation, UsageError> {
 /// Reads for an answer that names what is wrong with the files itself: who sees it on a terminal
 /// need not be told twice.
 fn read_once(select: &SelectArgs, common: &OutputArgs, out: &Output) -> anyhow::Result<Reading> {
-    let source = Source::once(plan::inputs(&select.input.files)?, common.quiet);
+    let source = Source::once(plan::inputs(&select.input.files)?, common.quiet)
+        .with_threads(select.input.threads);
     let reading = source.analyze(checking())?;
     if !out.is_terminal() {
         note_cuts(&reading.analysis, common);

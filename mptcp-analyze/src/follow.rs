@@ -24,7 +24,8 @@ pub(crate) fn follow(
 ) -> anyhow::Result<Verdict> {
     let files = &args.input.files;
     let destination = Destination::choose(args.out.as_deref(), common.json, files, out)?;
-    let source = Source::twice(plan::inputs(files)?, common.quiet)?;
+    let source =
+        Source::twice(plan::inputs(files)?, common.quiet)?.with_threads(args.input.threads);
     let Reading { analysis, .. } = source.analyze(RebuildOptions {
         // What came under a wrong checksum is left out where another copy follows.
         verify_checksums: true,

@@ -17,6 +17,7 @@ mod plan;
 mod progress;
 pub mod rebuild;
 pub mod report;
+mod threads;
 
 use std::path::PathBuf;
 
@@ -65,5 +66,5 @@ pub fn analyze_files(paths: &[PathBuf], options: RebuildOptions) -> Result<Analy
 
 /// Reads captures that are open already.
 pub fn analyze(captures: Captures, options: RebuildOptions) -> Analysis {
-    pass::read(captures, options, Progress::silent()).analysis
+    pass::read(captures, options, Progress::silent(), 1).analysis
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek};
+use std::num::NonZero;
 
 use anyhow::Context as _;
 use mptcp_cli::UsageError;
@@ -11,6 +12,7 @@ use crate::check;
 use crate::model::{Analysis, Interface, PacketNote, Segment};
 use crate::progress::Progress;
 use crate::rebuild::{RebuildOptions, Rebuilder};
+use crate::threads;
 
 /// Inputs that can be read as often as announced.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub(crate) struct Source {
     /// What came from standard input, when it has to be read twice.
     spool: Option<File>,
     quiet: bool,
+    threads: usize,
 }
 
 /// What a pass learnt.
@@ -61,6 +64,15 @@ impl Source {
             inputs,
             spool: None,
             quiet,
+            threads: threads::available(),
+        }
+    }
+
+    /// The same, with at most so many threads; `None` takes as many as the machine has.
+    pub(crate) fn with_threads(self, threads: Option<NonZero<usize>>) -> Self {
+        Source {
+            threads: threads.map_or(self.threads, NonZero::get),
+            ..self
         }
     }
 
@@ -79,9 +91,8 @@ impl Source {
             spool = Some(file);
         }
         Ok(Source {
-            inputs,
             spool,
-            quiet,
+            ..Self::once(inputs, quiet)
         })
     }
 
@@ -102,7 +113,7 @@ impl Source {
     pub(crate) fn analyze(&self, options: RebuildOptions) -> anyhow::Result<Reading> {
         let captures = self.open()?;
         let progress = Progress::new(captures.bytes_total(), self.quiet);
-        Ok(read(captures, options, progress))
+        Ok(read(captures, options, progress, self.threads))
     }
 
     /// Reads everything again, shows every TCP packet to `visit`, and gives the rebuilder as it is
@@ -153,19 +164,13 @@ impl Source {
 
 /// Reads `captures` to their end and gives the model with its findings.
 pub(crate) fn read(
-    mut captures: Captures,
+    captures: Captures,
     options: RebuildOptions,
     mut progress: Progress,
+    threads: usize,
 ) -> Reading {
     let mut rebuilder = Rebuilder::new(options);
-    while let Some(packet) = captures.next_packet() {
-        if let Content::Tcp(segment) = &packet.content {
-            rebuilder.push(segment);
-        }
-        if progress.is_due() {
-            progress.show(captures.bytes_read());
-        }
-    }
+    let captures = threads::rebuild(captures, &mut rebuilder, &mut progress, threads);
     let interfaces = captures
         .interfaces()
         .map(|(file, i)| (file, i.clone()))

@@ -30,7 +30,8 @@ pub(crate) fn extract(
 ) -> anyhow::Result<Verdict> {
     let files = &args.input.files;
     let destination = Destination::choose(Some(&args.out), common.json, files, out)?;
-    let source = Source::twice(plan::inputs(files)?, common.quiet)?;
+    let source =
+        Source::twice(plan::inputs(files)?, common.quiet)?.with_threads(args.input.threads);
     let Reading {
         analysis,
         interfaces,

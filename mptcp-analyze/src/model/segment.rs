@@ -46,6 +46,9 @@ pub struct Segment<'a> {
 }
 
 impl Segment<'_> {
+    /// Bytes of a TCP header without options (RFC 9293 §3.1).
+    pub const FIXED_HEADER_BYTES: usize = 20;
+
     /// Whether the snapshot length cut the header or the payload.
     pub fn is_cut(&self) -> bool {
         self.options.len() < self.options_len || self.payload.len() < self.payload_len as usize

@@ -8,8 +8,7 @@ use crate::model::{Segment, TcpFlags};
 
 use super::{Content, Envelope, Transport, Wire};
 
-/// Header without options (RFC 9293 §3.1).
-const HEADER_BYTES: usize = 20;
+const HEADER_BYTES: usize = Segment::FIXED_HEADER_BYTES;
 /// The least that makes a segment: ports, numbers, data offset, flags, window. A snapshot length
 /// that cuts checksum and urgent pointer still shows which byte of which subflow this is.
 const LEAST_BYTES: usize = 16;

@@ -20,6 +20,9 @@ const QUEUE_PACKETS: u32 = 16_384;
 /// Packets that wait here for their time; what the box makes beyond is dropped, as on a full link.
 const MAX_WAITING: usize = 16_384;
 
+/// What we send bears this mark, so that the rules do not bring it to the box again.
+pub(super) const MARK: u32 = 0x6d70;
+
 /// `IPPROTO_RAW`: what is sent has its IP header already.
 const WITH_HEADER: i32 = 255;
 
@@ -201,7 +204,11 @@ struct Wire {
 
 impl Wire {
     fn open() -> anyhow::Result<Self> {
-        let raw = |domain| Socket::new(domain, Type::RAW, Some(Protocol::from(WITH_HEADER)));
+        let raw = |domain| {
+            let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(WITH_HEADER)))?;
+            socket.set_mark(MARK)?;
+            Ok::<_, std::io::Error>(socket)
+        };
         Ok(Self {
             v4: raw(Domain::IPV4).context("opening a raw socket")?,
             v6: raw(Domain::IPV6).context("opening a raw IPv6 socket")?,

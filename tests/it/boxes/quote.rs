@@ -2,7 +2,7 @@
 
 use mptcp_tests::lab::{self, Node, Recording, Tap};
 
-use super::ground::{Ground, PLACE};
+use super::ground::{Ground, PLACE, Plan};
 
 /// A datagram and a SYN of each family that expire at the router with the box.
 const PROBES: &str = "
@@ -130,6 +130,21 @@ pub(super) const SPECS: [&str; 3] = [
     "quote:tcp_bytes=28",
     "quote:mpls=16188",
 ];
+
+/// A box for TCP before it does its own work; a link behind it delays the router's errors only once.
+#[test]
+fn quotes_are_cut_by_one_of_several_boxes() {
+    if !lab::works() {
+        return;
+    }
+    let ground = Ground::new("");
+    let trial = ground.attempt("strip:on=syn+quote:tcp_bytes=8", &Plan::USUAL);
+    assert_eq!(trial.hosts[0].incidents(), ["MPCapableFallbackSYNACK"]);
+    for report in reports(&ground, Some("quote:tcp_bytes=8+impair:delay_ms=5")) {
+        check_kind(&report);
+        assert_eq!(report.message().len(), 8 + report.header_len() + 8);
+    }
+}
 
 #[test]
 fn quotes_are_cut_or_get_a_label() {

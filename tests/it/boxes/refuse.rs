@@ -1,9 +1,9 @@
 //! Segments do not pass.
 
-use mptcp_tests::lab::{self, Node};
+use mptcp_tests::lab::{self, Application, Node, Recording, Tap};
 
 use super::change::{Change, What, When, mptcp};
-use super::ground::{Data, Ground, Plan};
+use super::ground::{Data, Ground, PLACE, Plan};
 use super::{Case, NO, UNHARMED, V4, V6, check};
 use crate::seen::Seen;
 
@@ -119,6 +119,41 @@ fn a_reset_syn_is_no_fallback() {
 #[test]
 fn an_icmp_error_for_a_syn_is_no_fallback() {
     check_answered(PROHIBITED, "os error", |_, other| panic!("{other:?}"));
+}
+
+/// RFC 1812 §5.2.7.1 and RFC 4443 §3.1: communication administratively prohibited.
+#[test]
+fn an_icmp_error_says_what_is_prohibited_and_quotes_the_syn() {
+    if !lab::works() {
+        return;
+    }
+    let lab = Ground::new("").lab;
+    let _box = lab.place(PLACE, PROHIBITED).unwrap();
+    for (to, header, kind) in [(V4, 20, [3, 13]), (V6, 40, [1, 1])] {
+        let path = lab.directory().join("prohibited.pcap");
+        let tap = Tap {
+            filter: "tcp or icmp or (icmp6 and ip6[40] == 1)",
+            ..Tap::tcp(PLACE, &["near"])
+        };
+        let recording = Recording::start(&lab, &tap, &path).unwrap();
+        let words = ["connect", "mptcp", "read", to];
+        let client = Application::start(&lab, Node::Client, &words).unwrap();
+        client.finish().unwrap();
+        recording.finish().unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let capture = pcap_parser::parse_pcap(&bytes).unwrap().1;
+        let packets: Vec<_> = capture
+            .blocks
+            .iter()
+            .map(|block| &block.data[14..])
+            .collect();
+        let [syn, error] = packets.as_slice() else {
+            panic!("{to}: {packets:?}")
+        };
+        let (message, quote) = error[header..].split_at(8);
+        assert_eq!(message[..2], kind, "{to}");
+        assert_eq!(quote[header..], syn[header..], "{to}");
+    }
 }
 
 /// For the list of all that is tried.

@@ -105,12 +105,12 @@ fn the_server_behind_a_nat_sees_the_routers_address() {
     }
 }
 
-/// How many of 30 datagrams that expire at the first router are reported to the client.
+/// How many of 300 datagrams that expire at the first router are reported to the client.
 fn reported(topology: &Topology, default_ttl: &str, target: &str, counter: &str) -> u64 {
     let lab = build(topology);
     let script = format!(
         "echo 1 > /proc/sys/net/{default_ttl}
-         bash -c 'for i in {{1..30}}; do echo x > /dev/udp/{target}/9; done' 2> /dev/null
+         bash -c 'for i in {{1..300}}; do echo x > /dev/udp/{target}/9; done' 2> /dev/null
          nstat -asz {counter}"
     );
     let text = lab.run(Node::Client, &script).unwrap();
@@ -129,7 +129,7 @@ fn routers_limit_their_errors_only_when_asked() {
     let v4 = ("ipv4/ip_default_ttl", "10.2.1.1", "IcmpInTimeExcds");
     let v6 = ("ipv6/conf/c1/hop_limit", "fd00:2:1::1", "Icmp6InTimeExcds");
     for (ttl, target, counter) in [v4, v6] {
-        assert_eq!(reported(&free, ttl, target, counter), 30, "{target}");
+        assert_eq!(reported(&free, ttl, target, counter), 300, "{target}");
         // Six at once, then one a second (IPv4) or ten (IPv6); see tracebox_probe.md, section 4.
         let some = reported(&limited, ttl, target, counter);
         assert!((1..20).contains(&some), "{target}: {some}");

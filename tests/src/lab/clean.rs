@@ -4,7 +4,8 @@
 //! network drops it or dies, and then removes everything that bears the network's name. What even
 //! that could not remove (it was killed too) is found again by [`all`].
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,6 +24,9 @@ const NAMESPACES: &str = "/run/netns";
 
 /// Longer than one command of the maker's shell takes.
 const LAST_COMMAND: Duration = Duration::from_millis(50);
+
+/// How often in a row nothing of what is there may be removable before it gives up.
+const MOST_VAIN_ROUNDS: u32 = 20;
 
 /// `mptx`, the number of the process that makes the network, `n`, the number of the network.
 pub(super) fn new_prefix() -> String {
@@ -56,16 +60,23 @@ pub(super) fn reap(prefix: &str) -> anyhow::Result<()> {
 /// Removes the namespaces of a network and then its directory. A shell that was making namespaces
 /// when its parent was killed may add some meanwhile, so it looks again.
 fn remove(prefix: &str) -> anyhow::Result<()> {
-    let mut quiet_rounds = 0;
+    let (mut quiet_rounds, mut vain_rounds) = (0, 0);
     while quiet_rounds < 2 {
         let found = namespaces(&format!("{prefix}-"))?;
-        for name in &found {
-            remove_namespace(name);
-        }
+        let outcomes: Vec<_> = found.iter().map(|name| remove_namespace(name)).collect();
         if found.is_empty() {
             quiet_rounds += 1;
-            std::thread::sleep(LAST_COMMAND);
+        } else if outcomes.iter().any(Result::is_ok) {
+            vain_rounds = 0;
+            continue;
+        } else if vain_rounds < MOST_VAIN_ROUNDS {
+            // Another one was faster, and the names are gone when it looks again.
+            vain_rounds += 1;
+        } else {
+            let outcome = outcomes.into_iter().collect::<anyhow::Result<()>>();
+            return outcome.with_context(|| format!("removing {prefix}, as root only can"));
         }
+        std::thread::sleep(LAST_COMMAND);
     }
     remove_directory(&directory(prefix))
 }
@@ -132,17 +143,32 @@ fn names_in(directory: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 /// Ends the processes in a namespace and removes it.
-fn remove_namespace(name: &str) {
+fn remove_namespace(name: &str) -> anyhow::Result<()> {
+    if is_our_own(name) {
+        // Somebody cleans up from inside, or gave this name to the namespace of the machine.
+        return delete_name(name);
+    }
     let pids = output(Command::new("ip").args(["netns", "pids", name])).unwrap_or_default();
     for pid in pids.split_whitespace().filter_map(|pid| pid.parse().ok()) {
         if let Some(pid) = Pid::from_raw(pid) {
             let _ = kill_process(pid, Signal::KILL);
         }
     }
-    if let Err(error) = output(Command::new("ip").args(["netns", "delete", name])) {
-        // Another one was faster, or it was never made whole.
-        let _ = writeln!(std::io::stderr(), "{error:#}");
-    }
+    delete_name(name)
+}
+
+fn delete_name(name: &str) -> anyhow::Result<()> {
+    output(Command::new("ip").args(["netns", "delete", name])).map(drop)
+}
+
+/// Whether this is a name of the namespace that we are in.
+fn is_our_own(name: &str) -> bool {
+    let identity = |path: &Path| {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.dev(), found.ino()))
+    };
+    let named = identity(&Path::new(NAMESPACES).join(name));
+    named.is_some() && named == identity(Path::new("/proc/self/ns/net"))
 }
 
 fn remove_directory(path: &Path) -> anyhow::Result<()> {

@@ -84,23 +84,29 @@ pub fn check_spec(spec: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Which packets the box gets: all TCP that is forwarded, or the router's own ICMP errors.
+/// Which packets the box gets: what is forwarded, TCP only unless it acts on all, and the router's own
+/// ICMP errors. Not what it has sent itself.
 fn rules(spec: &Spec) -> Vec<String> {
     let queue = format!("-j NFQUEUE --queue-num {QUEUE}");
-    if spec.acts_on_icmp() {
-        vec![
-            format!(
-                "iptables -w -t mangle ACTION OUTPUT -p icmp --icmp-type time-exceeded {queue}"
-            ),
-            format!(
-                "ip6tables -w -t mangle ACTION OUTPUT -p icmpv6 --icmpv6-type time-exceeded {queue}"
-            ),
-        ]
-    } else {
-        ["iptables", "ip6tables"]
-            .map(|program| format!("{program} -w -t mangle ACTION FORWARD -p tcp {queue}"))
-            .to_vec()
+    let mark = format!("-m mark ! --mark {}", queue::MARK);
+    let mut rules = Vec::new();
+    if spec.acts_on_tcp() {
+        let which = if spec.acts_on_all() { "" } else { "-p tcp " };
+        rules.extend(
+            ["iptables", "ip6tables"]
+                .map(|program| format!("{program} -w -t mangle ACTION FORWARD {which}{queue}")),
+        );
     }
+    if spec.acts_on_icmp() {
+        rules.extend(
+            [
+                "iptables -w -t mangle ACTION OUTPUT -p icmp --icmp-type time-exceeded",
+                "ip6tables -w -t mangle ACTION OUTPUT -p icmpv6 --icmpv6-type time-exceeded",
+            ]
+            .map(|rule| format!("{rule} {mark} {queue}")),
+        );
+    }
+    rules
 }
 
 fn commands(rules: &[String], action: &str) -> String {

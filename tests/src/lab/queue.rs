@@ -17,6 +17,12 @@ use crate::middlebox::{Departure, Direction, Middlebox};
 /// Packets that the kernel may hold for us; beyond it drops, as a slow box would.
 const QUEUE_PACKETS: u32 = 16_384;
 
+/// Packets that wait here for their time; what the box makes beyond is dropped, as on a full link.
+const MAX_WAITING: usize = 16_384;
+
+/// What we send bears this mark, so that the rules do not bring it to the box again.
+pub(super) const MARK: u32 = 0x6d70;
+
 /// `IPPROTO_RAW`: what is sent has its IP header already.
 const WITH_HEADER: i32 = 255;
 
@@ -30,13 +36,12 @@ pub(super) fn run(number: u16, middlebox: Box<dyn Middlebox>, near: &[&str]) -> 
     let mut queue = Queue::open().context("opening NFQUEUE")?;
     queue
         .bind(number)
-        .with_context(|| format!("binding NFQUEUE {number}"))?;
+        .with_context(|| format!("binding NFQUEUE {number}, which another box of the router may have (A+B puts two in a row)"))?;
     queue.set_queue_max_len(number, QUEUE_PACKETS)?;
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
             middlebox,
-            waiting: BTreeMap::new(),
-            arrivals: 0,
+            waiting: Waiting::default(),
             wire: Wire::open()?,
         }),
         news: Condvar::new(),
@@ -88,10 +93,16 @@ struct Shared {
 
 struct State {
     middlebox: Box<dyn Middlebox>,
-    /// By time, then by arrival.
-    waiting: BTreeMap<(Duration, u64), Departure>,
-    arrivals: u64,
+    waiting: Waiting,
     wire: Wire,
+}
+
+/// Packets that leave later.
+#[derive(Default)]
+struct Waiting {
+    /// By time, then by arrival.
+    packets: BTreeMap<(Duration, u64), Vec<u8>>,
+    arrivals: u64,
 }
 
 impl Shared {
@@ -115,7 +126,7 @@ impl Shared {
             self.news.notify_one();
             return out.pop().map(|only| only.packet);
         }
-        state.hold(out);
+        state.waiting.hold(out);
         state.send_due(now);
         self.news.notify_one();
         None
@@ -129,11 +140,15 @@ impl Shared {
             if state.middlebox.poll_timeout().is_some_and(|at| at <= now) {
                 let mut out = Vec::new();
                 state.middlebox.handle_timeout(now, &mut out);
-                state.hold(out);
+                state.waiting.hold(out);
             }
             state.send_due(now);
-            let next = state.waiting.keys().next().map(|key| key.0);
-            let next = next.into_iter().chain(state.middlebox.poll_timeout()).min();
+            let next = state
+                .waiting
+                .next()
+                .into_iter()
+                .chain(state.middlebox.poll_timeout())
+                .min();
             state = match next {
                 None => self
                     .news
@@ -149,21 +164,32 @@ impl Shared {
     }
 }
 
-impl State {
+impl Waiting {
     fn hold(&mut self, out: Vec<Departure>) {
-        for departure in out {
-            self.waiting
-                .insert((departure.at, self.arrivals), departure);
-            self.arrivals += 1;
+        for Departure { at, packet, .. } in out {
+            if self.packets.len() < MAX_WAITING {
+                self.packets.insert((at, self.arrivals), packet);
+                self.arrivals += 1;
+            }
         }
     }
 
+    /// The time of the first one.
+    fn next(&self) -> Option<Duration> {
+        self.packets.keys().next().map(|key| key.0)
+    }
+
+    /// The first one if its time has come.
+    fn pop_due(&mut self, now: Duration) -> Option<Vec<u8>> {
+        let entry = self.packets.first_entry()?;
+        (entry.key().0 <= now).then(|| entry.remove())
+    }
+}
+
+impl State {
     fn send_due(&mut self, now: Duration) {
-        while let Some(entry) = self.waiting.first_entry()
-            && entry.key().0 <= now
-        {
-            let departure = entry.remove();
-            if let Err(error) = self.wire.send(&departure.packet) {
+        while let Some(packet) = self.waiting.pop_due(now) {
+            if let Err(error) = self.wire.send(&packet) {
                 let _ = writeln!(std::io::stderr(), "not sent: {error:#}");
             }
         }
@@ -178,7 +204,11 @@ struct Wire {
 
 impl Wire {
     fn open() -> anyhow::Result<Self> {
-        let raw = |domain| Socket::new(domain, Type::RAW, Some(Protocol::from(WITH_HEADER)));
+        let raw = |domain| {
+            let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(WITH_HEADER)))?;
+            socket.set_mark(MARK)?;
+            Ok::<_, std::io::Error>(socket)
+        };
         Ok(Self {
             v4: raw(Domain::IPV4).context("opening a raw socket")?,
             v6: raw(Domain::IPV6).context("opening a raw IPv6 socket")?,
@@ -205,5 +235,29 @@ impl Wire {
         // An IPv6 raw socket wants port 0, or the number of its protocol.
         socket.send_to(packet, &SocketAddr::new(to, 0).into())?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_leaves_in_its_time_and_is_bounded() {
+        let departure = |ms| Departure {
+            at: Duration::from_millis(ms),
+            direction: Direction::ToServer,
+            packet: ms.to_be_bytes().to_vec(),
+        };
+        let mut waiting = Waiting::default();
+        waiting.hold(vec![departure(2), departure(1)]);
+        assert_eq!(waiting.next(), Some(Duration::from_millis(1)));
+        assert_eq!(waiting.pop_due(Duration::ZERO), None);
+        assert_eq!(
+            waiting.pop_due(Duration::from_millis(1)),
+            Some(departure(1).packet)
+        );
+        waiting.hold((0..2 * MAX_WAITING as u64).map(departure).collect());
+        assert_eq!(waiting.packets.len(), MAX_WAITING);
     }
 }

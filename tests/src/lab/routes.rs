@@ -106,8 +106,10 @@ fn router(text: &mut String, topology: &Topology, node: Node) {
     );
     if topology.icmp_limit == IcmpLimit::Off {
         text.push_str(
-            "echo 0 > /proc/sys/net/ipv4/icmp_ratelimit
-             echo 0 > /proc/sys/net/ipv6/icmp/ratelimit\n",
+            // No rate alone would leave a limit for the whole router, of 50 at once; an empty mask
+            // frees every type from both.
+            "echo 0 > /proc/sys/net/ipv4/icmp_ratemask
+             echo > /proc/sys/net/ipv6/icmp/ratemask\n",
         );
     }
     let down: Vec<&Link> = topology.toward_client(node).collect();

@@ -1,5 +1,6 @@
 //! `cargo xtask lab` as a person runs it, and what is left when it dies.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -126,14 +127,44 @@ fn the_list_names_every_topology_and_box() {
     }
 }
 
+/// A namespace that is not the lab's. It goes when this is dropped, and when we are killed.
+struct Foreign {
+    name: String,
+    keeper: Child,
+}
+
+impl Foreign {
+    fn new() -> Self {
+        let name = format!("mpty{}-host", std::process::id());
+        let keeper = Command::new("sh")
+            .args(["-c", "ip netns add $0; read _; ip netns delete $0", &name])
+            .stdin(Stdio::piped())
+            .process_group(0) // Ctrl-C does not reach it.
+            .spawn()
+            .unwrap();
+        let made = Self { name, keeper };
+        eventually("the namespace exists", || made.exists());
+        made
+    }
+
+    fn exists(&self) -> bool {
+        Path::new("/run/netns").join(&self.name).exists()
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}
+
 #[test]
 fn clean_removes_what_a_killed_run_left_and_nothing_else() {
     if !lab::works() {
         return;
     }
-    let foreign = format!("mpty{}-host", std::process::id());
-    let ip = |words: &[&str]| Command::new("ip").args(words).status().unwrap().success();
-    assert!(ip(&["netns", "add", &foreign]));
+    let foreign = Foreign::new();
     let alive = waiting_shell();
     let mut dead = waiting_shell();
     let (alive_id, dead_id) = (alive.id(), dead.id());
@@ -151,7 +182,7 @@ fn clean_removes_what_a_killed_run_left_and_nothing_else() {
     assert_eq!(namespaces(dead_id), Vec::<String>::new());
     assert!(!Path::new(&format!("/tmp/mptx{dead_id}n0")).exists());
     assert_eq!(namespaces(alive_id).len(), 3);
-    assert!(ip(&["netns", "delete", &foreign]), "it was not ours");
+    assert!(foreign.exists(), "it was not ours");
 
     let again = said(&["lab", "clean"]);
     assert!(!again.contains(&format!("mptx{dead_id}")), "{again}");

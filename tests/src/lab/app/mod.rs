@@ -28,7 +28,7 @@ mod serve;
 mod session;
 mod socket;
 
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::str::FromStr;
 use std::time::Duration;
@@ -149,9 +149,14 @@ fn connect_fast(
     session.obey()
 }
 
-/// Waits until nobody talks to us any more, and a moment for connections that are about to end.
+/// Waits until nobody talks to us any more, and a moment for connections that are about to end. At a
+/// terminal nobody talks: a shell stops a job in its background that reads from it.
 fn wait_for_end_of_input(busy: &Busy) -> anyhow::Result<()> {
-    std::io::stdin().read_to_end(&mut Vec::new())?;
+    let mut input = std::io::stdin();
+    while input.is_terminal() {
+        std::thread::park();
+    }
+    input.read_to_end(&mut Vec::new())?;
     busy.wait_until_idle(LAST_CONNECTIONS);
     Ok(())
 }

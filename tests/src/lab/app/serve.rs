@@ -1,5 +1,6 @@
 //! A server of many connections at the same time. It prints `listening`, and when its standard
-//! input ends `served connections=N mptcp=N failed=N received=BYTES sent=BYTES`.
+//! input ends `served connections=N mptcp=N failed=N received=BYTES sent=BYTES`; at a terminal it serves
+//! until it is interrupted.
 //!
 //! | job | with each connection |
 //! |---|---|

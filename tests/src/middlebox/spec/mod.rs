@@ -102,9 +102,19 @@ pub enum SpecError {
 }
 
 impl Spec {
-    /// Whether it changes ICMP errors and leaves TCP alone: the packets that a router makes itself.
+    /// Whether one of the boxes changes the ICMP errors that a router makes itself.
     pub fn acts_on_icmp(&self) -> bool {
         self.0.iter().any(|one| matches!(one.plan, Plan::Quote(_)))
+    }
+
+    /// Whether one of the boxes acts on TCP that is forwarded: all but `quote` do.
+    pub fn acts_on_tcp(&self) -> bool {
+        self.0.iter().any(|one| !matches!(one.plan, Plan::Quote(_)))
+    }
+
+    /// Whether one of the boxes acts on whatever is forwarded, as a link does.
+    pub fn acts_on_all(&self) -> bool {
+        self.0.iter().any(|one| matches!(one.plan, Plan::Impair(_)))
     }
 
     /// Makes the boxes.

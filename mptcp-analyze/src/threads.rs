@@ -98,3 +98,53 @@ fn decode(
     }
     captures
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rebuild::RebuildOptions;
+
+    /// A capture of the project, its packets over and over: more than any batch holds.
+    fn many_times(times: usize) -> Captures {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../testdata/captures/v1-any-sll2.pcap"
+        );
+        let file = std::fs::read(path).unwrap();
+        let (header, records) = file.split_at(24);
+        let bytes = [header, &records.repeat(times)].concat();
+        Captures::from_reader("many", std::io::Cursor::new(bytes)).unwrap()
+    }
+
+    fn rebuilder() -> Rebuilder {
+        Rebuilder::new(RebuildOptions {
+            verify_checksums: true,
+            verify_tcp_checksums: true,
+            ..RebuildOptions::default()
+        })
+    }
+
+    #[test]
+    fn two_threads_find_what_one_finds() {
+        let mut progress = Progress::silent();
+        let (mut alone, mut together) = (rebuilder(), rebuilder());
+        let one = rebuild(many_times(60), &mut alone, &mut progress, 1);
+        let two = in_two(many_times(60), &mut together, &mut progress);
+        assert_eq!(format!("{:?}", one.finish()), format!("{:?}", two.finish()));
+        let (alone, together) = (alone.finish(), together.finish());
+        assert!(!alone.connections.is_empty());
+        assert_eq!(format!("{alone:?}"), format!("{together:?}"));
+    }
+
+    #[test]
+    fn a_small_capture_is_read_by_one_thread() {
+        let mut progress = Progress::silent();
+        let (mut alone, mut together) = (rebuilder(), rebuilder());
+        rebuild(many_times(1), &mut alone, &mut progress, 1);
+        rebuild(many_times(1), &mut together, &mut progress, 2);
+        assert_eq!(
+            format!("{:?}", alone.finish()),
+            format!("{:?}", together.finish())
+        );
+    }
+}

@@ -81,6 +81,8 @@ struct Run<'a> {
     boxes: Vec<(Node, Placed<'a>)>,
     client: End,
     server: End,
+    /// Further servers, which end with the run.
+    listeners: Vec<Application>,
     /// The connection that the scenario is about, if others came before it.
     searched: Option<outcome::Searched>,
     /// As each host's kernel knew them before any data moved.
@@ -126,6 +128,7 @@ impl<'a> Run<'a> {
             boxes,
             client,
             server,
+            listeners: Vec::new(),
             searched: None,
             idsns: [None, None],
             counters: [Counters::default(), Counters::default()],
@@ -188,6 +191,13 @@ impl<'a> Run<'a> {
             Step::Close => self.close(),
             Step::Tell(side, command) => self.end(side).app.tell(command),
             Step::Done(side) => self.end(side).app.done(),
+            Step::Listen(address) => {
+                let words = ["serve", "sink", "mptcp", address];
+                let mut listener = Application::start(self.lab, Node::Server, &words)?;
+                listener.wait_for("listening")?;
+                self.listeners.push(listener);
+                Ok(())
+            }
             Step::Run(node, script) => self.lab.run(node, script).map(drop),
             Step::Place(node, spec) => {
                 let placed = self.lab.place(node, spec)?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use super::captures::Captures;
+use super::captures::{self, Captures};
 use super::manifest::{self, Sides};
 use super::scenario::{Network, Opening, Protocol, Scenario, Side, Step};
 use super::{outcome, script};
@@ -41,7 +41,7 @@ pub(crate) fn run(scenario: &Scenario, directory: &Path) -> anyhow::Result<manif
     for (node, script) in scenario.setup {
         lab.run(*node, script)?;
     }
-    let mut run = Run::start(scenario, &lab, directory)?;
+    let mut run = Run::start(scenario, &lab)?;
     for step in scenario.steps {
         run.step(step)
             .with_context(|| script::step(step).unwrap_or_default())?;
@@ -63,6 +63,7 @@ pub(crate) fn run(scenario: &Scenario, directory: &Path) -> anyhow::Result<manif
     };
     let expected = outcome::expected(scenario, &lab, said)?;
     drop(run.boxes);
+    captures::publish(scenario, &lab, directory)?;
     Ok(manifest::Entry {
         name: scenario.name.to_owned(),
         shows: scenario.shows.to_owned(),
@@ -102,12 +103,12 @@ pub(crate) struct End {
 }
 
 impl<'a> Run<'a> {
-    fn start(scenario: &'a Scenario, lab: &'a Lab, directory: &Path) -> anyhow::Result<Self> {
+    fn start(scenario: &'a Scenario, lab: &'a Lab) -> anyhow::Result<Self> {
         let mut boxes = Vec::new();
         for (node, spec) in scenario.boxes {
             boxes.push((*node, lab.place(*node, spec)?));
         }
-        let captures = Captures::start(scenario, lab, directory)?;
+        let captures = Captures::start(scenario, lab)?;
         let (family, port) = (scenario.family, scenario.port);
         let protocol = match scenario.server {
             Protocol::Mptcp => "mptcp",

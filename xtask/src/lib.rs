@@ -28,7 +28,8 @@ usage: cargo xtask COMMAND
   lab shell|list|clean a shell in a network of namespaces with middleboxes; `lab` alone says more
 ";
 
-/// Runs the command that `args` name and returns the exit code: 0 done, 1 failed, 2 usage.
+/// Runs the command that `args` name and returns the exit code: 0 done, 1 failed, 2 usage, or that of a
+/// command that ran in the lab.
 pub fn main(args: &[String]) -> ExitCode {
     if let Some(code) = mptcp_tests::lab::helper(args) {
         return code;
@@ -47,7 +48,7 @@ pub fn main(args: &[String]) -> ExitCode {
             testdata::make(Path::new(directory), names)
         }
         ["testdata", names @ ..] => testdata::make(&root().join("testdata"), names),
-        ["lab", rest @ ..] => lab::run(&root(), rest),
+        ["lab", rest @ ..] => return lab::run(&root(), rest),
         ["help" | "--help" | "-h"] => {
             say(HELP);
             Ok(())

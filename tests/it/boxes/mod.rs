@@ -7,6 +7,7 @@
 
 mod change;
 mod ground;
+mod header;
 mod impair;
 mod kernel;
 mod numbers;
@@ -146,6 +147,7 @@ impl Case {
 #[test]
 fn every_box_has_a_case() {
     let cases = [
+        header::CASES,
         impair::CASES,
         kernel::CASES,
         numbers::CASES,

@@ -10,6 +10,7 @@ pub mod coalesce;
 pub mod flip;
 pub mod flow_table;
 pub mod header;
+pub mod header_field;
 pub mod hole;
 pub mod impair;
 pub mod isn;

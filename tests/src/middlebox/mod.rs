@@ -27,6 +27,7 @@ pub mod select;
 pub mod spec;
 pub mod split;
 pub mod strip;
+pub mod syn_payload;
 pub mod tcp_box;
 
 #[cfg(test)]

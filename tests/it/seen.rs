@@ -160,8 +160,16 @@ fn seen(time: Duration, packet: &SlicedPacket<'_>) -> Option<Seen> {
         urgent: tcp.urgent_pointer(),
         options: tcp.options().to_vec(),
         payload: tcp.payload().to_vec(),
-        checksum_ok: network.tcp_checksum == Some(tcp.checksum()),
+        checksum_ok: network
+            .tcp_checksum
+            .is_some_and(|right| is_same_checksum(tcp.checksum(), right)),
     })
+}
+
+/// Zero has two forms in ones' complement (RFC 1071 §2): where etherparse computes 0, the kernel
+/// writes 0xffff, once in 65,536 packets.
+fn is_same_checksum(one: u16, other: u16) -> bool {
+    one % 0xffff == other % 0xffff
 }
 
 /// What the IP header says, and the checksum that TCP should have.
@@ -208,4 +216,10 @@ fn network(net: &NetSlice<'_>, tcp: &TcpSlice<'_>) -> Option<Network> {
         }
         NetSlice::Arp(_) => None,
     }
+}
+
+#[test]
+fn both_zeros_of_ones_complement_are_one_checksum() {
+    assert!(is_same_checksum(0xffff, 0) && is_same_checksum(0x1234, 0x1234));
+    assert!(!is_same_checksum(0xffff, 1) && !is_same_checksum(0xfffe, 0));
 }

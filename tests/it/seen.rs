@@ -1,11 +1,11 @@
 //! What tcpdump saw in the lab, read by `pcap-parser` and etherparse: every field of a packet that a
 //! middlebox may change. Nothing here is code under test.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+use etherparse::{NetSlice, SlicedPacket, TcpSlice, TransportSlice};
 
 /// A TCP packet of a capture.
 #[expect(
@@ -21,6 +21,12 @@ pub(crate) struct Seen {
     pub(crate) ttl: u8,
     /// Type of service or traffic class, with the ECN bits.
     pub(crate) traffic_class: u8,
+    /// Identification, of IPv4 only.
+    pub(crate) ip_id: Option<u16>,
+    /// Don't fragment, of IPv4 only.
+    pub(crate) dont_fragment: Option<bool>,
+    /// Of IPv6 only.
+    pub(crate) flow_label: Option<u32>,
     pub(crate) syn: bool,
     pub(crate) ack: bool,
     pub(crate) fin: bool,
@@ -31,6 +37,9 @@ pub(crate) struct Seen {
     pub(crate) sequence: u32,
     pub(crate) acknowledgment: u32,
     pub(crate) window: u16,
+    /// The four bits behind the data offset.
+    pub(crate) reserved: u8,
+    pub(crate) urgent: u16,
     /// The options area as it is.
     pub(crate) options: Vec<u8>,
     pub(crate) payload: Vec<u8>,
@@ -126,35 +135,17 @@ fn seen(time: Duration, packet: &SlicedPacket<'_>) -> Option<Seen> {
     let Some(TransportSlice::Tcp(tcp)) = &packet.transport else {
         return None;
     };
-    let (source, destination, ttl, traffic_class, checksum) = match packet.net.as_ref()? {
-        NetSlice::Ipv4(ip) => {
-            let header = ip.header();
-            (
-                header.source_addr().into(),
-                header.destination_addr().into(),
-                header.ttl(),
-                header.dcp().value() << 2 | header.ecn().value(),
-                tcp.calc_checksum_ipv4(header.source(), header.destination()),
-            )
-        }
-        NetSlice::Ipv6(ip) => {
-            let header = ip.header();
-            (
-                header.source_addr().into(),
-                header.destination_addr().into(),
-                header.hop_limit(),
-                header.traffic_class(),
-                tcp.calc_checksum_ipv6(header.source(), header.destination()),
-            )
-        }
-        NetSlice::Arp(_) => return None,
-    };
+    let reserved = tcp.header_slice().get(12)? & 0x0f;
+    let network = network(packet.net.as_ref()?, tcp)?;
     Some(Seen {
         time,
-        source: SocketAddr::new(source, tcp.source_port()),
-        destination: SocketAddr::new(destination, tcp.destination_port()),
-        ttl,
-        traffic_class,
+        source: SocketAddr::new(network.source, tcp.source_port()),
+        destination: SocketAddr::new(network.destination, tcp.destination_port()),
+        ttl: network.ttl,
+        traffic_class: network.traffic_class,
+        ip_id: network.ip_id,
+        dont_fragment: network.dont_fragment,
+        flow_label: network.flow_label,
         syn: tcp.syn(),
         ack: tcp.ack(),
         fin: tcp.fin(),
@@ -165,8 +156,70 @@ fn seen(time: Duration, packet: &SlicedPacket<'_>) -> Option<Seen> {
         sequence: tcp.sequence_number(),
         acknowledgment: tcp.acknowledgment_number(),
         window: tcp.window_size(),
+        reserved,
+        urgent: tcp.urgent_pointer(),
         options: tcp.options().to_vec(),
         payload: tcp.payload().to_vec(),
-        checksum_ok: checksum.ok() == Some(tcp.checksum()),
+        checksum_ok: network
+            .tcp_checksum
+            .is_some_and(|right| is_same_checksum(tcp.checksum(), right)),
     })
+}
+
+/// Zero has two forms in ones' complement (RFC 1071 §2): where etherparse computes 0, the kernel
+/// writes 0xffff, once in 65,536 packets.
+fn is_same_checksum(one: u16, other: u16) -> bool {
+    one % 0xffff == other % 0xffff
+}
+
+/// What the IP header says, and the checksum that TCP should have.
+struct Network {
+    source: IpAddr,
+    destination: IpAddr,
+    ttl: u8,
+    traffic_class: u8,
+    ip_id: Option<u16>,
+    dont_fragment: Option<bool>,
+    flow_label: Option<u32>,
+    tcp_checksum: Option<u16>,
+}
+
+fn network(net: &NetSlice<'_>, tcp: &TcpSlice<'_>) -> Option<Network> {
+    match net {
+        NetSlice::Ipv4(ip) => {
+            let header = ip.header();
+            let checksum = tcp.calc_checksum_ipv4(header.source(), header.destination());
+            Some(Network {
+                source: header.source_addr().into(),
+                destination: header.destination_addr().into(),
+                ttl: header.ttl(),
+                traffic_class: header.dcp().value() << 2 | header.ecn().value(),
+                ip_id: Some(header.identification()),
+                dont_fragment: Some(header.dont_fragment()),
+                flow_label: None,
+                tcp_checksum: checksum.ok(),
+            })
+        }
+        NetSlice::Ipv6(ip) => {
+            let header = ip.header();
+            let checksum = tcp.calc_checksum_ipv6(header.source(), header.destination());
+            Some(Network {
+                source: header.source_addr().into(),
+                destination: header.destination_addr().into(),
+                ttl: header.hop_limit(),
+                traffic_class: header.traffic_class(),
+                ip_id: None,
+                dont_fragment: None,
+                flow_label: Some(header.flow_label().value()),
+                tcp_checksum: checksum.ok(),
+            })
+        }
+        NetSlice::Arp(_) => None,
+    }
+}
+
+#[test]
+fn both_zeros_of_ones_complement_are_one_checksum() {
+    assert!(is_same_checksum(0xffff, 0) && is_same_checksum(0x1234, 0x1234));
+    assert!(!is_same_checksum(0xffff, 1) && !is_same_checksum(0xfffe, 0));
 }

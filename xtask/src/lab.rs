@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -18,7 +19,8 @@ usage: cargo xtask lab shell TOPOLOGY [--box BOX@ROUTER]... [--rate MBIT] [--icm
        cargo xtask lab list
        cargo xtask lab clean [--all]
 
-shell   builds the network and opens a shell on the client; it goes when the shell ends
+shell   builds the network and opens a shell on the client; it goes when the shell ends.
+        The exit code is that of COMMAND
 list    the topologies and the middleboxes
 clean   removes networks whose maker was killed together with its cleaner; --all also the live ones
 ";
@@ -26,16 +28,57 @@ clean   removes networks whose maker was killed together with its cleaner; --all
 /// Time that a packet may wait at a router whose rate is limited.
 const QUEUE: Duration = Duration::from_millis(100);
 
-pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
-    match words {
-        ["list"] => {
-            answer(&list());
-            Ok(())
+/// More than a virtual link carries; `tc` counts in bytes and must not overflow.
+const MOST_MBIT: u32 = 100_000;
+
+/// What a shell adds to the number of the signal that ended a command.
+const SIGNALLED: i32 = 128;
+
+/// What the user typed, read before anything is done.
+enum Request<'a> {
+    List,
+    Clean { even_live: bool },
+    Shell(Topology, Wishes<'a>),
+    Help,
+}
+
+impl<'a> Request<'a> {
+    fn read(words: &[&'a str]) -> anyhow::Result<Self> {
+        Ok(match words {
+            ["list"] => Self::List,
+            ["clean"] => Self::Clean { even_live: false },
+            ["clean", "--all"] => Self::Clean { even_live: true },
+            ["shell", topology, options @ ..] => {
+                let mut topology = topology.parse()?;
+                let wishes = Wishes::read(&mut topology, options)?;
+                Self::Shell(topology, wishes)
+            }
+            ["help" | "--help" | "-h"] => Self::Help,
+            _ => bail!("{HELP}"),
+        })
+    }
+
+    fn fulfil(self, root: &Path) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::List => answer(&list()),
+            Self::Clean { even_live } => clean(even_live)?,
+            Self::Shell(topology, wishes) => return shell(root, &topology, &wishes),
+            Self::Help => answer(HELP),
         }
-        ["clean"] => clean(false),
-        ["clean", "--all"] => clean(true),
-        ["shell", topology, options @ ..] => shell(root, topology.parse()?, options),
-        _ => bail!("{HELP}"),
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Does what `words` ask for. The exit code is 0 done, 1 failed, 2 usage, or that of the command that
+/// ran in the network.
+pub(crate) fn run(root: &Path, words: &[&str]) -> ExitCode {
+    let fail = |error: &anyhow::Error, code| {
+        say(&format!("xtask: {error:#}"));
+        ExitCode::from(code)
+    };
+    match Request::read(words) {
+        Ok(request) => request.fulfil(root).unwrap_or_else(|error| fail(&error, 1)),
+        Err(error) => fail(&error, 2),
     }
 }
 
@@ -96,56 +139,84 @@ struct Wishes<'a> {
     command: Vec<&'a str>,
 }
 
-fn shell(root: &Path, mut topology: Topology, options: &[&str]) -> anyhow::Result<()> {
-    let mut wishes = Wishes::default();
-    let mut rest = options.iter();
-    while let Some(option) = rest.next() {
-        let mut value = || {
-            rest.next()
-                .with_context(|| format!("{option} needs a value"))
-        };
-        match *option {
-            "--box" => {
-                let text = value()?;
-                let (spec, node) = text
-                    .rsplit_once('@')
-                    .with_context(|| format!("{text}: `BOX@ROUTER` expected, as in strip@2"))?;
-                wishes.boxes.push((spec, node.parse()?));
+impl<'a> Wishes<'a> {
+    /// Reads the options of `lab shell`; some of them change the network.
+    fn read(topology: &mut Topology, options: &[&'a str]) -> anyhow::Result<Self> {
+        let mut wishes = Self::default();
+        let mut rest = options.iter();
+        while let Some(option) = rest.next() {
+            let mut value = || {
+                rest.next()
+                    .with_context(|| format!("{option} needs a value"))
+            };
+            match *option {
+                "--box" => {
+                    let text = value()?;
+                    let (spec, node) = text
+                        .rsplit_once('@')
+                        .with_context(|| format!("{text}: `BOX@ROUTER` expected, as in strip@2"))?;
+                    wishes.boxes.push((spec, node.parse()?));
+                }
+                "--rate" => *topology = topology.clone().with_rate(rate(value()?)?),
+                "--icmp-limit" => {
+                    *topology = topology.clone().with_icmp_limit(IcmpLimit::LinuxDefault);
+                }
+                "--" => wishes.command = rest.by_ref().copied().collect(),
+                other => bail!("{other}: no such option\n{HELP}"),
             }
-            "--rate" => {
-                let mbit = value()?.parse().context("--rate")?;
-                let queue_ms = u32::try_from(QUEUE.as_millis())?;
-                topology = topology.with_rate(Rate { mbit, queue_ms });
+        }
+        for (spec, node) in &wishes.boxes {
+            let router = matches!(node, Node::Router { .. }) && topology.nodes.contains(node);
+            if !router {
+                bail!(
+                    "{node}: no router of this network; there are {}",
+                    routers(topology)
+                );
             }
-            "--icmp-limit" => topology = topology.with_icmp_limit(IcmpLimit::LinuxDefault),
-            "--" => wishes.command = rest.by_ref().copied().collect(),
-            other => bail!("{other}: no such option\n{HELP}"),
+            lab::check_spec(spec)?;
         }
+        Ok(wishes)
     }
-    for (_, node) in &wishes.boxes {
-        let router = matches!(node, Node::Router { .. }) && topology.nodes.contains(node);
-        if !router {
-            bail!(
-                "{node}: no router of this network; there are {}",
-                routers(&topology)
-            );
-        }
-    }
-    for (spec, _) in &wishes.boxes {
-        lab::check_spec(spec)?;
-    }
-    let lab = Lab::build(&topology, &std::env::current_exe()?)?;
+}
+
+fn rate(text: &str) -> anyhow::Result<Rate> {
+    let mbit: Option<u32> = text.parse().ok();
+    let mbit = mbit
+        .filter(|mbit| (1..=MOST_MBIT).contains(mbit))
+        .with_context(|| {
+            format!("--rate {text}: a whole number of Mbit/s from 1 to {MOST_MBIT} expected")
+        })?;
+    let queue_ms = u32::try_from(QUEUE.as_millis())?;
+    Ok(Rate { mbit, queue_ms })
+}
+
+/// Builds the network, runs the shell or the command in it, and returns the command's exit code.
+fn shell(root: &Path, topology: &Topology, wishes: &Wishes<'_>) -> anyhow::Result<ExitCode> {
+    // Another cargo may be at work for minutes, and no network should wait for that.
+    say("building the programs");
+    let programs = crate::build_programs(root, crate::Profile::Debug)?;
+    let lab = Lab::build(topology, &std::env::current_exe()?)?;
     let placed = wishes
         .boxes
         .iter()
         .map(|(spec, node)| lab.place(*node, spec))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let status = enter(root, &lab, &wishes)?;
+    let status = enter(&programs, &lab, wishes)?;
     drop(placed);
-    if !wishes.command.is_empty() && !status.success() {
-        bail!("{}: {status}", wishes.command.join(" "));
-    }
-    Ok(())
+    Ok(if wishes.command.is_empty() {
+        // The last thing that a person typed says nothing about the shell.
+        ExitCode::SUCCESS
+    } else {
+        exit_code(status)
+    })
+}
+
+/// As a shell reports it: a command that a signal ended has no exit code of its own.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let of_signal = status.signal().map(|signal| SIGNALLED + signal);
+    let code = status.code().or(of_signal);
+    let code = code.and_then(|code| u8::try_from(code).ok());
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 fn routers(topology: &Topology) -> String {
@@ -158,8 +229,7 @@ fn routers(topology: &Topology) -> String {
 
 /// Runs the shell or the command on the client, with the project's programs and one word per node on
 /// its PATH.
-fn enter(root: &Path, lab: &Lab, wishes: &Wishes<'_>) -> anyhow::Result<std::process::ExitStatus> {
-    let programs = crate::build_programs(root, crate::Profile::Debug)?;
+fn enter(programs: &Path, lab: &Lab, wishes: &Wishes<'_>) -> anyhow::Result<ExitStatus> {
     let words = lab.directory().join("bin");
     std::fs::create_dir(&words)?;
     for node in &lab.topology().nodes {

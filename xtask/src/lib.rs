@@ -30,7 +30,8 @@ usage: cargo xtask COMMAND
   lab shell|list|clean a shell in a network of namespaces with middleboxes; `lab` alone says more
 ";
 
-/// Runs the command that `args` name and returns the exit code: 0 done, 1 failed, 2 usage.
+/// Runs the command that `args` name and returns the exit code: 0 done, 1 failed, 2 usage, or that of a
+/// command that ran in the lab.
 pub fn main(args: &[String]) -> ExitCode {
     if let Some(code) = mptcp_tests::lab::helper(args) {
         return code;
@@ -51,7 +52,7 @@ pub fn main(args: &[String]) -> ExitCode {
         ["testdata", names @ ..] => testdata::make(&root().join("testdata"), names),
         ["bench", rest @ ..] => bench::run(&root(), rest),
         [bench::MEASURE, command @ ..] => bench::measured(command),
-        ["lab", rest @ ..] => lab::run(&root(), rest),
+        ["lab", rest @ ..] => return lab::run(&root(), rest),
         ["help" | "--help" | "-h"] => {
             say(HELP);
             Ok(())

@@ -7,6 +7,7 @@
 
 mod change;
 mod ground;
+mod header;
 mod impair;
 mod kernel;
 mod numbers;
@@ -18,6 +19,7 @@ mod rewrite;
 mod segments;
 mod sides;
 mod strip;
+mod syn_payload;
 
 use std::collections::BTreeSet;
 
@@ -146,6 +148,7 @@ impl Case {
 #[test]
 fn every_box_has_a_case() {
     let cases = [
+        header::CASES,
         impair::CASES,
         kernel::CASES,
         numbers::CASES,
@@ -157,7 +160,14 @@ fn every_box_has_a_case() {
     ];
     let cases = cases.into_iter().flatten().copied().flatten();
     let specs = cases.map(|case| case.spec);
-    let others = [kernel::SPECS, refuse::SPECS, &quote::SPECS, &paths::specs()].concat();
+    let others = [
+        kernel::SPECS,
+        refuse::SPECS,
+        syn_payload::SPECS,
+        &quote::SPECS,
+        &paths::specs(),
+    ]
+    .concat();
     let names = specs.chain(others).flat_map(|spec| spec.split('+'));
     let tried: BTreeSet<&str> = names.filter_map(|spec| spec.split(':').next()).collect();
     let own = spec::ALL.iter().map(|entry| entry.name);

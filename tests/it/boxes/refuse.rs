@@ -28,6 +28,19 @@ const DROPPED: &[Case] = &[Case {
     ..PATIENTLY
 }];
 
+/// MP_CAPABLE in a SYN needs one word more than the 20 bytes of the other options.
+const LONG: &[Case] = &[Case {
+    spec: "refuse:on=syn,options_over=20",
+    change: Change::new(
+        When::Syn,
+        What::Replace(|packet| {
+            let fits = packet.options.len() <= 20;
+            vec![packet.clone(); usize::from(fits)]
+        }),
+    ),
+    ..PATIENTLY
+}];
+
 const BROKEN: &[Case] = &[Case {
     spec: "strip:on=syn,checksum=stale",
     own: |trial| assert_eq!(trial.hosts[1].counters.of("TcpInCsumErrors"), 3),
@@ -41,6 +54,11 @@ const BROKEN: &[Case] = &[Case {
 #[test]
 fn syns_that_vanish_are_tried_again_without_mptcp() {
     check(DROPPED);
+}
+
+#[test]
+fn syns_with_too_many_options_vanish_until_mptcp_is_left_out() {
+    check(LONG);
 }
 
 #[test]
@@ -157,5 +175,5 @@ fn an_icmp_error_says_what_is_prohibited_and_quotes_the_syn() {
 }
 
 /// For the list of all that is tried.
-pub(super) const CASES: &[&[Case]] = &[DROPPED, BROKEN];
+pub(super) const CASES: &[&[Case]] = &[DROPPED, LONG, BROKEN];
 pub(super) const SPECS: &[&str] = &[RESET[0], RESET[1], PROHIBITED, FORGOTTEN];

@@ -23,6 +23,7 @@ fn halves(packet: &Seen) -> Vec<Seen> {
     let second = Seen {
         payload: second.to_vec(),
         sequence: packet.sequence.wrapping_add(len),
+        ip_id: packet.ip_id.map(|id| id.wrapping_add(1)),
         ..packet.clone()
     };
     vec![first, second]

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -22,6 +24,9 @@ const MAX_WAITING: usize = 16_384;
 
 /// What we send bears this mark, so that the rules do not bring it to the box again.
 pub(super) const MARK: u32 = 0x6d70;
+
+/// Exit code; one of a panic in another thread is 101.
+const TIMER_ENDED: i32 = 1;
 
 /// `IPPROTO_RAW`: what is sent has its IP header already.
 const WITH_HEADER: i32 = 255;
@@ -48,7 +53,7 @@ pub(super) fn run(number: u16, middlebox: Box<dyn Middlebox>, near: &[&str]) -> 
         start: Instant::now(),
     });
     let timer = Arc::clone(&shared);
-    std::thread::spawn(move || timer.keep_time());
+    start_timer(move || timer.keep_time())?;
     {
         let mut out = std::io::stdout().lock();
         writeln!(out, "ready")?;
@@ -76,6 +81,18 @@ pub(super) fn run(number: u16, middlebox: Box<dyn Middlebox>, near: &[&str]) -> 
         }
         queue.verdict(message).context("giving a verdict")?;
     }
+}
+
+/// Runs `keep_time`, whose end ends the process: packets would wait here for ever without it, while
+/// those that need not wait still pass.
+fn start_timer(keep_time: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    let timer = std::thread::Builder::new().name("timer".to_owned());
+    timer.spawn(move || {
+        // What it shares is not used any more. The panic has been reported already.
+        let _ = catch_unwind(AssertUnwindSafe(keep_time));
+        let _ = writeln!(std::io::stderr(), "the box ends with its timer");
+        std::process::exit(TIMER_ENDED)
+    })
 }
 
 fn interface_index(name: &str) -> anyhow::Result<u32> {
@@ -240,7 +257,27 @@ impl Wire {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
     use super::*;
+
+    /// Set for the process that the test starts and that must not survive.
+    const INNER: &str = "MPTCP_LAB_TEST_TIMER_PANICS";
+
+    #[test]
+    fn a_panic_of_the_timer_ends_the_process() {
+        if std::env::var_os(INNER).is_some() {
+            let timer = start_timer(|| panic!("the box is broken"));
+            let _ = timer.unwrap().join();
+            return;
+        }
+        let own_name = concat!(module_path!(), "::a_panic_of_the_timer_ends_the_process");
+        let (_, own_name) = own_name.split_once("::").unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", own_name]).env(INNER, "");
+        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert_eq!(status.unwrap().code(), Some(TIMER_ENDED));
+    }
 
     #[test]
     fn what_waits_leaves_in_its_time_and_is_bounded() {

@@ -12,8 +12,10 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("tc", "-V", "iproute2"),
     ("ethtool", "--version", "ethtool"),
     ("iptables", "--version", "iptables"),
+    ("ip6tables", "--version", "iptables"),
     ("tcpdump", "--version", "tcpdump"),
     ("dumpcap", "--version", "wireshark-common"),
+    ("editcap", "--version", "wireshark-common"),
     ("tshark", "--version", "tshark"),
 ];
 

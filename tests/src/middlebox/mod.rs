@@ -10,6 +10,7 @@ pub mod coalesce;
 pub mod flip;
 pub mod flow_table;
 pub mod header;
+pub mod header_field;
 pub mod hole;
 pub mod impair;
 pub mod isn;
@@ -26,6 +27,7 @@ pub mod select;
 pub mod spec;
 pub mod split;
 pub mod strip;
+pub mod syn_payload;
 pub mod tcp_box;
 
 #[cfg(test)]

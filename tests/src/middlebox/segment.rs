@@ -289,6 +289,18 @@ impl Segment {
         }
     }
 
+    /// Bytes of the IP header, to change in place: any but its length, its protocol and the
+    /// addresses. The checksum is made anew.
+    pub fn ip_header_mut(&mut self) -> &mut [u8] {
+        &mut self.ip
+    }
+
+    /// Bytes of the TCP header before the options, to change in place. The data offset and the
+    /// checksum are made anew.
+    pub fn tcp_header_mut(&mut self) -> &mut [u8] {
+        &mut self.header
+    }
+
     /// Where the checksum lies in the packet.
     pub fn checksum_range(&self) -> std::ops::Range<usize> {
         let at = self.ip.len() + CHECKSUM;

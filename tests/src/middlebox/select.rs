@@ -58,6 +58,8 @@ pub struct Selector {
     pub on: Phase,
     /// An option that the segment must have; the empty set asks for none.
     pub with: OptionSet,
+    /// The options area must be longer than so many bytes.
+    pub options_over: Option<u8>,
     /// From this packet of the flow on, both directions counted from 1.
     pub from: u32,
     /// How often at most in each flow.
@@ -70,6 +72,7 @@ impl Default for Selector {
             toward: Toward::Both,
             on: Phase::All,
             with: OptionSet::default(),
+            options_over: None,
             from: 1,
             count: None,
         }
@@ -91,11 +94,23 @@ impl Selector {
         self
     }
 
+    fn has_options(&self, segment: &Segment) -> bool {
+        let area = segment.options();
+        let with = self.with.0.is_empty() || self.with.is_in(area);
+        let over = self.options_over.map(usize::from);
+        with && over.is_none_or(|over| area.len() > over)
+    }
+
     /// Its keys in the text form.
     pub fn fields(&mut self, fields: &mut Fields, default: &Self) {
         fields.field("toward", &mut self.toward, &default.toward);
         fields.field("on", &mut self.on, &default.on);
         fields.field("with", &mut self.with, &default.with);
+        fields.field(
+            "options_over",
+            &mut self.options_over,
+            &default.options_over,
+        );
         fields.field("from", &mut self.from, &default.from);
         fields.field("count", &mut self.count, &default.count);
     }
@@ -151,7 +166,7 @@ impl Selection {
         let picked = can_act
             && in_phase
             && selector.toward.includes(direction)
-            && (selector.with.0.is_empty() || selector.with.is_in(segment.options()))
+            && selector.has_options(segment)
             && seen.packets >= selector.from
             && selector.count.is_none_or(|count| seen.picked < count);
         seen.picked = seen.picked.saturating_add(u32::from(picked));
@@ -218,6 +233,24 @@ mod tests {
         check_picks(selector.clone(), [false, false, false, false, true, true]);
         selector.count = Some(1);
         check_picks(selector, [false, false, false, false, true, false]);
+    }
+
+    #[test]
+    fn only_an_area_beyond_the_length_counts_padding_included() {
+        for over in [0, 19, 20, 39, 40] {
+            let mut selection = Selection::new(Selector {
+                options_over: Some(over),
+                ..Selector::default()
+            });
+            for len in [0, 4, 18, 20, 24, 40] {
+                for tcp in [Tcp::syn(), Tcp::syn().v6()] {
+                    let tcp = tcp.area(&[1; 40][..len]).payload(&[0; 50]);
+                    let picked = selection.picks(tcp.direction(), &tcp.segment(), true);
+                    let padded = len.next_multiple_of(4);
+                    assert_eq!(picked, padded > usize::from(over), "{len} over {over}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -49,6 +49,10 @@ const HEADERS_MBIT: u32 = 400;
 const FULL_MBIT: u32 = 150;
 const QUEUE_MS: u32 = 30;
 
+/// No packet is longer. tcpdump sets so much of its buffer aside for each, so the default of 256 KiB
+/// would leave room for a few only.
+const WHOLE_PACKET: u32 = 2048;
+
 /// Transfers at the same time in `headers` and `full`.
 const TRANSFERS: u64 = 8;
 
@@ -90,7 +94,7 @@ pub(super) fn ensure(directory: &Path, name: &str, sizes: &Sizes) -> anyhow::Res
     match (name, &synthetic) {
         (_, Some(plan)) => synthetic::write(&part, plan)?,
         ("headers", _) => bulk(&part, 128, sizes.packets * BYTES_PER_PACKET, HEADERS_MBIT)?,
-        ("full", _) => bulk(&part, 0, sizes.mebibytes * 1024 * 1024, FULL_MBIT)?,
+        ("full", _) => bulk(&part, WHOLE_PACKET, sizes.mebibytes * 1024 * 1024, FULL_MBIT)?,
         ("short", _) => short(&part, sizes.connections)?,
         _ => {
             let source = ensure(directory, name.trim_end_matches("-ng"), sizes)?;

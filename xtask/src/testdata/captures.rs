@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::fs::Permissions;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +15,8 @@ use mptcp_tests::payload::sha256;
 use super::manifest;
 use super::scenario::{Capture, Scenario};
 
-/// The captures of one scenario.
+/// The captures of one scenario, in the lab's own directory until the scenario is complete: what a
+/// killed run leaves goes with the lab.
 pub(crate) struct Captures<'a> {
     scenario: &'a Scenario,
     directory: PathBuf,
@@ -23,14 +25,10 @@ pub(crate) struct Captures<'a> {
 
 impl<'a> Captures<'a> {
     /// Begins those that begin before the connection.
-    pub(crate) fn start(
-        scenario: &'a Scenario,
-        lab: &Lab,
-        directory: &Path,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn start(scenario: &'a Scenario, lab: &Lab) -> anyhow::Result<Self> {
         let mut captures = Self {
             scenario,
-            directory: directory.to_owned(),
+            directory: lab.directory().to_owned(),
             running: Vec::new(),
         };
         captures.begin(lab, false)?;
@@ -41,7 +39,7 @@ impl<'a> Captures<'a> {
     pub(crate) fn begin(&mut self, lab: &Lab, late: bool) -> anyhow::Result<()> {
         let now = self.scenario.captures.iter().filter(|c| c.late == late);
         for capture in now {
-            let path = self.path(capture);
+            let path = self.directory.join(capture.file(self.scenario));
             let recording = Recording::start(lab, &capture.tap(), &path)?;
             self.running.push((capture, recording));
         }
@@ -58,7 +56,7 @@ impl<'a> Captures<'a> {
             let mut packets = recording.finish()?;
             let name = capture.file(scenario);
             let file = format!("captures/{name}");
-            let path = directory.join(&file);
+            let path = directory.join(&name);
             let mut command = capture.tap().command(&name).join(" ");
             if let Some(port) = port {
                 packets = reduce(&path, port)?;
@@ -87,10 +85,28 @@ impl<'a> Captures<'a> {
         }
         Ok(entries)
     }
+}
 
-    fn path(&self, capture: &Capture) -> PathBuf {
-        let name = capture.file(self.scenario);
-        self.directory.join("captures").join(name)
+/// Moves the files of a complete scenario from the lab's directory to their place below `directory`.
+pub(crate) fn publish(scenario: &Scenario, lab: &Lab, directory: &Path) -> anyhow::Result<()> {
+    for capture in scenario.captures {
+        let name = capture.file(scenario);
+        let from = lab.directory().join(&name);
+        let to = directory.join("captures").join(&name);
+        move_file(&from, &to).with_context(|| format!("moving {name} to its place"))?;
+    }
+    Ok(())
+}
+
+/// The file is whole as soon as it has the name `to`, also when the two are on different file systems.
+fn move_file(from: &Path, to: &Path) -> std::io::Result<()> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+            let partial = to.with_extension("partial");
+            std::fs::copy(from, &partial)?;
+            std::fs::rename(&partial, to)
+        }
+        done => done,
     }
 }
 

@@ -149,5 +149,8 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Manifest> {
 
 pub(crate) fn write(path: &Path, manifest: &Manifest) -> anyhow::Result<()> {
     let text = format!("{HEAD}{}", toml::to_string(manifest)?);
-    std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+    // The old one stays whole until the new one is.
+    let partial = path.with_extension("partial");
+    let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, path));
+    written.with_context(|| format!("writing {}", path.display()))
 }

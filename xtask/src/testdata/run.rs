@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use super::captures::Captures;
+use super::captures::{self, Captures};
 use super::manifest::{self, Sides};
 use super::scenario::{Network, Opening, Protocol, Scenario, Side, Step};
 use super::{outcome, script};
@@ -41,7 +41,7 @@ pub(crate) fn run(scenario: &Scenario, directory: &Path) -> anyhow::Result<manif
     for (node, script) in scenario.setup {
         lab.run(*node, script)?;
     }
-    let mut run = Run::start(scenario, &lab, directory)?;
+    let mut run = Run::start(scenario, &lab)?;
     for step in scenario.steps {
         run.step(step)
             .with_context(|| script::step(step).unwrap_or_default())?;
@@ -63,6 +63,7 @@ pub(crate) fn run(scenario: &Scenario, directory: &Path) -> anyhow::Result<manif
     };
     let expected = outcome::expected(scenario, &lab, said)?;
     drop(run.boxes);
+    captures::publish(scenario, &lab, directory)?;
     Ok(manifest::Entry {
         name: scenario.name.to_owned(),
         shows: scenario.shows.to_owned(),
@@ -81,6 +82,8 @@ struct Run<'a> {
     boxes: Vec<(Node, Placed<'a>)>,
     client: End,
     server: End,
+    /// Further servers, which end with the run.
+    listeners: Vec<Application>,
     /// The connection that the scenario is about, if others came before it.
     searched: Option<outcome::Searched>,
     /// As each host's kernel knew them before any data moved.
@@ -100,12 +103,12 @@ pub(crate) struct End {
 }
 
 impl<'a> Run<'a> {
-    fn start(scenario: &'a Scenario, lab: &'a Lab, directory: &Path) -> anyhow::Result<Self> {
+    fn start(scenario: &'a Scenario, lab: &'a Lab) -> anyhow::Result<Self> {
         let mut boxes = Vec::new();
         for (node, spec) in scenario.boxes {
             boxes.push((*node, lab.place(*node, spec)?));
         }
-        let captures = Captures::start(scenario, lab, directory)?;
+        let captures = Captures::start(scenario, lab)?;
         let (family, port) = (scenario.family, scenario.port);
         let protocol = match scenario.server {
             Protocol::Mptcp => "mptcp",
@@ -126,6 +129,7 @@ impl<'a> Run<'a> {
             boxes,
             client,
             server,
+            listeners: Vec::new(),
             searched: None,
             idsns: [None, None],
             counters: [Counters::default(), Counters::default()],
@@ -188,6 +192,13 @@ impl<'a> Run<'a> {
             Step::Close => self.close(),
             Step::Tell(side, command) => self.end(side).app.tell(command),
             Step::Done(side) => self.end(side).app.done(),
+            Step::Listen(address) => {
+                let words = ["serve", "sink", "mptcp", address];
+                let mut listener = Application::start(self.lab, Node::Server, &words)?;
+                listener.wait_for("listening")?;
+                self.listeners.push(listener);
+                Ok(())
+            }
             Step::Run(node, script) => self.lab.run(node, script).map(drop),
             Step::Place(node, spec) => {
                 let placed = self.lab.place(node, spec)?;

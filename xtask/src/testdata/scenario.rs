@@ -171,6 +171,9 @@ pub(crate) enum Step {
     Tell(Side, &'static str),
     /// Wait until the application has done all that it was told.
     Done(Side),
+    /// A further server, of any number of connections, listens with MPTCP at this address of the
+    /// server.
+    Listen(&'static str),
     /// Run shell text in a namespace.
     Run(Node, &'static str),
     /// Put a box into a router.

@@ -46,6 +46,7 @@ pub(crate) fn step(step: &Step) -> Option<String> {
                 .to_owned()
         }
         Step::Tell(side, command) => format!("{}: {command}", application(side)),
+        Step::Listen(address) => format!("server: another application listens at {address}"),
         Step::Run(node, script) => format!("{node}: {script}"),
         Step::Place(node, spec) => format!("{node}: box {spec}"),
         Step::Remove(node) => format!("{node}: no box"),

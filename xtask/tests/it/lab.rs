@@ -1,5 +1,6 @@
 //! `cargo xtask lab` as a person runs it, and what is left when it dies.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -26,16 +27,19 @@ fn said(words: &[&str]) -> String {
 
 /// A shell in a network that stays until its standard input ends.
 fn waiting_shell() -> Child {
-    let mut shell = xtask(&["lab", "shell", "chain:1", "--", "cat"])
+    let script = "echo here; cat";
+    let words = ["lab", "shell", "chain:1", "--", "sh", "-c", script];
+    let mut shell = xtask(&words)
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let id = shell.id();
-    eventually("the network exists", || {
-        assert!(shell.try_wait().unwrap().is_none(), "it ended");
-        namespaces(id).len() == 3
-    });
+    let mut line = String::new();
+    let mut said = BufReader::new(shell.stdout.as_mut().unwrap());
+    // The programs may have to be built before, which takes its time.
+    said.read_line(&mut line).unwrap();
+    assert_eq!(line, "here\n");
+    assert_eq!(namespaces(shell.id()).len(), 3);
     shell
 }
 
@@ -85,6 +89,20 @@ fn a_command_runs_on_the_client_and_reaches_every_node_by_its_name() {
 }
 
 #[test]
+fn the_exit_code_of_a_command_is_handed_on() {
+    if !lab::works() {
+        return;
+    }
+    for (script, code) in [("exit 7", 7), ("kill -TERM $$", 143)] {
+        let words = ["lab", "shell", "chain:1", "--", "sh", "-c", script];
+        let output = xtask(&words).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{script}: {said}");
+        assert!(said.contains("building the programs"), "{said}");
+    }
+}
+
+#[test]
 fn mistakes_are_told_before_anything_is_built() {
     for (words, wanted) in [
         (vec!["lab", "shell", "ring:3"], "chain:ROUTERS"),
@@ -102,10 +120,18 @@ fn mistakes_are_told_before_anything_is_built() {
             "nop",
         ),
         (vec!["lab", "shell", "chain:2", "--rate"], "needs a value"),
+        (
+            vec!["lab", "shell", "chain:2", "--rate", "0"],
+            "from 1 to 100000",
+        ),
+        (
+            vec!["lab", "shell", "chain:2", "--rat", "1"],
+            "no such option",
+        ),
         (vec!["lab", "dance"], "usage"),
     ] {
         let output = xtask(&words).output().unwrap();
-        assert!(!output.status.success(), "{words:?}");
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
         let said =
             String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(wanted), "{words:?}: {said}");

@@ -68,15 +68,21 @@ fn a_scenario_gives_a_capture_its_manifest_and_no_leftovers() {
 }
 
 #[test]
-fn a_killed_run_leaves_no_namespace() {
+fn a_killed_run_leaves_no_namespace_and_no_part_of_a_capture() {
     if !works() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
     let mut run = testdata(directory.path()).spawn().unwrap();
     let id = run.id();
-    eventually("the namespaces exist", || namespaces(id).len() == 4);
+    let own = std::env::temp_dir().join(format!("mptx{id}n0"));
+    let capture = own.join("v1-single.pcap");
+    eventually("the capture begins", || capture.exists());
+    assert_eq!(namespaces(id).len(), 4);
     run.kill().unwrap();
     run.wait().unwrap();
     eventually("the namespaces are gone", || namespaces(id).is_empty());
+    eventually("its directory is gone", || !own.exists());
+    let left = std::fs::read_dir(directory.path().join("captures")).unwrap();
+    assert_eq!(left.count(), 0, "files of a scenario that is not complete");
 }

@@ -20,7 +20,7 @@ fn errors_name_what_is_wrong_and_what_is_possible() {
     check_error("strip+", "no box is called ``");
     check_error(
         "strip:kind=3",
-        "strip has no key `kind`; it has option, how, toward, on, with, from, count, checksum",
+        "strip has no key `kind`; it has option, how, toward, on, with, options_over, from, count, checksum",
     );
     check_error(
         "strip:how=fast",
@@ -65,6 +65,8 @@ const PAIRS: &[&str] = &[
     "on=data",
     "on=third_ack",
     "with=dss/mss",
+    "options_over=0",
+    "options_over=255",
     "from=3",
     "count=2",
     "how=remove",
@@ -76,6 +78,11 @@ const PAIRS: &[&str] = &[
     "option=mptcp.15",
     "field=data_ack",
     "field=address",
+    "field=flow_label",
+    "field=traffic_class",
+    "field=reserved",
+    "field=sequence",
+    "set=0xffffffff",
     "set=0xffffffffffff",
     "xor=0x80",
     "delta=0xffffffff",

@@ -3,10 +3,10 @@
 use super::super::scenario::{
     Expect, Scenario,
     Side::{Client, Server},
-    Step::{self, Close, Counter, Events, Exchange, Place},
+    Step::{self, Close, Counter, Events, Exchange, Listen, Place, Remove, Run},
 };
 use super::{
-    BASE, CLIENT_BOTH, CLIENT_LIMITS, Capture, R21, SECOND_PATH, SERVER_LIMITS, TWO_PATHS,
+    BASE, CLIENT_BOTH, CLIENT_LIMITS, Capture, R11, R21, SECOND_PATH, SERVER_LIMITS, TWO_PATHS,
     ends_of_two, noting,
 };
 use mptcp_tests::lab::Node;
@@ -164,6 +164,72 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             findings: &["MPT032"],
             ..CLIENT_BOTH
         }],
+        ..BASE
+    },
+    Scenario {
+        name: "v1-join-port-syn",
+        shows: "a box sends the SYN of the join to another port, where a server with MPTCP listens: it is \
+                neither the port of the connection nor an advertised one, and RST with MP_TCPRST answers",
+        setup: &[
+            CLIENT_LIMITS,
+            SERVER_LIMITS,
+            (
+                R21,
+                "iptables -t nat -A PREROUTING -i near -p tcp --dport 5001 -j DNAT --to-destination :5002",
+            ),
+        ],
+        steps: &[
+            Exchange(6000, 9000),
+            Listen("0.0.0.0:5002"),
+            Run(SECOND_PATH.0, SECOND_PATH.1),
+            Counter(Node::Server, "MPTcpExtMismatchPortSynRx", 1),
+            Exchange(3000, 3000),
+            Close,
+        ],
+        captures: &ends_of_two(&["MPT032"], &["MPT032"]),
+        require: &[(Node::Server, "MPTcpExtMismatchPortSynRx", 1)],
+        ..BASE
+    },
+    Scenario {
+        name: "v1-join-port-ack",
+        shows: "the server withdraws the advertised port 5100 while the third ACK of the join is on its \
+                way; another server listens there, knows the SYN by its cookie, and answers with RST and \
+                MP_TCPRST",
+        setup: &[
+            CLIENT_LIMITS,
+            SERVER_LIMITS,
+            // It joins advertised addresses only.
+            (
+                Node::Client,
+                "ip mptcp endpoint add 10.1.2.1 dev c2 id 2 fullmesh",
+            ),
+            // A request must outlive its listener.
+            (Node::Server, "echo 2 > /proc/sys/net/ipv4/tcp_syncookies"),
+        ],
+        steps: &[
+            Exchange(6000, 9000),
+            Place(R21, "impair:toward=server,delay_ms=700"),
+            // REMOVE_ADDR must not come before the answer to the third ACK.
+            Place(R11, "impair:toward=client,delay_ms=1000"),
+            Run(
+                Node::Server,
+                "ip mptcp endpoint add 10.2.2.1 dev s2 id 5 signal port 5100",
+            ),
+            Counter(Node::Server, "MPTcpExtMPJoinPortSynRx", 1),
+            Run(Node::Server, "ip mptcp endpoint delete id 5"),
+            Listen("10.2.2.1:5100"),
+            // A listener takes a cookie only after it has sent one.
+            Run(Node::Server, "bash -c ': < /dev/tcp/10.2.2.1/5100'"),
+            Counter(Node::Server, "MPTcpExtMismatchPortAckRx", 1),
+            Events(Client, "REMOVED", 1),
+            Remove(R11),
+            Remove(R21),
+            Exchange(3000, 3000),
+            Close,
+        ],
+        captures: &ends_of_two(&["MPT032"], &["MPT032"]),
+        require: &[(Node::Server, "MPTcpExtMismatchPortAckRx", 1)],
+        expect: Expect::whole(2),
         ..BASE
     },
     Scenario {

@@ -94,7 +94,12 @@ pub(super) fn ensure(directory: &Path, name: &str, sizes: &Sizes) -> anyhow::Res
     match (name, &synthetic) {
         (_, Some(plan)) => synthetic::write(&part, plan)?,
         ("headers", _) => bulk(&part, 128, sizes.packets * BYTES_PER_PACKET, HEADERS_MBIT)?,
-        ("full", _) => bulk(&part, WHOLE_PACKET, sizes.mebibytes * 1024 * 1024, FULL_MBIT)?,
+        ("full", _) => bulk(
+            &part,
+            WHOLE_PACKET,
+            sizes.mebibytes * 1024 * 1024,
+            FULL_MBIT,
+        )?,
         ("short", _) => short(&part, sizes.connections)?,
         _ => {
             let source = ensure(directory, name.trim_end_matches("-ng"), sizes)?;

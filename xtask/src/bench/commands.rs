@@ -10,6 +10,8 @@ pub(super) struct Contender {
     /// Its name in the table.
     pub(super) name: &'static str,
     pub(super) command: Vec<String>,
+    /// Not ours; it may be unable to read a file.
+    pub(super) is_rival: bool,
     /// Takes minutes: one round is enough, since what it is compared with is a hundred times faster.
     pub(super) is_slow: bool,
 }
@@ -17,7 +19,10 @@ pub(super) struct Contender {
 /// Ways to run our analyzer; the first is what the others are divided by.
 const OURS: [(&str, &[&str]); 2] = [
     ("mptcp-analyze list --json", &["list", "--json", "-q"]),
-    ("mptcp-analyze check --json", &["check", "--json", "-q"]),
+    (
+        "mptcp-analyze list --json, one thread",
+        &["list", "--json", "-q", "--threads", "1"],
+    ),
 ];
 
 /// Commands of others; `FILE` is replaced. The shell runs none of them.
@@ -65,6 +70,7 @@ pub(super) fn contenders(analyzer: &Path, file: &Path, fast: bool) -> Vec<Conten
         found.push(Contender {
             name,
             command,
+            is_rival: false,
             is_slow: false,
         });
     }
@@ -81,6 +87,7 @@ pub(super) fn contenders(analyzer: &Path, file: &Path, fast: bool) -> Vec<Conten
         found.push(Contender {
             name,
             command: command.iter().map(word).collect(),
+            is_rival: true,
             is_slow,
         });
     }

@@ -46,8 +46,7 @@ pub(crate) fn measured(command: &[&str]) -> anyhow::Result<()> {
         .status()
         .with_context(|| format!("starting {program}"))?;
     let wall = begin.elapsed();
-    // 1 is the answer of a check that found something.
-    ensure!(matches!(status.code(), Some(0 | 1)), "{program}: {status}");
+    ensure!(status.code() == Some(0), "{program}: {status}");
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let cpu = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     crate::say::answer(&toml::to_string(&Usage {

@@ -23,9 +23,12 @@ pub(super) fn capture(
          |---|---|---|---|---|---|---|\n",
         bytes / 1_000_000,
     );
-    let medians: Vec<Usage> = results.iter().map(|runs| median(runs)).collect();
+    let with_runs = results.iter().filter(|runs| !runs.is_empty());
+    let medians: Vec<Usage> = with_runs.map(|runs| median(runs)).collect();
     let ours = medians.first().context("no result")?;
-    for (contender, usage) in contenders.iter().zip(&medians) {
+    let measured = |(contender, runs): (_, &Vec<Usage>)| (!runs.is_empty()).then_some(contender);
+    let names = contenders.iter().zip(results).filter_map(measured);
+    for (contender, usage) in names.zip(&medians) {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} | {} |",

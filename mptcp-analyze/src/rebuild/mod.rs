@@ -15,6 +15,7 @@ mod handshake;
 mod join;
 mod observe;
 mod options;
+mod ordinary;
 mod stream;
 mod transfer;
 
@@ -90,6 +91,8 @@ pub struct RebuildOptions {
 #[derive(Debug)]
 pub struct Rebuilder {
     options: RebuildOptions,
+    /// Whether every segment is looked at from all sides: notes are wanted, or streams.
+    takes_long_way: bool,
     limits: Limits,
     flows: FlowTable,
     streams: Vec<Stream>,
@@ -127,6 +130,7 @@ impl Rebuilder {
 
     fn with_limits(options: RebuildOptions, limits: Limits) -> Self {
         Rebuilder {
+            takes_long_way: options.note_packets || !options.follow.is_empty(),
             options,
             limits,
             flows: FlowTable::new(limits.streams),
@@ -171,17 +175,22 @@ impl Rebuilder {
             len = segment.payload_len,
             "segment"
         );
-        self.take(segment, located, note.as_mut());
-        note
-    }
-
-    fn take(&mut self, segment: &Segment<'_>, located: Located, mut note: Option<&mut PacketNote>) {
         let place = Place {
             stream: located.stream,
             end: located.end,
             frame: segment.frame,
             at: segment.at,
         };
+        if !self.take_ordinary(segment, place) {
+            self.take(segment, place, note.as_mut());
+        }
+        if let Some(note) = &mut note {
+            note.direction = Some(self.direction_of(located));
+        }
+        note
+    }
+
+    fn take(&mut self, segment: &Segment<'_>, place: Place, note: Option<&mut PacketNote>) {
         let joined = self.streams[place.stream]
             .mptcp
             .as_ref()
@@ -189,11 +198,8 @@ impl Rebuilder {
         let version = joined.and_then(|connection| self.connections[connection].known_version());
         let mut options = self.segment_options.take().unwrap_or_default();
         options.decode(segment, version);
-        self.take_decoded(segment, place, &options, note.as_deref_mut());
+        self.take_decoded(segment, place, &options, note);
         self.segment_options = Some(options);
-        if let Some(note) = note {
-            note.direction = Some(self.direction_of(located));
-        }
     }
 
     fn take_decoded(

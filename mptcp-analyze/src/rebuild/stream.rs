@@ -312,6 +312,14 @@ impl MptcpStream {
         }
     }
 
+    /// Notes that `end` sent a segment that is neither SYN nor RST: after the third ACK of a join, the
+    /// acceptor's is the fourth (RFC 8684 §3.2).
+    #[inline]
+    pub(super) fn note_answer(&mut self, end: End) {
+        let join = &mut self.join;
+        join.confirmed |= join.ack_frame.is_some() && end != join.opener;
+    }
+
     fn both_sent_dss(&self) -> bool {
         self.ends.iter().all(|end| end.sent_dss)
     }

@@ -114,6 +114,12 @@ impl OpenMappings {
         self.last.as_ref() == Some(key) || self.finds(key)
     }
 
+    /// The mapping that was added or asked for last, as long as it is open.
+    #[inline]
+    pub(super) fn latest(&self) -> Option<&MappingKey> {
+        self.last.as_ref()
+    }
+
     fn finds(&mut self, key: &MappingKey) -> bool {
         if self.known.back().is_none_or(|highest| highest.key < *key) {
             return false;

@@ -46,6 +46,12 @@ impl Origin {
         self.last
     }
 
+    /// Notes that the byte at `place` was sent, near which the next ones will be.
+    #[inline]
+    pub(super) fn advance_to(&mut self, place: i64) {
+        self.last = place;
+    }
+
     /// Place of a sequence number. The first number ever becomes place 1.
     pub(super) fn place(&mut self, seq: TcpSeq) -> i64 {
         self.anchor.get_or_insert(TcpSeq(seq.0.wrapping_sub(1)));

@@ -134,6 +134,17 @@ impl<V: Copy + Eq> IntervalMap<V> {
         Some(held)
     }
 
+    /// Does what [`Self::claim`] does if nothing is known of `range` and it continues one of the
+    /// highest runs; `false` when it does not, or it is not easily seen, and nothing was done.
+    #[inline]
+    pub fn extend(&mut self, range: &Range<i64>, value: V) -> bool {
+        let extends = range.end <= PLACE_LIMIT && self.runs.extend(range, value);
+        if extends {
+            self.len = self.len.saturating_add(length(range));
+        }
+        extends
+    }
+
     /// Appends to `out` what is known of `range`, in order, and changes no value.
     pub fn look_up(&mut self, range: Range<i64>, out: &mut Vec<Stretch<V>>) {
         let Some(range) = within_limits(&range) else {

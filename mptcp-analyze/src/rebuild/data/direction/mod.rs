@@ -127,15 +127,22 @@ impl DataDirection {
 
     /// Relative number of a DSN on the wire. The first one becomes 1 if there is no base.
     pub(crate) fn relative(&mut self, dsn: WireDsn) -> i64 {
-        let near = self.highest;
-        let place = match dsn {
-            WireDsn::Short(low) => self.scale.place_of_short(low, near),
-            WireDsn::Long(full) => self.scale.place_of_long(Dsn(full), near),
-        };
+        let place = self.place_of(dsn);
         self.scale.relative(place)
     }
 
+    /// Data place of a DSN on the wire.
+    #[inline]
+    pub(super) fn place_of(&mut self, dsn: WireDsn) -> i64 {
+        let near = self.highest;
+        match dsn {
+            WireDsn::Short(low) => self.scale.place_of_short(low, near),
+            WireDsn::Long(full) => self.scale.place_of_long(Dsn(full), near),
+        }
+    }
+
     /// Relative number of a DATA_ACK for the data of this direction, which the peer sent.
+    #[inline]
     pub(crate) fn on_data_ack(&mut self, ack: DataAck) -> i64 {
         let near = self.highest.max(self.acked.unwrap_or(self.highest));
         let place = match ack {
@@ -353,6 +360,11 @@ impl DataDirection {
         mut each: impl FnMut(&Range<i64>, ByteClass),
     ) {
         self.note_times(sent.at);
+        if self.senders.extend(&places, subflow) {
+            let class = self.classify(&places, Held::Free, subflow, sent, bytes);
+            each(&places, class);
+            return;
+        }
         if let Some(held) = self.senders.claim_whole(&places, subflow) {
             let class = self.classify(&places, held, subflow, sent, bytes);
             each(&places, class);

@@ -93,6 +93,20 @@ impl CaptureFile {
         }
         let window = &mut self.opened.window;
         window.consume(self.current_len);
+        if let Format::Pcap(pcap) = &self.format
+            && self.summary.packets > 0
+            && let Some(len) = pcap.read_next(window, &mut self.current)
+        {
+            self.current_len = len;
+            self.account();
+            return true;
+        }
+        self.advance_slowly()
+    }
+
+    #[inline(never)]
+    fn advance_slowly(&mut self) -> bool {
+        let window = &mut self.opened.window;
         let (next, len) = match &mut self.format {
             Format::Pcap(pcap) => pcap.next_record(window),
             Format::PcapNg(pcapng) => pcapng.next_record(window),

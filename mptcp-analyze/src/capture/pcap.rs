@@ -78,8 +78,34 @@ impl PcapFile {
         Ok(())
     }
 
-    /// The next record, and how many bytes it takes.
+    /// Reads the next record if the window has all of it, and gives how many bytes it takes; nothing is
+    /// done otherwise. `record` is one that [`Self::next_record`] gave, perhaps changed by this.
     #[inline]
+    pub(super) fn read_next(&self, window: &Window, record: &mut Record) -> Option<usize> {
+        let header = self.variant.record_header_bytes;
+        let data = window.data();
+        if data.len() < header {
+            return None;
+        }
+        let [seconds, fraction, captured, original_len] = self.fields(data);
+        let total = header + captured as usize;
+        if data.len() < total || total > MAX_RECORD_BYTES {
+            return None;
+        }
+        record.at = self.time(seconds, fraction);
+        record.original_len = original_len;
+        record.data_len = captured as usize;
+        Some(total)
+    }
+
+    #[inline]
+    fn time(&self, seconds: u32, fraction: u32) -> Timestamp {
+        // 2^32 seconds are 4.3e18 ns: they fit with any fraction.
+        let fraction = i64::from(fraction) * i64::from(self.variant.ns_per_unit);
+        Timestamp(i64::from(seconds) * 1_000_000_000 + fraction)
+    }
+
+    /// The next record, and how many bytes it takes.
     pub(super) fn next_record(&self, window: &mut Window) -> (Next, usize) {
         let header = self.variant.record_header_bytes;
         if !window.fill(header) {
@@ -101,11 +127,8 @@ impl PcapFile {
             let reason = format!("the record has {have} of {captured} bytes");
             return (Next::Cut(reason), 0);
         }
-        // 2^32 seconds are 4.3e18 ns: they fit with any fraction.
-        let at = i64::from(seconds) * 1_000_000_000
-            + i64::from(fraction) * i64::from(self.variant.ns_per_unit);
         let record = Record {
-            at: Timestamp(at),
+            at: self.time(seconds, fraction),
             timed: true,
             interface: 0,
             link_type: self.link_type,

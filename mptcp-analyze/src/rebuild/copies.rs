@@ -25,28 +25,25 @@ const MAX_COPY_DELAY_NS: i64 = 100_000_000;
 /// Recognises the copies among the packets that one end of a stream sends.
 #[derive(Debug, Default)]
 pub(super) struct CopyWatch {
-    recent: Recent,
+    few: Few,
+    /// Takes the place of `few` once packets were seen at more than one interface, direction or
+    /// distance; nearly all ends are seen at one, and take no allocation.
+    many: Option<Box<VecDeque<Fingerprint>>>,
     /// Whether a copy from another capture point was seen.
     at_two_points: bool,
     /// Whether two different packets in a row had the same IPv4 identification: the end does not
     /// count them, and the number tells nothing about repetitions.
     has_constant_id: bool,
-    /// Whether its packets were seen at more than one interface, direction or distance.
-    has_points: bool,
 }
 
-/// The packets that a new one is compared with, oldest first. Nearly all ends need a few only, which
-/// take no allocation.
-#[derive(Debug)]
-enum Recent {
-    Few(u8, [Fingerprint; FEW_RECENT]),
-    Many(VecDeque<Fingerprint>),
-}
-
-impl Default for Recent {
-    fn default() -> Self {
-        Recent::Few(0, [Fingerprint::default(); FEW_RECENT])
-    }
+/// The latest packets of an end, in a ring.
+#[derive(Debug, Default)]
+struct Few {
+    prints: [Fingerprint; FEW_RECENT],
+    /// How many of them there are.
+    count: u8,
+    /// Where the newest one is.
+    newest: u8,
 }
 
 /// What makes two packets the same packet.
@@ -61,88 +58,109 @@ struct Fingerprint {
 impl CopyWatch {
     /// A copy has the same TCP header, length and IPv4 identification, and either another capture
     /// point (interface, direction, TTL), or came at once with an identification that a repetition
-    /// would not have.
+    /// would not have. `hashing` must always be the same.
     #[inline]
-    pub(super) fn is_copy(&mut self, segment: &Segment<'_>) -> bool {
-        let print = Fingerprint::of(segment);
-        let (older, newer) = self.recent.as_slices();
-        if let Some(last) = newer.last().or(older.last()) {
-            self.has_constant_id |= last.has_id_of(&print) && last.hash != print.hash;
+    pub(super) fn is_copy(&mut self, segment: &Segment<'_>, hashing: &DefaultHashBuilder) -> bool {
+        let print = Fingerprint::of(segment, hashing);
+        if self.many.is_some() {
+            return self.is_copy_of_many(print);
         }
-        // Nearly always nothing is the same, and nothing was seen elsewhere.
-        let differs = |seen: &Fingerprint| {
-            u64::from(seen.hash == print.hash)
-                | (seen.labels ^ print.labels) >> Fingerprint::ID_BITS
-        };
-        let sum = |recent: &[Fingerprint]| recent.iter().fold(0, |sum, seen| sum | differs(seen));
-        if !self.has_points && sum(older) | sum(newer) == 0 {
-            self.recent.push(print, FEW_RECENT);
-            return false;
+        let few = &mut self.few;
+        if few.count > 0 {
+            // As long as there are few, all of them were seen at the same point.
+            let last = few.newest();
+            let same = few.holds(print.hash);
+            if same || last.is_elsewhere(&print) {
+                return self.is_copy_of_few(print);
+            }
+            self.has_constant_id |= last.has_id_of(&print);
         }
-        self.find_copy(print)
+        few.push(print);
+        false
     }
 
-    /// The same with a packet that may be a copy.
-    fn find_copy(&mut self, print: Fingerprint) -> bool {
-        let (older, newer) = self.recent.as_slices();
-        let telling_id = !self.has_constant_id && print.has_telling_id();
-        let mut points = false;
-        let mut at_two_points = false;
-        // The copy of a packet is as far back as the queue is long, and the oldest come first.
-        let mut is_original = |seen: &Fingerprint| {
-            let elsewhere = seen.is_elsewhere(&print);
-            points |= elsewhere;
-            let same = seen.hash == print.hash && seen.has_id_of(&print);
-            at_two_points |= same && elsewhere;
-            same && (elsewhere
-                || (telling_id && print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS))
+    #[cold]
+    fn is_copy_of_few(&mut self, print: Fingerprint) -> bool {
+        let last = self.few.newest();
+        let is_elsewhere = last.is_elsewhere(&print);
+        self.has_constant_id |= last.has_id_of(&print) && last.hash != print.hash;
+        let found = self.find(self.few.in_order(), print);
+        if is_elsewhere {
+            let mut many: VecDeque<_> = self.few.in_order().collect();
+            many.push_back(print);
+            self.many = Some(Box::new(many));
+        } else {
+            self.few.push(print);
+        }
+        found
+    }
+
+    #[inline(never)]
+    fn is_copy_of_many(&mut self, print: Fingerprint) -> bool {
+        let Some(mut many) = self.many.take() else {
+            return false;
         };
-        let found = older.iter().any(&mut is_original) || newer.iter().any(&mut is_original);
-        self.has_points |= points;
-        self.at_two_points |= at_two_points;
+        if let Some(last) = many.back() {
+            self.has_constant_id |= last.has_id_of(&print) && last.hash != print.hash;
+        }
+        // The copy of a packet is as far back as the queue is long, and the oldest come first.
+        let found = self.find(many.iter().copied(), print);
         let limit = if self.at_two_points {
             MAX_RECENT_AT_TWO_POINTS
-        } else if self.has_points {
-            MAX_RECENT
         } else {
-            FEW_RECENT
+            MAX_RECENT
         };
-        self.recent.push(print, limit);
+        if many.len() >= limit {
+            many.pop_front();
+        }
+        many.push_back(print);
+        self.many = Some(many);
         found
+    }
+
+    /// Whether one of these is the packet that `print` is a copy of.
+    fn find(&mut self, mut seen: impl Iterator<Item = Fingerprint>, print: Fingerprint) -> bool {
+        let telling_id = !self.has_constant_id && print.has_telling_id();
+        let at_two_points = &mut self.at_two_points;
+        seen.any(|seen| {
+            let elsewhere = seen.is_elsewhere(&print);
+            let same = seen.hash == print.hash && seen.has_id_of(&print);
+            *at_two_points |= same && elsewhere;
+            same && (elsewhere
+                || (telling_id && print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS))
+        })
     }
 }
 
-impl Recent {
+impl Few {
     #[inline]
-    fn as_slices(&self) -> (&[Fingerprint], &[Fingerprint]) {
-        match self {
-            Recent::Few(count, few) => (few.get(..usize::from(*count)).unwrap_or(few), &[]),
-            Recent::Many(many) => many.as_slices(),
-        }
+    fn newest(&self) -> Fingerprint {
+        self.prints[usize::from(self.newest) % FEW_RECENT]
     }
 
     #[inline]
-    fn push(&mut self, print: Fingerprint, limit: usize) {
-        match self {
-            Recent::Few(count, few) if usize::from(*count) < FEW_RECENT => {
-                few[usize::from(*count)] = print;
-                *count += 1;
-            }
-            Recent::Few(_, few) if limit == FEW_RECENT => {
-                *few = [few[1], few[2], few[3], print];
-            }
-            Recent::Few(_, few) => {
-                let mut many = VecDeque::from(few.to_vec());
-                many.push_back(print);
-                *self = Recent::Many(many);
-            }
-            Recent::Many(many) => {
-                if many.len() >= limit {
-                    many.pop_front();
-                }
-                many.push_back(print);
-            }
-        }
+    fn holds(&self, hash: u64) -> bool {
+        self.prints
+            .iter()
+            .fold(false, |any, print| any | (print.hash == hash))
+    }
+
+    #[inline]
+    fn push(&mut self, print: Fingerprint) {
+        self.newest = self.newest.wrapping_add(1) % FEW_RECENT as u8;
+        self.prints[usize::from(self.newest) % FEW_RECENT] = print;
+        self.count = self.count.saturating_add(1).min(FEW_RECENT as u8);
+    }
+
+    /// From the oldest on.
+    fn in_order(&self) -> impl Iterator<Item = Fingerprint> + use<> {
+        let Few {
+            prints,
+            count,
+            newest,
+        } = *self;
+        let oldest = usize::from(newest) + 1 + FEW_RECENT - usize::from(count);
+        (0..usize::from(count)).map(move |step| prints[(oldest + step) % FEW_RECENT])
     }
 }
 
@@ -151,10 +169,8 @@ impl Fingerprint {
     const ID: u64 = (1 << Self::ID_BITS) - 1;
 
     #[inline]
-    fn of(segment: &Segment<'_>) -> Self {
-        // A fixed state would let a capture be made whose packets collide, and a collision hides
-        // one packet at most; the hash never leaves this comparison.
-        let mut hasher = FINGERPRINTS.with(BuildHasher::build_hasher);
+    fn of(segment: &Segment<'_>, hashing: &DefaultHashBuilder) -> Self {
+        let mut hasher = hashing.build_hasher();
         hasher.write(segment.header);
         hasher.write_u32(segment.payload_len);
         let id = segment.ip.id.map_or(0, |id| u64::from(id) + 1);
@@ -182,8 +198,4 @@ impl Fingerprint {
     fn is_elsewhere(&self, other: &Self) -> bool {
         (self.labels ^ other.labels) >> Self::ID_BITS != 0
     }
-}
-
-thread_local! {
-    static FINGERPRINTS: DefaultHashBuilder = DefaultHashBuilder::default();
 }

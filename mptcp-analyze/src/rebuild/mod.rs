@@ -22,6 +22,7 @@ mod transfer;
 pub use data::StreamChunk;
 pub use follow::FollowPlan;
 
+use hashbrown::DefaultHashBuilder;
 use mptcp_proto::wire::mptcp::MptcpOption;
 use tracing::{info, trace};
 
@@ -96,6 +97,9 @@ pub struct Rebuilder {
     limits: Limits,
     flows: FlowTable,
     streams: Vec<Stream>,
+    /// Makes the fingerprints of packets. A fixed state would let a capture be made whose packets
+    /// collide, and be taken for copies.
+    hashing: DefaultHashBuilder,
     #[expect(
         clippy::vec_box,
         reason = "the model is made of a connection where the one before it was"
@@ -135,6 +139,7 @@ impl Rebuilder {
             limits,
             flows: FlowTable::new(limits.streams),
             streams: Vec::new(),
+            hashing: DefaultHashBuilder::default(),
             connections: Vec::new(),
             index: GroupingIndex::default(),
             pieces: Vec::new(),
@@ -160,7 +165,7 @@ impl Rebuilder {
             .options
             .note_packets
             .then(|| PacketNote::new(located.stream as u64));
-        if self.streams[located.stream].count(segment, located.end) {
+        if self.streams[located.stream].count(segment, located.end, &self.hashing) {
             if let Some(note) = &mut note {
                 note.duplicate = true;
                 note.direction = Some(self.direction_of(located));

@@ -1,5 +1,6 @@
 //! What is kept of one TCP stream while the capture is read.
 
+use hashbrown::DefaultHashBuilder;
 use mptcp_proto::hmac::{JoinHmac, TruncatedHmac};
 use mptcp_proto::key::{AddressId, Nonce, Token};
 
@@ -233,14 +234,19 @@ impl Stream {
     }
 
     /// Counts a packet; `true` when it is a copy of one that was counted before.
-    pub(super) fn count(&mut self, segment: &Segment<'_>, end: End) -> bool {
+    pub(super) fn count(
+        &mut self,
+        segment: &Segment<'_>,
+        end: End,
+        hashing: &DefaultHashBuilder,
+    ) -> bool {
         self.packets += 1;
         self.first_frame = self.first_frame.min(segment.frame);
         self.last_frame = self.last_frame.max(segment.frame);
         self.first_at = self.first_at.min(segment.at);
         self.last_at = self.last_at.max(segment.at);
         let sender = &mut self.ends[end];
-        if sender.copies.is_copy(segment) {
+        if sender.copies.is_copy(segment, hashing) {
             self.duplicates += 1;
             return true;
         }

@@ -160,6 +160,9 @@ impl<V: Copy + Eq> IntervalMap<V> {
     /// What is known of `range`, if that is the same for all of it.
     #[inline]
     pub fn look_up_whole(&self, range: &Range<i64>) -> Option<Held<V>> {
+        if let Some(value) = self.runs.value_of(range) {
+            return Some(Held::By(value));
+        }
         self.find_whole(range).map(|(_, held)| held)
     }
 

@@ -123,6 +123,15 @@ impl<V: Copy + Eq> Runs<V> {
         }
     }
 
+    /// The value of all of `range`, if one of the last runs has it.
+    #[inline]
+    pub(super) fn value_of(&self, range: &Range<i64>) -> Option<V> {
+        let latest = self.blocks.last()?;
+        let mut near_end = latest.iter().rev().take(NEAR_END);
+        let run = near_end.find(|run| run.range.start <= range.start)?;
+        (range.start < range.end && range.end <= run.range.end).then_some(run.value)
+    }
+
     /// Makes one of the last runs longer by `range`, if it ends where the range begins, has the same
     /// value, and there is room before the next one.
     #[inline]

@@ -18,7 +18,7 @@ const MAX_BATCHES: usize = 8;
 /// done by then.
 const TRIAL_PACKETS: u64 = 20_000;
 
-/// Captured bytes of an average packet, above which copying packets from one thread to the other
+/// Captured bytes of TCP in an average packet, above which copying packets from one thread to the other
 /// costs more than it gains.
 const MAX_AVERAGE_BYTES: u64 = 400;
 
@@ -36,10 +36,10 @@ pub(crate) fn rebuild(
 ) -> Captures {
     let mut packets = 0;
     let mut bytes = 0;
-    while let Some(packet) = captures.next_packet() {
+    while let Some(content) = captures.next_content() {
         packets += 1;
-        bytes += packet.bytes.len() as u64;
-        if let Content::Tcp(segment) = &packet.content {
+        if let Content::Tcp(segment) = &content {
+            bytes += segment.bytes.len() as u64;
             rebuilder.push(segment);
         }
         if progress.is_due() {
@@ -79,8 +79,8 @@ fn decode(
     emptied: &Receiver<Batch>,
 ) -> Captures {
     let mut batch = Batch::default();
-    while let Some(packet) = captures.next_packet() {
-        if let Content::Tcp(segment) = &packet.content {
+    while let Some(content) = captures.next_content() {
+        if let Content::Tcp(segment) = &content {
             batch.push(segment);
         }
         if batch.is_full() {

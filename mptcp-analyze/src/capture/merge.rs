@@ -107,6 +107,7 @@ impl Merge {
     }
 
     /// The file whose record is the next one.
+    #[inline(never)]
     fn earliest(&mut self) -> Option<usize> {
         while let Some(index) = self.behind.pop() {
             if let Some(file) = self.files.get_mut(index)

@@ -4,18 +4,24 @@ use std::net::SocketAddr;
 
 use mptcp_proto::seq::TcpSeq;
 
-use crate::model::{Segment, TcpFlags};
+use crate::model::{IpFacts, Segment, TcpFlags};
 
-use super::{Content, Envelope, Transport, Wire};
+use super::{Content, Envelope, Wire};
 
 const HEADER_BYTES: usize = Segment::FIXED_HEADER_BYTES;
 /// The least that makes a segment: ports, numbers, data offset, flags, window. A snapshot length
 /// that cuts checksum and urgent pointer still shows which byte of which subflow this is.
 const LEAST_BYTES: usize = 16;
 
-/// Reads a TCP header. Not by etherparse: it refuses headers whose options are cut.
+/// Reads a TCP header; `ends` makes sender and receiver of its ports. Not by etherparse: it refuses
+/// headers whose options are cut.
 #[inline]
-pub(super) fn read<'a>(envelope: &Envelope, ip: &Transport, wire: Wire<'a>) -> Content<'a> {
+pub(super) fn read<'a>(
+    envelope: &Envelope,
+    facts: IpFacts,
+    ends: impl FnOnce(u16, u16) -> (SocketAddr, SocketAddr),
+    wire: Wire<'a>,
+) -> Content<'a> {
     if wire.wire_len() < HEADER_BYTES {
         return Content::Undecoded("IP packet too short for a TCP header");
     }
@@ -41,13 +47,14 @@ pub(super) fn read<'a>(envelope: &Envelope, ip: &Transport, wire: Wire<'a>) -> C
         .bytes
         .split_at_checked(header_len)
         .unwrap_or((wire.bytes, &[]));
+    let (source, destination) = ends(u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
     Content::Tcp(Segment {
         frame: envelope.frame,
         at: envelope.at,
         interface: envelope.interface,
-        source: SocketAddr::new(ip.source, u16::from_be_bytes([s0, s1])),
-        destination: SocketAddr::new(ip.destination, u16::from_be_bytes([d0, d1])),
-        ip: ip.facts,
+        source,
+        destination,
+        ip: facts,
         seq: TcpSeq(seq),
         ack: TcpSeq(ack),
         flags: TcpFlags(flags),

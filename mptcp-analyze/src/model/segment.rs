@@ -50,6 +50,7 @@ impl Segment<'_> {
     pub const FIXED_HEADER_BYTES: usize = 20;
 
     /// Whether the snapshot length cut the header or the payload.
+    #[inline]
     pub fn is_cut(&self) -> bool {
         self.options.len() < self.options_len || self.payload.len() < self.payload_len as usize
     }

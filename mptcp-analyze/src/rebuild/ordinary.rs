@@ -46,7 +46,11 @@ impl Rebuilder {
         end.had_option = true;
         end.sent_dss = true;
         if self.options.verify_tcp_checksums {
-            verify_tcp_checksum(&mut end.tcp_checksums, segment);
+            if segment.is_cut() {
+                end.tcp_checksums.unverifiable += 1;
+            } else {
+                verify_tcp_checksum(&mut end.tcp_checksums, segment);
+            }
         }
         if let Some(ack) = dss.data_ack {
             end.options.count_data_ack(matches!(ack, DataAck::Long(_)));
@@ -54,7 +58,7 @@ impl Rebuilder {
             builder.data.of_mut(acked).on_data_ack(ack);
         }
         if let Some(mapping) = &dss.mapping
-            && !is_repetition(mptcp, builder, segment, place, (&dss, mapping))
+            && !take_next_mapping(mptcp, builder, segment, place, (&dss, mapping))
         {
             let parts = (&mut *mptcp, &mut *builder);
             let follow = &self.options.follow;
@@ -76,10 +80,9 @@ impl Rebuilder {
     }
 }
 
-/// Notes a mapping if it is the latest one of its subflow once more, which says nothing new: Linux
-/// repeats a mapping in every segment of it.
+/// Takes a mapping if only the data level has to look at it; otherwise nothing is done.
 #[inline]
-fn is_repetition(
+fn take_next_mapping(
     mptcp: &mut MptcpStream,
     builder: &mut ConnectionBuilder,
     segment: &Segment<'_>,
@@ -92,7 +95,7 @@ fn is_repetition(
         && !builder.lacks_checksum(mapping.checksum.is_some());
     let end = &mut mptcp.ends[place.end].data;
     is_known
-        && end.repeat_mapping(
+        && end.take_next_mapping(
             builder.data.of_mut(direction),
             mapping,
             segment.seq,

@@ -59,6 +59,7 @@ impl Origin {
     }
 
     /// Place of a sequence number, if any number is known.
+    #[inline]
     pub(super) fn peek(&self, seq: TcpSeq) -> Option<i64> {
         self.anchor.map(|_| self.place_near_last(seq))
     }
@@ -120,6 +121,7 @@ impl Origin {
 }
 
 /// The number nearest to `near` whose low 32 bits are `low`.
+#[inline]
 fn expand(low: u32, near: i64) -> i64 {
     #[expect(
         clippy::cast_possible_truncation,

@@ -134,6 +134,21 @@ impl<V: Copy + Eq> IntervalMap<V> {
         Some(held)
     }
 
+    /// Does what [`Self::claim`] does if nothing is known of `range`; otherwise `false`, and nothing is
+    /// done.
+    #[inline]
+    pub fn claim_free(&mut self, range: &Range<i64>, value: V) -> bool {
+        let Some((at, Held::Free)) = self.find_whole(range) else {
+            return false;
+        };
+        self.len = self.len.saturating_add(length(range));
+        self.runs.insert(at, range.clone(), value);
+        if self.runs.count() > Self::MAX_RUNS {
+            self.keep_limits();
+        }
+        true
+    }
+
     /// Does what [`Self::claim`] does if nothing is known of `range` and it continues one of the
     /// highest runs; `false` when it does not, or it is not easily seen, and nothing was done.
     #[inline]

@@ -360,11 +360,6 @@ impl DataDirection {
         mut each: impl FnMut(&Range<i64>, ByteClass),
     ) {
         self.note_times(sent.at);
-        if self.senders.extend(&places, subflow) {
-            let class = self.classify(&places, Held::Free, subflow, sent, bytes);
-            each(&places, class);
-            return;
-        }
         if let Some(held) = self.senders.claim_whole(&places, subflow) {
             let class = self.classify(&places, held, subflow, sent, bytes);
             each(&places, class);
@@ -377,6 +372,18 @@ impl DataDirection {
             let class = self.classify(&stretch.range, stretch.held, subflow, sent, part);
             each(&stretch.range, class);
         }
+    }
+
+    /// Does what [`Self::claim`] does if nobody sent `places` and they follow others of `subflow`, as
+    /// long as the stream is not put together; otherwise nothing is done.
+    #[inline]
+    pub(super) fn claim_next(&mut self, places: &Range<i64>, subflow: u32, sent: Sent) -> bool {
+        let is_next = self.assembler.is_none() && self.senders.extend(places, subflow);
+        if is_next {
+            self.note_times(sent.at);
+            self.note_first(places, subflow, sent.frame);
+        }
+        is_next
     }
 
     /// Takes bytes that all have one answer to the question who sent them first.
@@ -459,6 +466,7 @@ impl DataDirection {
         self.totals.data_times = Some((first.min(at), last.max(at)));
     }
 
+    #[inline]
     fn note_first(&mut self, places: &Range<i64>, subflow: u32, frame: u64) {
         self.highest = self.highest.max(places.end);
         self.first_frame.get_or_insert(frame);

@@ -171,7 +171,7 @@ impl Fingerprint {
     #[inline]
     fn of(segment: &Segment<'_>, hashing: &DefaultHashBuilder) -> Self {
         let mut hasher = hashing.build_hasher();
-        hasher.write(segment.header);
+        hasher.write(segment.header());
         hasher.write_u32(segment.payload_len);
         let id = segment.ip.id.map_or(0, |id| u64::from(id) + 1);
         let outbound = segment.ip.outbound.map_or(0, |out| u64::from(out) + 1);

@@ -57,7 +57,7 @@ impl Rebuilder {
             mptcp.packets_with_option += 1;
         }
         let tally = &mut mptcp.ends[place.end].options;
-        if segment.options.len() < segment.options_len {
+        if segment.are_options_cut() {
             tally.count_cut_area();
         }
         for option in options.iter() {
@@ -101,10 +101,7 @@ impl Rebuilder {
 
     /// Answers and repetitions that lack the option of the handshake.
     fn note_missing(&mut self, segment: &Segment<'_>, place: Place, options: &SegmentOptions) {
-        if !segment.flags.syn()
-            || options.has_mptcp()
-            || segment.options.len() < segment.options_len
-        {
+        if !segment.flags.syn() || options.has_mptcp() || segment.are_options_cut() {
             return;
         }
         let sender = self.side(place);

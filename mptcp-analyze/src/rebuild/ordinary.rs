@@ -22,7 +22,7 @@ impl Rebuilder {
     pub(super) fn take_ordinary(&mut self, segment: &Segment<'_>, place: Place) -> bool {
         if self.takes_long_way
             || segment.flags.0 & !TcpFlags::PSH != TcpFlags::ACK
-            || segment.options.len() < segment.options_len
+            || segment.are_options_cut()
         {
             return false;
         }
@@ -33,7 +33,7 @@ impl Rebuilder {
         if mptcp.kind == SubflowKind::Unseen {
             return false;
         }
-        let Some(dss) = only_dss(segment.options) else {
+        let Some(dss) = only_dss(segment.options()) else {
             return false;
         };
         let builder = &mut *self.connections[mptcp.connection];

@@ -57,7 +57,7 @@ impl Rebuilder {
         own.on_syn(segment.seq);
         if segment.payload_len > 0 {
             let data = builder.data.of_mut(direction);
-            own.on_syn_payload(data, segment.payload, segment.payload_len);
+            own.on_syn_payload(data, segment.payload(), segment.payload_len);
         }
         if segment.flags.ack()
             && let Some(isn) = self.flows.ends(place.stream).isns[1 - place.end]
@@ -178,8 +178,7 @@ impl Rebuilder {
 
     /// Keeps the first of the packets that an end sends without MPTCP option.
     fn watch_bare(&mut self, segment: &Segment<'_>, place: Place, options: &SegmentOptions) {
-        if segment.flags.syn() || segment.flags.rst() || segment.options.len() < segment.options_len
-        {
+        if segment.flags.syn() || segment.flags.rst() || segment.are_options_cut() {
             return;
         }
         let Some(mptcp) = &mut self.streams[place.stream].mptcp else {

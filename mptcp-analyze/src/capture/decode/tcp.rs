@@ -36,17 +36,13 @@ pub(super) fn read<'a>(
     let (ports, seq, ack, rest) = (word(0), word(1), word(2), word(3));
     let [s0, s1, d0, d1] = ports.to_be_bytes();
     let [offset, flags, w0, w1] = rest.to_be_bytes();
-    let header_len = usize::from(offset >> 4) * 4;
-    if header_len < HEADER_BYTES {
+    let header_len = offset >> 4 << 2;
+    if usize::from(header_len) < HEADER_BYTES {
         return Content::Undecoded("TCP data offset below 5");
     }
-    let Some(payload_len) = wire.wire_len().checked_sub(header_len) else {
+    let Some(payload_len) = wire.wire_len().checked_sub(usize::from(header_len)) else {
         return Content::Undecoded("TCP header longer than its IP packet");
     };
-    let (header, payload) = wire
-        .bytes
-        .split_at_checked(header_len)
-        .unwrap_or((wire.bytes, &[]));
     let (source, destination) = ends(u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
     Content::Tcp(Segment {
         frame: envelope.frame,
@@ -60,11 +56,8 @@ pub(super) fn read<'a>(
         flags: TcpFlags(flags),
         window: u16::from_be_bytes([w0, w1]),
         checksum: wire.u16(16).unwrap_or(0),
-        header,
+        header_len,
         bytes: wire.bytes,
-        options: header.get(HEADER_BYTES..).unwrap_or_default(),
-        options_len: header_len - HEADER_BYTES,
-        payload,
         payload_len: u32::try_from(payload_len).unwrap_or(u32::MAX),
     })
 }

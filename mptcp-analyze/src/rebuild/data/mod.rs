@@ -113,7 +113,7 @@ impl<'a> PayloadInput<'a> {
     pub(crate) fn of(segment: &Segment<'a>) -> Self {
         PayloadInput {
             seq: segment.seq,
-            bytes: segment.payload,
+            bytes: segment.payload(),
             len: segment.payload_len,
             frame: segment.frame,
             at: segment.at,

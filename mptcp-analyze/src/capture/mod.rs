@@ -103,9 +103,25 @@ impl Captures {
         self.next_reordered()
     }
 
-    /// What is in the next packet, and nothing else of it: see [`Captures::next_packet`].
+    /// Shows what is in the next packets to `each`, at least in one, until that says `false` or more
+    /// has to be read; `false` at the end of all inputs.
     #[inline]
-    pub(crate) fn next_content(&mut self) -> Option<Content<'_>> {
+    pub(crate) fn read_some(&mut self, mut each: impl FnMut(Content<'_>) -> bool) -> bool {
+        let Some(first) = self.next_content() else {
+            return false;
+        };
+        if each(first) && !self.reordering {
+            let (decoder, undecoded) = (&mut self.decoder, &mut self.undecoded);
+            self.merge.read_at_hand(|merged, record, data| {
+                let whence = (merged.frame, merged.file, merged.interface);
+                each(content(decoder, undecoded, whence, record, data))
+            });
+        }
+        true
+    }
+
+    /// What is in the next packet, and nothing else of it: see [`Captures::next_packet`].
+    fn next_content(&mut self) -> Option<Content<'_>> {
         if self.reordering {
             return self.next_reordered().map(|packet| packet.content);
         }

@@ -78,24 +78,26 @@ impl PcapFile {
         Ok(())
     }
 
-    /// Reads the next record if the window has all of it, and gives how many bytes it takes; nothing is
-    /// done otherwise. `record` is one that [`Self::next_record`] gave, perhaps changed by this.
+    /// Reads the record at the beginning of `data` if all of it is there, and gives its captured bytes
+    /// and what follows them; nothing is done otherwise. `record` is one that [`Self::next_record`]
+    /// gave, perhaps changed by this.
     #[inline]
-    pub(super) fn read_next(&self, window: &Window, record: &mut Record) -> Option<usize> {
-        let header = self.variant.record_header_bytes;
-        let data = window.data();
-        if data.len() < header {
+    pub(super) fn read_next<'a>(
+        &self,
+        data: &'a [u8],
+        record: &mut Record,
+    ) -> Option<(&'a [u8], &'a [u8])> {
+        let (header, rest) = data.split_at_checked(self.variant.record_header_bytes)?;
+        let [seconds, fraction, captured, original_len] = self.fields(header);
+        let captured = captured as usize;
+        if captured > MAX_RECORD_BYTES - header.len() {
             return None;
         }
-        let [seconds, fraction, captured, original_len] = self.fields(data);
-        let total = header + captured as usize;
-        if data.len() < total || total > MAX_RECORD_BYTES {
-            return None;
-        }
+        let (bytes, rest) = rest.split_at_checked(captured)?;
         record.at = self.time(seconds, fraction);
         record.original_len = original_len;
-        record.data_len = captured as usize;
-        Some(total)
+        record.data_len = captured;
+        Some((bytes, rest))
     }
 
     #[inline]

@@ -29,6 +29,12 @@ impl SenderMap {
         self.senders.extend(places, subflow)
     }
 
+    /// Does what [`Self::claim`] does if nobody sent `places`; otherwise `false`, and nothing is done.
+    #[inline]
+    pub fn claim_free(&mut self, places: &Range<i64>, subflow: u32) -> bool {
+        self.senders.claim_free(places, subflow)
+    }
+
     /// Does what [`Self::claim`] does if one answer holds for all of `places`, and nothing else.
     #[inline]
     pub fn claim_whole(&mut self, places: &Range<i64>, subflow: u32) -> Option<Held<u32>> {

@@ -374,11 +374,12 @@ impl DataDirection {
         }
     }
 
-    /// Does what [`Self::claim`] does if nobody sent `places` and they follow others of `subflow`, as
-    /// long as the stream is not put together; otherwise nothing is done.
+    /// Does what [`Self::claim`] does if nobody sent `places`, as long as the stream is not put
+    /// together; otherwise nothing is done.
     #[inline]
-    pub(super) fn claim_next(&mut self, places: &Range<i64>, subflow: u32, sent: Sent) -> bool {
-        let is_next = self.assembler.is_none() && self.senders.extend(places, subflow);
+    pub(super) fn claim_free(&mut self, places: &Range<i64>, subflow: u32, sent: Sent) -> bool {
+        let is_next = self.assembler.is_none()
+            && (self.senders.extend(places, subflow) || self.senders.claim_free(places, subflow));
         if is_next {
             self.note_times(sent.at);
             self.note_first(places, subflow, sent.frame);
@@ -471,15 +472,24 @@ impl DataDirection {
         self.highest = self.highest.max(places.end);
         self.first_frame.get_or_insert(frame);
         if self.last_sender != Some(subflow) {
-            self.first_frames.entry(subflow).or_insert(frame);
-            self.last_sender = Some(subflow);
+            self.note_sender(subflow, frame);
         }
         if self.options.name_frames {
-            if self.recent.len() >= MAX_RECENT_PIECES {
-                self.recent.pop_front();
-            }
-            self.recent.push_back((places.clone(), frame));
+            self.note_recent(places, frame);
         }
+    }
+
+    #[inline(never)]
+    fn note_sender(&mut self, subflow: u32, frame: u64) {
+        self.first_frames.entry(subflow).or_insert(frame);
+        self.last_sender = Some(subflow);
+    }
+
+    fn note_recent(&mut self, places: &Range<i64>, frame: u64) {
+        if self.recent.len() >= MAX_RECENT_PIECES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((places.clone(), frame));
     }
 
     /// Frame in (or after) which `sender` sent the byte at `place` first.

@@ -105,7 +105,7 @@ impl SubflowDirection {
             at: input.at,
             acked: data.acked_place(),
         };
-        if data.claim_next(&(from..to), subflow, sent) {
+        if data.claim_free(&(from..to), subflow, sent) {
             totals.unique_bytes = totals.unique_bytes.saturating_add(u64::from(input.len));
             return true;
         }

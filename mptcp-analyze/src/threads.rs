@@ -39,7 +39,7 @@ pub(crate) fn rebuild(
     let mut due = false;
     while captures.read_some(|content| {
         packets += 1;
-        if let Content::Tcp(segment) = &content {
+        if let Content::Tcp(segment) = content {
             bytes += segment.bytes.len() as u64;
             rebuilder.push(segment);
         }
@@ -84,7 +84,7 @@ fn decode(
 ) -> Captures {
     let mut batch = Batch::default();
     while captures.read_some(|content| {
-        if let Content::Tcp(segment) = &content {
+        if let Content::Tcp(segment) = content {
             batch.push(segment);
         }
         !batch.is_full()

@@ -106,15 +106,16 @@ impl Captures {
     /// Shows what is in the next packets to `each`, at least in one, until that says `false` or more
     /// has to be read; `false` at the end of all inputs.
     #[inline]
-    pub(crate) fn read_some(&mut self, mut each: impl FnMut(Content<'_>) -> bool) -> bool {
+    pub(crate) fn read_some(&mut self, mut each: impl FnMut(&Content<'_>) -> bool) -> bool {
         let Some(first) = self.next_content() else {
             return false;
         };
-        if each(first) && !self.reordering {
+        if each(&first) && !self.reordering {
             let (decoder, undecoded) = (&mut self.decoder, &mut self.undecoded);
             self.merge.read_at_hand(|merged, record, data| {
                 let whence = (merged.frame, merged.file, merged.interface);
-                each(content(decoder, undecoded, whence, record, data))
+                // Shown where it is made: to copy what has just been written in parts takes long.
+                each(&content(decoder, undecoded, whence, record, data))
             });
         }
         true

@@ -63,7 +63,8 @@ impl CopyWatch {
     pub(super) fn is_copy(&mut self, segment: &Segment<'_>, hashing: &DefaultHashBuilder) -> bool {
         let print = Fingerprint::of(segment, hashing);
         if self.many.is_some() {
-            return self.is_copy_of_many(print);
+            let Fingerprint { hash, at, labels } = print;
+            return self.is_copy_of_many(hash, at, labels);
         }
         let few = &mut self.few;
         if few.count > 0 {
@@ -71,7 +72,8 @@ impl CopyWatch {
             let last = few.newest();
             let same = few.holds(print.hash);
             if same || last.is_elsewhere(&print) {
-                return self.is_copy_of_few(print);
+                let Fingerprint { hash, at, labels } = print;
+                return self.is_copy_of_few(hash, at, labels);
             }
             self.has_constant_id |= last.has_id_of(&print);
         }
@@ -79,8 +81,10 @@ impl CopyWatch {
         false
     }
 
+    // The parts of the fingerprint, so that it needs no memory where it is made.
     #[cold]
-    fn is_copy_of_few(&mut self, print: Fingerprint) -> bool {
+    fn is_copy_of_few(&mut self, hash: u64, at: Timestamp, labels: u64) -> bool {
+        let print = Fingerprint { hash, at, labels };
         let last = self.few.newest();
         let is_elsewhere = last.is_elsewhere(&print);
         self.has_constant_id |= last.has_id_of(&print) && last.hash != print.hash;
@@ -96,7 +100,8 @@ impl CopyWatch {
     }
 
     #[inline(never)]
-    fn is_copy_of_many(&mut self, print: Fingerprint) -> bool {
+    fn is_copy_of_many(&mut self, hash: u64, at: Timestamp, labels: u64) -> bool {
+        let print = Fingerprint { hash, at, labels };
         let Some(mut many) = self.many.take() else {
             return false;
         };

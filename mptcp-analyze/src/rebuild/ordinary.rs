@@ -33,7 +33,11 @@ impl Rebuilder {
         if mptcp.kind == SubflowKind::Unseen {
             return false;
         }
-        let Some(dss) = only_dss(segment.options()) else {
+        let Some(bytes) = only_mptcp_option(segment.options()) else {
+            return false;
+        };
+        // Looked at where it was made: to copy what has just been written in parts takes long.
+        let Some(dss) = &Dss::parse_plain(bytes) else {
             return false;
         };
         let builder = &mut *self.connections[mptcp.connection];
@@ -58,11 +62,11 @@ impl Rebuilder {
             builder.data.of_mut(acked).on_data_ack(ack);
         }
         if let Some(mapping) = &dss.mapping
-            && !take_next_mapping(mptcp, builder, segment, place, (&dss, mapping))
+            && !take_next_mapping(mptcp, builder, segment, place, (dss, mapping))
         {
             let parts = (&mut *mptcp, &mut *builder);
             let follow = &self.options.follow;
-            take_mapping(follow, parts, segment, place, (&dss, *mapping), None);
+            take_mapping(follow, parts, segment, place, (dss, *mapping), None);
         }
         if segment.payload_len == 0 {
             return true;
@@ -103,9 +107,9 @@ fn take_next_mapping(
         )
 }
 
-/// The one MPTCP option of the area, if it is a DSS as hosts send it and the area is as it should be.
+/// The one MPTCP option of an area that is as it should be.
 #[inline]
-fn only_dss(area: &[u8]) -> Option<Dss> {
+fn only_mptcp_option(area: &[u8]) -> Option<&[u8]> {
     let mut found = None;
     // Linux puts the timestamps first, with two fillers before them (RFC 7323 appendix A).
     let mut rest = match area {
@@ -118,11 +122,8 @@ fn only_dss(area: &[u8]) -> Option<Dss> {
             [KIND_NO_OPERATION, ref after @ ..] => after,
             [kind, len, ..] if len >= 2 => {
                 let (option, after) = rest.split_at_checked(usize::from(len))?;
-                if kind == KIND_MPTCP {
-                    if found.is_some() {
-                        return None;
-                    }
-                    found = Some(Dss::parse_plain(option)?);
+                if kind == KIND_MPTCP && found.replace(option).is_some() {
+                    return None;
                 }
                 after
             }

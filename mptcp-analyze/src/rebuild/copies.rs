@@ -9,7 +9,7 @@ use crate::model::{Segment, Timestamp};
 
 /// Packets per direction that a new packet is compared with to recognise a copy: the copy of a
 /// mirror port, or of a handshake that passes two capture points, is among the next few.
-const FEW_RECENT: usize = 4;
+const FEW_RECENT: u8 = 4;
 
 /// The same once packets were seen at more than one point. On a router's `any` capture a copy
 /// follows when the packet has passed the queue, which is rarely longer.
@@ -25,10 +25,7 @@ const MAX_COPY_DELAY_NS: i64 = 100_000_000;
 /// Recognises the copies among the packets that one end of a stream sends.
 #[derive(Debug, Default)]
 pub(super) struct CopyWatch {
-    few: Few,
-    /// Takes the place of `few` once packets were seen at more than one interface, direction or
-    /// distance; nearly all ends are seen at one, and take no allocation.
-    many: Option<Box<VecDeque<Fingerprint>>>,
+    recent: Recent,
     /// Whether a copy from another capture point was seen.
     at_two_points: bool,
     /// Whether two different packets in a row had the same IPv4 identification: the end does not
@@ -36,10 +33,26 @@ pub(super) struct CopyWatch {
     has_constant_id: bool,
 }
 
+/// The packets that a new one is compared with.
+#[derive(Debug)]
+enum Recent {
+    /// All seen at one interface, direction and distance: so are those of nearly all ends, which take
+    /// no allocation.
+    Few(Few),
+    /// Oldest first.
+    Many(VecDeque<Fingerprint>),
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Recent::Few(Few::default())
+    }
+}
+
 /// The latest packets of an end, in a ring.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Few {
-    prints: [Fingerprint; FEW_RECENT],
+    prints: [Fingerprint; FEW_RECENT as usize],
     /// How many of them there are.
     count: u8,
     /// Where the newest one is.
@@ -62,18 +75,13 @@ impl CopyWatch {
     #[inline]
     pub(super) fn is_copy(&mut self, segment: &Segment<'_>, hashing: &DefaultHashBuilder) -> bool {
         let print = Fingerprint::of(segment, hashing);
-        if self.many.is_some() {
-            let Fingerprint { hash, at, labels } = print;
-            return self.is_copy_of_many(hash, at, labels);
-        }
-        let few = &mut self.few;
+        let Recent::Few(few) = &mut self.recent else {
+            return self.is_copy_of_many(print.hash, print.at, print.labels);
+        };
         if few.count > 0 {
-            // As long as there are few, all of them were seen at the same point.
             let last = few.newest();
-            let same = few.holds(print.hash);
-            if same || last.is_elsewhere(&print) {
-                let Fingerprint { hash, at, labels } = print;
-                return self.is_copy_of_few(hash, at, labels);
+            if few.holds(print.hash) || last.is_elsewhere(&print) {
+                return self.is_copy_of_few(print.hash, print.at, print.labels);
             }
             self.has_constant_id |= last.has_id_of(&print);
         }
@@ -84,27 +92,28 @@ impl CopyWatch {
     // The parts of the fingerprint, so that it needs no memory where it is made.
     #[cold]
     fn is_copy_of_few(&mut self, hash: u64, at: Timestamp, labels: u64) -> bool {
+        let Recent::Few(few) = self.recent else {
+            return false;
+        };
         let print = Fingerprint { hash, at, labels };
-        let last = self.few.newest();
-        let is_elsewhere = last.is_elsewhere(&print);
+        let last = few.newest();
         self.has_constant_id |= last.has_id_of(&print) && last.hash != print.hash;
-        let found = self.find(self.few.in_order(), print);
-        if is_elsewhere {
-            let mut many: VecDeque<_> = self.few.in_order().collect();
-            many.push_back(print);
-            self.many = Some(Box::new(many));
-        } else {
-            self.few.push(print);
+        let found = self.find(few.in_order(), print);
+        if last.is_elsewhere(&print) {
+            self.recent = Recent::Many(few.in_order().chain([print]).collect());
+        } else if let Recent::Few(few) = &mut self.recent {
+            few.push(print);
         }
         found
     }
 
     #[inline(never)]
     fn is_copy_of_many(&mut self, hash: u64, at: Timestamp, labels: u64) -> bool {
-        let print = Fingerprint { hash, at, labels };
-        let Some(mut many) = self.many.take() else {
+        let Recent::Many(many) = &mut self.recent else {
             return false;
         };
+        let print = Fingerprint { hash, at, labels };
+        let mut many = std::mem::take(many);
         if let Some(last) = many.back() {
             self.has_constant_id |= last.has_id_of(&print) && last.hash != print.hash;
         }
@@ -119,7 +128,7 @@ impl CopyWatch {
             many.pop_front();
         }
         many.push_back(print);
-        self.many = Some(many);
+        self.recent = Recent::Many(many);
         found
     }
 
@@ -140,32 +149,26 @@ impl CopyWatch {
 impl Few {
     #[inline]
     fn newest(&self) -> Fingerprint {
-        self.prints[usize::from(self.newest) % FEW_RECENT]
+        self.prints[usize::from(self.newest % FEW_RECENT)]
     }
 
     #[inline]
     fn holds(&self, hash: u64) -> bool {
-        self.prints
-            .iter()
-            .fold(false, |any, print| any | (print.hash == hash))
+        self.prints.iter().any(|print| print.hash == hash)
     }
 
     #[inline]
     fn push(&mut self, print: Fingerprint) {
-        self.newest = self.newest.wrapping_add(1) % FEW_RECENT as u8;
-        self.prints[usize::from(self.newest) % FEW_RECENT] = print;
-        self.count = self.count.saturating_add(1).min(FEW_RECENT as u8);
+        self.newest = self.newest.wrapping_add(1) % FEW_RECENT;
+        self.prints[usize::from(self.newest)] = print;
+        self.count = self.count.saturating_add(1).min(FEW_RECENT);
     }
 
     /// From the oldest on.
-    fn in_order(&self) -> impl Iterator<Item = Fingerprint> + use<> {
-        let Few {
-            prints,
-            count,
-            newest,
-        } = *self;
-        let oldest = usize::from(newest) + 1 + FEW_RECENT - usize::from(count);
-        (0..usize::from(count)).map(move |step| prints[(oldest + step) % FEW_RECENT])
+    fn in_order(self) -> impl Iterator<Item = Fingerprint> {
+        let oldest = self.newest + 1 + FEW_RECENT - self.count;
+        let prints = self.prints;
+        (oldest..oldest + self.count).map(move |at| prints[usize::from(at % FEW_RECENT)])
     }
 }
 

@@ -25,10 +25,10 @@ impl Rebuilder {
         options: &SegmentOptions,
     ) {
         self.tally(segment, place, options);
-        if self.options.verify_tcp_checksums {
-            if let Some(mptcp) = &mut self.streams[place.stream].mptcp {
-                verify_tcp_checksum(&mut mptcp.ends[place.end].tcp_checksums, segment);
-            }
+        if self.options.verify_tcp_checksums
+            && let Some(mptcp) = &mut self.streams[place.stream].mptcp
+        {
+            verify_tcp_checksum(&mut mptcp.ends[place.end].tcp_checksums, segment);
         }
         if options.are_plain() && !segment.flags.syn() {
             return;

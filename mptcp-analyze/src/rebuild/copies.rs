@@ -53,10 +53,9 @@ impl Default for Recent {
 #[derive(Debug, Clone, Copy, Default)]
 struct Few {
     prints: [Fingerprint; FEW_RECENT as usize],
-    /// How many of them there are.
-    count: u8,
-    /// Where the newest one is.
-    newest: u8,
+    /// Where the next one goes.
+    next: u8,
+    is_full: bool,
 }
 
 /// What makes two packets the same packet.
@@ -78,7 +77,7 @@ impl CopyWatch {
         let Recent::Few(few) = &mut self.recent else {
             return self.is_copy_of_many(print.hash, print.at, print.labels);
         };
-        if few.count > 0 {
+        if !few.is_empty() {
             let last = few.newest();
             if few.holds(print.hash) || last.is_elsewhere(&print) {
                 return self.is_copy_of_few(print.hash, print.at, print.labels);
@@ -148,8 +147,14 @@ impl CopyWatch {
 
 impl Few {
     #[inline]
+    fn is_empty(&self) -> bool {
+        !self.is_full && self.next == 0
+    }
+
+    #[inline]
     fn newest(&self) -> Fingerprint {
-        self.prints[usize::from(self.newest % FEW_RECENT)]
+        let newest = self.next.wrapping_sub(1) % FEW_RECENT;
+        self.prints[usize::from(newest)]
     }
 
     #[inline]
@@ -159,16 +164,18 @@ impl Few {
 
     #[inline]
     fn push(&mut self, print: Fingerprint) {
-        self.newest = self.newest.wrapping_add(1) % FEW_RECENT;
-        self.prints[usize::from(self.newest)] = print;
-        self.count = self.count.saturating_add(1).min(FEW_RECENT);
+        let at = self.next % FEW_RECENT;
+        self.prints[usize::from(at)] = print;
+        self.next = (at + 1) % FEW_RECENT;
+        self.is_full |= self.next == 0;
     }
 
     /// From the oldest on.
     fn in_order(self) -> impl Iterator<Item = Fingerprint> {
-        let oldest = self.newest + 1 + FEW_RECENT - self.count;
-        let prints = self.prints;
-        (oldest..oldest + self.count).map(move |at| prints[usize::from(at % FEW_RECENT)])
+        let (newer, older) = self.prints.split_at(usize::from(self.next % FEW_RECENT));
+        let older = if self.is_full { older } else { &[] };
+        let prints: Vec<_> = older.iter().chain(newer).copied().collect();
+        prints.into_iter()
     }
 }
 

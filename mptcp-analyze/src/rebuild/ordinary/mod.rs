@@ -2,8 +2,8 @@
 //! ACK and perhaps PSH set, and one DSS as hosts send it beside options that are not ours.
 //!
 //! It does what the long way does, with everything looked up once, and hands over to it where a
-//! segment turns out to be of another kind; the long way stays the definition. The fuzz body
-//! `rebuild` compares both.
+//! segment turns out to be of another kind; the long way stays the definition, and the tests
+//! compare both.
 
 use mptcp_proto::wire::mptcp::{DataAck, Dss, DssMapping, Subtype};
 use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION};
@@ -131,3 +131,6 @@ fn only_mptcp_option(area: &[u8]) -> Option<&[u8]> {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -234,6 +234,7 @@ impl Stream {
     }
 
     /// Counts a packet; `true` when it is a copy of one that was counted before.
+    #[inline]
     pub(super) fn count(
         &mut self,
         segment: &Segment<'_>,

@@ -76,14 +76,17 @@ fn step() -> impl Strategy<Value = Step> {
     )
 }
 
+/// DSN, SSN, length.
+type Mapped = (u64, u32, u16);
+
 /// One host's end of one subflow.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sender {
     /// Relative number of the next byte.
     ssn: u32,
-    /// The mapping at hand: DSN, SSN, length.
-    mapping: (u64, u32, u16),
-    latest: Option<(u32, u16, Option<(u64, u32, u16)>)>,
+    /// The mapping at hand.
+    mapping: Mapped,
+    latest: Option<(u32, u16, Option<Mapped>)>,
 }
 
 /// Two hosts and a rebuilder that sees their segments.
@@ -184,14 +187,7 @@ impl Rig {
     }
 
     /// A segment with a DSS.
-    fn send(
-        &mut self,
-        step: Step,
-        ssn: u32,
-        len: u16,
-        mapping: Option<(u64, u32, u16)>,
-        fin: bool,
-    ) {
+    fn send(&mut self, step: Step, ssn: u32, len: u16, mapping: Option<Mapped>, fin: bool) {
         let Step {
             subflow,
             host,
@@ -232,7 +228,7 @@ impl Rig {
     }
 
     /// The mapping that the next `len` bytes lie in, at most as many as it has left.
-    fn mapping(&mut self, step: Step) -> ((u64, u32, u16), u16) {
+    fn mapping(&mut self, step: Step) -> (Mapped, u16) {
         let Step { subflow, host, .. } = step;
         let sender = &mut self.senders[subflow][host];
         let (_, first, mapped) = sender.mapping;

@@ -18,7 +18,7 @@ const MAX_BATCHES: usize = 8;
 /// done by then.
 const TRIAL_PACKETS: u64 = 20_000;
 
-/// Captured bytes of an average packet, above which copying packets from one thread to the other
+/// Captured bytes of TCP in an average packet, above which copying packets from one thread to the other
 /// costs more than it gains.
 const MAX_AVERAGE_BYTES: u64 = 400;
 
@@ -36,13 +36,17 @@ pub(crate) fn rebuild(
 ) -> Captures {
     let mut packets = 0;
     let mut bytes = 0;
-    while let Some(packet) = captures.next_packet() {
+    let mut due = false;
+    while captures.read_some(|content| {
         packets += 1;
-        bytes += packet.bytes.len() as u64;
-        if let Content::Tcp(segment) = &packet.content {
+        if let Content::Tcp(segment) = content {
+            bytes += segment.bytes.len() as u64;
             rebuilder.push(segment);
         }
-        if progress.is_due() {
+        due = progress.is_due();
+        packets != TRIAL_PACKETS && !due
+    }) {
+        if due {
             progress.show(captures.bytes_read());
         }
         if threads > 1 && packets == TRIAL_PACKETS && bytes / packets <= MAX_AVERAGE_BYTES {
@@ -79,10 +83,12 @@ fn decode(
     emptied: &Receiver<Batch>,
 ) -> Captures {
     let mut batch = Batch::default();
-    while let Some(packet) = captures.next_packet() {
-        if let Content::Tcp(segment) = &packet.content {
+    while captures.read_some(|content| {
+        if let Content::Tcp(segment) = content {
             batch.push(segment);
         }
+        !batch.is_full()
+    }) {
         if batch.is_full() {
             batch.bytes_read = captures.bytes_read();
             if filled.send(batch).is_err() {

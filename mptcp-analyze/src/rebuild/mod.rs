@@ -15,12 +15,14 @@ mod handshake;
 mod join;
 mod observe;
 mod options;
+mod ordinary;
 mod stream;
 mod transfer;
 
 pub use data::StreamChunk;
 pub use follow::FollowPlan;
 
+use hashbrown::DefaultHashBuilder;
 use mptcp_proto::wire::mptcp::MptcpOption;
 use tracing::{info, trace};
 
@@ -90,9 +92,14 @@ pub struct RebuildOptions {
 #[derive(Debug)]
 pub struct Rebuilder {
     options: RebuildOptions,
+    /// Whether every segment is looked at from all sides: notes are wanted, or streams.
+    takes_long_way: bool,
     limits: Limits,
     flows: FlowTable,
     streams: Vec<Stream>,
+    /// Makes the fingerprints of packets. A fixed state would let a capture be made whose packets
+    /// collide, and be taken for copies.
+    hashing: DefaultHashBuilder,
     #[expect(
         clippy::vec_box,
         reason = "the model is made of a connection where the one before it was"
@@ -127,10 +134,12 @@ impl Rebuilder {
 
     fn with_limits(options: RebuildOptions, limits: Limits) -> Self {
         Rebuilder {
+            takes_long_way: options.note_packets || !options.follow.is_empty(),
             options,
             limits,
             flows: FlowTable::new(limits.streams),
             streams: Vec::new(),
+            hashing: DefaultHashBuilder::default(),
             connections: Vec::new(),
             index: GroupingIndex::default(),
             pieces: Vec::new(),
@@ -156,7 +165,7 @@ impl Rebuilder {
             .options
             .note_packets
             .then(|| PacketNote::new(located.stream as u64));
-        if self.streams[located.stream].count(segment, located.end) {
+        if self.streams[located.stream].count(segment, located.end, &self.hashing) {
             if let Some(note) = &mut note {
                 note.duplicate = true;
                 note.direction = Some(self.direction_of(located));
@@ -171,17 +180,22 @@ impl Rebuilder {
             len = segment.payload_len,
             "segment"
         );
-        self.take(segment, located, note.as_mut());
-        note
-    }
-
-    fn take(&mut self, segment: &Segment<'_>, located: Located, mut note: Option<&mut PacketNote>) {
         let place = Place {
             stream: located.stream,
             end: located.end,
             frame: segment.frame,
             at: segment.at,
         };
+        if !self.take_ordinary(segment, place) {
+            self.take(segment, place, note.as_mut());
+        }
+        if let Some(note) = &mut note {
+            note.direction = Some(self.direction_of(located));
+        }
+        note
+    }
+
+    fn take(&mut self, segment: &Segment<'_>, place: Place, note: Option<&mut PacketNote>) {
         let joined = self.streams[place.stream]
             .mptcp
             .as_ref()
@@ -189,11 +203,8 @@ impl Rebuilder {
         let version = joined.and_then(|connection| self.connections[connection].known_version());
         let mut options = self.segment_options.take().unwrap_or_default();
         options.decode(segment, version);
-        self.take_decoded(segment, place, &options, note.as_deref_mut());
+        self.take_decoded(segment, place, &options, note);
         self.segment_options = Some(options);
-        if let Some(note) = note {
-            note.direction = Some(self.direction_of(located));
-        }
     }
 
     fn take_decoded(

@@ -52,7 +52,7 @@ impl SegmentOptions {
     pub(super) fn decode(&mut self, segment: &Segment<'_>, version: Option<Version>) {
         self.clear();
         let mut nops = 0u8;
-        let mut rest = segment.options;
+        let mut rest = segment.options();
         loop {
             rest = match *rest {
                 [] | [KIND_END_OF_LIST, ..] => return,
@@ -77,8 +77,8 @@ impl SegmentOptions {
                 _ => break,
             };
         }
-        if segment.options.len() >= segment.options_len {
-            self.note_area_error(segment.options);
+        if segment.options().len() >= segment.options_len() {
+            self.note_area_error(segment.options());
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is kept of one TCP stream while the capture is read.
 
+use hashbrown::DefaultHashBuilder;
 use mptcp_proto::hmac::{JoinHmac, TruncatedHmac};
 use mptcp_proto::key::{AddressId, Nonce, Token};
 
@@ -233,14 +234,20 @@ impl Stream {
     }
 
     /// Counts a packet; `true` when it is a copy of one that was counted before.
-    pub(super) fn count(&mut self, segment: &Segment<'_>, end: End) -> bool {
+    #[inline]
+    pub(super) fn count(
+        &mut self,
+        segment: &Segment<'_>,
+        end: End,
+        hashing: &DefaultHashBuilder,
+    ) -> bool {
         self.packets += 1;
         self.first_frame = self.first_frame.min(segment.frame);
         self.last_frame = self.last_frame.max(segment.frame);
         self.first_at = self.first_at.min(segment.at);
         self.last_at = self.last_at.max(segment.at);
         let sender = &mut self.ends[end];
-        if sender.copies.is_copy(segment) {
+        if sender.copies.is_copy(segment, hashing) {
             self.duplicates += 1;
             return true;
         }
@@ -310,6 +317,14 @@ impl MptcpStream {
             Side::Client => self.client_end,
             Side::Server => 1 - self.client_end,
         }
+    }
+
+    /// Notes that `end` sent a segment that is neither SYN nor RST: after the third ACK of a join, the
+    /// acceptor's is the fourth (RFC 8684 §3.2).
+    #[inline]
+    pub(super) fn note_answer(&mut self, end: End) {
+        let join = &mut self.join;
+        join.confirmed |= join.ack_frame.is_some() && end != join.opener;
     }
 
     fn both_sent_dss(&self) -> bool {

@@ -18,7 +18,7 @@ mod waiting;
 
 use mptcp_proto::seq::TcpSeq;
 
-use crate::model::Timestamp;
+use crate::model::{Segment, Timestamp};
 
 pub use assembler::StreamChunk;
 pub(crate) use direction::DataDirection;
@@ -105,6 +105,20 @@ pub(crate) struct PayloadInput<'a> {
     pub(crate) frame: u64,
     /// Time of the segment.
     pub(crate) at: Timestamp,
+}
+
+impl<'a> PayloadInput<'a> {
+    /// The payload of a segment that is no SYN.
+    #[inline]
+    pub(crate) fn of(segment: &Segment<'a>) -> Self {
+        PayloadInput {
+            seq: segment.seq,
+            bytes: segment.payload(),
+            len: segment.payload_len,
+            frame: segment.frame,
+            at: segment.at,
+        }
+    }
 }
 
 /// The circumstances under which bytes were sent.

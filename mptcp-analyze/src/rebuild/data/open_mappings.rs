@@ -114,8 +114,20 @@ impl OpenMappings {
         self.last.as_ref() == Some(key) || self.finds(key)
     }
 
+    /// The mapping that was added or asked for last, as long as it is open.
+    #[inline]
+    pub(super) fn latest(&self) -> Option<&MappingKey> {
+        self.last.as_ref()
+    }
+
+    /// Whether all mappings that are open come before this one.
+    #[inline]
+    pub(super) fn is_highest(&self, key: &MappingKey) -> bool {
+        self.known.back().is_none_or(|highest| highest.key < *key)
+    }
+
     fn finds(&mut self, key: &MappingKey) -> bool {
-        if self.known.back().is_none_or(|highest| highest.key < *key) {
+        if self.is_highest(key) {
             return false;
         }
         let known = self.known.binary_search_by(|known| known.key.cmp(key));

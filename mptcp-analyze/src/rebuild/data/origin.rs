@@ -46,6 +46,12 @@ impl Origin {
         self.last
     }
 
+    /// Notes that the byte at `place` was sent, near which the next ones will be.
+    #[inline]
+    pub(super) fn advance_to(&mut self, place: i64) {
+        self.last = place;
+    }
+
     /// Place of a sequence number. The first number ever becomes place 1.
     pub(super) fn place(&mut self, seq: TcpSeq) -> i64 {
         self.anchor.get_or_insert(TcpSeq(seq.0.wrapping_sub(1)));
@@ -53,6 +59,7 @@ impl Origin {
     }
 
     /// Place of a sequence number, if any number is known.
+    #[inline]
     pub(super) fn peek(&self, seq: TcpSeq) -> Option<i64> {
         self.anchor.map(|_| self.place_near_last(seq))
     }
@@ -114,6 +121,7 @@ impl Origin {
 }
 
 /// The number nearest to `near` whose low 32 bits are `low`.
+#[inline]
 fn expand(low: u32, near: i64) -> i64 {
     #[expect(
         clippy::cast_possible_truncation,

@@ -62,6 +62,21 @@ impl MapQueue {
         self.insert_range(place..end, data, out)
     }
 
+    /// Does what [`Self::insert`] does if none of the places is mapped; otherwise `false`, and nothing
+    /// is done.
+    #[inline]
+    pub fn insert_free(&mut self, place: i64, data: i64, len: u32) -> bool {
+        let end = place.saturating_add(i64::from(len));
+        let offset = clamp(data).saturating_sub(clamp(place));
+        let places = place..end;
+        let is_free =
+            self.offsets.extend(&places, offset) || self.offsets.claim_free(&places, offset);
+        if is_free && self.end.is_none_or(|(highest, _)| end > highest) {
+            self.end = Some((end, data.saturating_add(i64::from(len))));
+        }
+        is_free
+    }
+
     /// Maps everything from `place` on to the data places from `data` on: the infinite mapping
     /// (RFC 8684 §3.7).
     pub fn insert_infinite(

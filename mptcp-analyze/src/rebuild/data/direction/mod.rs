@@ -127,15 +127,22 @@ impl DataDirection {
 
     /// Relative number of a DSN on the wire. The first one becomes 1 if there is no base.
     pub(crate) fn relative(&mut self, dsn: WireDsn) -> i64 {
-        let near = self.highest;
-        let place = match dsn {
-            WireDsn::Short(low) => self.scale.place_of_short(low, near),
-            WireDsn::Long(full) => self.scale.place_of_long(Dsn(full), near),
-        };
+        let place = self.place_of(dsn);
         self.scale.relative(place)
     }
 
+    /// Data place of a DSN on the wire.
+    #[inline]
+    pub(super) fn place_of(&mut self, dsn: WireDsn) -> i64 {
+        let near = self.highest;
+        match dsn {
+            WireDsn::Short(low) => self.scale.place_of_short(low, near),
+            WireDsn::Long(full) => self.scale.place_of_long(Dsn(full), near),
+        }
+    }
+
     /// Relative number of a DATA_ACK for the data of this direction, which the peer sent.
+    #[inline]
     pub(crate) fn on_data_ack(&mut self, ack: DataAck) -> i64 {
         let near = self.highest.max(self.acked.unwrap_or(self.highest));
         let place = match ack {
@@ -367,6 +374,19 @@ impl DataDirection {
         }
     }
 
+    /// Does what [`Self::claim`] does if nobody sent `places`, as long as the stream is not put
+    /// together; otherwise nothing is done.
+    #[inline]
+    pub(super) fn claim_free(&mut self, places: &Range<i64>, subflow: u32, sent: Sent) -> bool {
+        let is_next = self.assembler.is_none()
+            && (self.senders.extend(places, subflow) || self.senders.claim_free(places, subflow));
+        if is_next {
+            self.note_times(sent.at);
+            self.note_first(places, subflow, sent.frame);
+        }
+        is_next
+    }
+
     /// Takes bytes that all have one answer to the question who sent them first.
     #[inline]
     fn classify(
@@ -447,19 +467,29 @@ impl DataDirection {
         self.totals.data_times = Some((first.min(at), last.max(at)));
     }
 
+    #[inline]
     fn note_first(&mut self, places: &Range<i64>, subflow: u32, frame: u64) {
         self.highest = self.highest.max(places.end);
         self.first_frame.get_or_insert(frame);
         if self.last_sender != Some(subflow) {
-            self.first_frames.entry(subflow).or_insert(frame);
-            self.last_sender = Some(subflow);
+            self.note_sender(subflow, frame);
         }
         if self.options.name_frames {
-            if self.recent.len() >= MAX_RECENT_PIECES {
-                self.recent.pop_front();
-            }
-            self.recent.push_back((places.clone(), frame));
+            self.note_recent(places, frame);
         }
+    }
+
+    #[inline(never)]
+    fn note_sender(&mut self, subflow: u32, frame: u64) {
+        self.first_frames.entry(subflow).or_insert(frame);
+        self.last_sender = Some(subflow);
+    }
+
+    fn note_recent(&mut self, places: &Range<i64>, frame: u64) {
+        if self.recent.len() >= MAX_RECENT_PIECES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((places.clone(), frame));
     }
 
     /// Frame in (or after) which `sender` sent the byte at `place` first.

@@ -1,6 +1,7 @@
 //! One direction of one subflow.
 
 mod mapping;
+mod ordinary;
 mod payload;
 
 use mptcp_proto::data::{IntervalMap, MapQueue};

@@ -41,6 +41,12 @@ pub(super) struct AddressEntry {
     pub(super) hmac: Option<AddAddrHmac>,
 }
 
+impl AddressEntry {
+    fn user_key(&self) -> UserKey {
+        (self.address.owner, self.address.address)
+    }
+}
+
 impl AddressBook {
     /// Notes an announcement; `false` when there is no room for it.
     fn add(&mut self, owner: Side, add: &AddAddr, frame: u64) -> bool {
@@ -243,22 +249,43 @@ impl Rebuilder {
         }
     }
 
-    /// Notes for each announced address which subflows used it; `order` holds the streams of the
-    /// connection in the order of their subflow numbers.
-    pub(super) fn note_users(&mut self, connection: usize, order: &[StreamId]) {
-        let book = &mut self.connections[connection].addresses;
-        let mut users: HashMap<(Side, IpAddr), Users> = book
-            .entries
-            .iter()
-            .map(|entry| {
-                (
-                    (entry.address.owner, entry.address.address),
-                    Users::default(),
-                )
-            })
+    /// The addresses of a connection, judged, each with the subflows that used it; `order` holds the
+    /// streams of the connection in the order of their subflow numbers.
+    pub(super) fn addresses(
+        &self,
+        builder: &ConnectionBuilder,
+        order: &[StreamId],
+    ) -> Vec<Address> {
+        let users = self.users(builder, order);
+        let entries = builder.addresses.entries.iter();
+        let judged = |entry: &AddressEntry| Address {
+            hmac: check_add_addr(builder, entry),
+            used_by: users
+                .get(&entry.user_key())
+                .map_or_else(Vec::new, |users| users.subflows.clone()),
+            ..entry.address.clone()
+        };
+        entries.map(judged).collect()
+    }
+
+    /// How many users of addresses [`Self::addresses`] leaves out for a limit.
+    pub(super) fn users_dropped(&self, builder: &ConnectionBuilder) -> u64 {
+        if builder.streams.len() <= MAX_USERS || builder.merged_into.is_some() {
+            return 0;
+        }
+        let order: Vec<StreamId> = builder.streams.iter().copied().collect();
+        let users = self.users(builder, &order);
+        let dropped = |entry: &AddressEntry| users.get(&entry.user_key()).map(|u| u.dropped);
+        builder.addresses.entries.iter().filter_map(dropped).sum()
+    }
+
+    fn users(&self, builder: &ConnectionBuilder, order: &[StreamId]) -> HashMap<UserKey, Users> {
+        let entries = builder.addresses.entries.iter();
+        let mut users: HashMap<UserKey, Users> = entries
+            .map(|entry| (entry.user_key(), Users::default()))
             .collect();
         if users.is_empty() {
-            return;
+            return users;
         }
         for (id, &stream) in (0..).zip(order) {
             let Some(mptcp) = &self.streams[stream].mptcp else {
@@ -271,15 +298,12 @@ impl Rebuilder {
                 }
             }
         }
-        for entry in &mut book.entries {
-            let key = (entry.address.owner, entry.address.address);
-            if let Some(users) = users.get(&key) {
-                entry.address.used_by.clone_from(&users.subflows);
-                book.dropped += users.dropped;
-            }
-        }
+        users
     }
 }
+
+/// An address and the host that announced it.
+type UserKey = (Side, IpAddr);
 
 /// The subflows that used an address.
 #[derive(Debug, Default)]

@@ -8,7 +8,9 @@ use super::connection::ConnectionBuilder;
 use super::flow::StreamId;
 use super::observe::NOP_RUN_OF_A_BOX;
 use super::stream::{Bare, MptcpEnd, MptcpStream, Stream};
-use crate::model::{Blame, Confidence, Direction, Fallback, FallbackReason, Side};
+use crate::model::{
+    Blame, Confidence, DirectionTotals, Fallback, FallbackReason, PerDirection, Side,
+};
 
 /// Initial TTLs that hosts use, ascending.
 const INITIAL_TTLS: [u8; 4] = [32, 64, 128, 255];
@@ -23,8 +25,12 @@ enum Vantage {
 
 impl Rebuilder {
     /// The fallback of a connection, if there was one.
-    pub(super) fn fallback_of(&self, builder: &ConnectionBuilder) -> Option<Fallback> {
-        let explicit = self.explicit_fallback(builder);
+    pub(super) fn fallback_of(
+        &self,
+        builder: &ConnectionBuilder,
+        totals: &PerDirection<DirectionTotals>,
+    ) -> Option<Fallback> {
+        let explicit = self.explicit_fallback(builder, totals);
         if explicit.is_some() {
             return explicit;
         }
@@ -32,16 +38,20 @@ impl Rebuilder {
         let mptcp = stream.mptcp.as_ref()?;
         let vantage = vantage(stream, mptcp);
         handshake_fallback(builder, mptcp, stream, vantage)
-            .or_else(|| self.data_fallback(builder, vantage))
+            .or_else(|| self.data_fallback(builder, totals, vantage))
     }
 
     /// A fallback that a host announced: MP_FAIL on the only subflow, or the infinite mapping.
-    fn explicit_fallback(&self, builder: &ConnectionBuilder) -> Option<Fallback> {
+    fn explicit_fallback(
+        &self,
+        builder: &ConnectionBuilder,
+        totals: &PerDirection<DirectionTotals>,
+    ) -> Option<Fallback> {
         let infinite = builder.infinite_mapping;
         if let Some((frame, sender)) = builder.fail
             && (infinite.is_some() || (self.is_sole_subflow(builder) && self.goes_bare(builder)))
         {
-            let bad = builder.totals(sender.other().sends()).checksums.bad;
+            let bad = totals.of(sender.other().sends()).checksums.bad;
             let proof = match bad {
                 0 => "this capture shows no wrong checksum",
                 _ => "a wrong DSS checksum before it is in this capture too",
@@ -94,7 +104,12 @@ impl Rebuilder {
     }
 
     /// Data that lost their mappings, first ones or later ones.
-    fn data_fallback(&self, builder: &ConnectionBuilder, vantage: Vantage) -> Option<Fallback> {
+    fn data_fallback(
+        &self,
+        builder: &ConnectionBuilder,
+        totals: &PerDirection<DirectionTotals>,
+        vantage: Vantage,
+    ) -> Option<Fallback> {
         let initial = builder.initial_stream?;
         let over = builder.fast_close.map_or(u64::MAX, |(frame, _)| frame);
         let mut lost: Vec<(u64, usize, StreamId)> = Vec::new();
@@ -116,7 +131,8 @@ impl Rebuilder {
         }
         let mptcp = self.streams[stream].mptcp.as_ref()?;
         let (bare, end) = first_bare(mptcp, data_frame, data_end);
-        Some(judge_lost_mapping(builder, mptcp, bare, end, vantage))
+        judge_checksums(builder, totals, bare)
+            .or_else(|| Some(judge_lost_mapping(mptcp, bare, end, vantage)))
     }
 
     /// Whether every other subflow has ended, and none of them went on when this one was over.
@@ -292,17 +308,8 @@ fn third_ack(builder: &ConnectionBuilder, bare: Bare, vantage: Vantage) -> Fallb
     }
 }
 
-fn judge_lost_mapping(
-    builder: &ConnectionBuilder,
-    mptcp: &MptcpStream,
-    bare: Bare,
-    end: usize,
-    vantage: Vantage,
-) -> Fallback {
+fn judge_lost_mapping(mptcp: &MptcpStream, bare: Bare, end: usize, vantage: Vantage) -> Fallback {
     let sender = mptcp.side(end);
-    if let Some(fallback) = judge_checksums(builder, bare) {
-        return fallback;
-    }
     // The data on MP_CAPABLE are part of the handshake: only a DSS shows that it came through.
     let mapped_before = mptcp.ends[end].sent_dss;
     let reason = if mapped_before {
@@ -351,7 +358,11 @@ fn judge_lost_mapping(
 }
 
 /// A fallback that follows from checksums that are missing or wrong.
-fn judge_checksums(builder: &ConnectionBuilder, bare: Bare) -> Option<Fallback> {
+fn judge_checksums(
+    builder: &ConnectionBuilder,
+    totals: &PerDirection<DirectionTotals>,
+    bare: Bare,
+) -> Option<Fallback> {
     if let Some((frame, who)) = builder
         .checksum_missing
         .filter(|(frame, _)| *frame <= bare.frame)
@@ -367,8 +378,7 @@ fn judge_checksums(builder: &ConnectionBuilder, bare: Bare) -> Option<Fallback> 
             ),
         });
     }
-    let bad = builder.totals(Direction::ToServer).checksums.bad
-        + builder.totals(Direction::ToClient).checksums.bad;
+    let bad = totals.to_server.checksums.bad + totals.to_client.checksums.bad;
     (bad > 0).then(|| Fallback {
         reason: FallbackReason::Checksum,
         frame: bare.frame,

@@ -19,6 +19,7 @@ mod stream;
 mod transfer;
 
 pub use data::StreamChunk;
+pub use finish::Finished;
 pub use follow::FollowPlan;
 
 use mptcp_proto::wire::mptcp::MptcpOption;

@@ -204,7 +204,7 @@ impl DataDirection {
     }
 
     /// Bytes that are missing between the first and the last byte seen, as ranges of relative DSNs.
-    pub(crate) fn missing(&mut self) -> Vec<Range<i64>> {
+    pub(crate) fn missing(&self) -> Vec<Range<i64>> {
         let scale = self.scale;
         let mut holes = self.senders.holes();
         for hole in &mut holes {
@@ -214,7 +214,7 @@ impl DataDirection {
     }
 
     /// All counts of the direction. Finish the subflows first, so that all checksums are judged.
-    pub(crate) fn totals(&mut self) -> DirectionTotals {
+    pub(crate) fn totals(&self) -> DirectionTotals {
         let scale = self.scale;
         let relative = |place: i64| scale.relative(place);
         let holes = self.missing().into_iter().take(DirectionTotals::MAX_HOLES);

@@ -11,11 +11,11 @@ mod finding;
 mod packet;
 mod stream;
 mod subflow;
+mod text;
 
 use std::borrow::Borrow;
 use std::io::Write;
 
-use jiff::Timestamp as Instant;
 use mptcp_cli::json::{Elements, Lines, Stream, write_document};
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ use self::packet::PacketView;
 pub(crate) use self::stream::StreamReport;
 use self::stream::{ExtractDocument, StreamDocument};
 use crate::check::Explanation;
-use crate::model::{Connection, Finding, Overview, PerDirection, PerSide, Timestamp};
+use crate::model::{Connection, Finding, Overview, PerDirection, PerSide};
 use crate::report::packet::PacketLine;
 
 /// Name of the schema.
@@ -215,20 +215,4 @@ impl<T> DirectionView<T> {
             to_client: view(&directions.to_client),
         }
     }
-}
-
-/// RFC 3339 in UTC with as many decimals as needed; `None` outside the years -9999 to 9999, which
-/// 64 bits of nanoseconds cannot reach.
-fn time(at: Timestamp) -> Option<String> {
-    Instant::from_nanosecond(i128::from(at.0))
-        .ok()
-        .map(|instant| instant.to_string())
-}
-
-fn hex64(number: u64) -> String {
-    format!("{number:#018x}")
-}
-
-fn hex32(number: u32) -> String {
-    format!("{number:#010x}")
 }

@@ -9,6 +9,7 @@ use mptcp_proto::wire::mptcp::{AddAddr, RemoveAddr};
 
 use super::Rebuilder;
 use super::connection::ConnectionBuilder;
+use super::finish::Whole;
 use super::flow::StreamId;
 use super::stream::Place;
 use crate::model::{Address, AddressEvent, CheckResult, EventKind, PerSide, Side};
@@ -29,7 +30,7 @@ pub(super) struct AddressBook {
     pub(super) entries: Vec<AddressEntry>,
     pub(super) events: Vec<AddressEvent>,
     /// Ids that joins named, a bit each.
-    joined: PerSide<[u64; 4]>,
+    pub(super) joined: PerSide<[u64; 4]>,
     /// Addresses and oddities left out for a limit.
     pub(super) dropped: u64,
 }
@@ -248,15 +249,14 @@ impl Rebuilder {
             builder.note(place, sender, EventKind::RemoveAddr { id });
         }
     }
+}
 
+impl Whole<'_> {
     /// The addresses of a connection, judged, each with the subflows that used it; `order` holds the
     /// streams of the connection in the order of their subflow numbers.
-    pub(super) fn addresses(
-        &self,
-        builder: &ConnectionBuilder,
-        order: &[StreamId],
-    ) -> Vec<Address> {
-        let users = self.users(builder, order);
+    pub(super) fn addresses(&self, order: &[StreamId]) -> Vec<Address> {
+        let builder = self.builder;
+        let users = self.users(order);
         let entries = builder.addresses.entries.iter();
         let judged = |entry: &AddressEntry| Address {
             hmac: check_add_addr(builder, entry),
@@ -269,18 +269,19 @@ impl Rebuilder {
     }
 
     /// How many users of addresses [`Self::addresses`] leaves out for a limit.
-    pub(super) fn users_dropped(&self, builder: &ConnectionBuilder) -> u64 {
-        if builder.streams.len() <= MAX_USERS || builder.merged_into.is_some() {
+    pub(super) fn users_dropped(&self) -> u64 {
+        let builder = self.builder;
+        if self.streams.len() <= MAX_USERS {
             return 0;
         }
-        let order: Vec<StreamId> = builder.streams.iter().copied().collect();
-        let users = self.users(builder, &order);
+        let order: Vec<StreamId> = self.streams.iter().map(|(id, _)| *id).collect();
+        let users = self.users(&order);
         let dropped = |entry: &AddressEntry| users.get(&entry.user_key()).map(|u| u.dropped);
         builder.addresses.entries.iter().filter_map(dropped).sum()
     }
 
-    fn users(&self, builder: &ConnectionBuilder, order: &[StreamId]) -> HashMap<UserKey, Users> {
-        let entries = builder.addresses.entries.iter();
+    fn users(&self, order: &[StreamId]) -> HashMap<UserKey, Users> {
+        let entries = self.builder.addresses.entries.iter();
         let mut users: HashMap<UserKey, Users> = entries
             .map(|entry| (entry.user_key(), Users::default()))
             .collect();
@@ -288,7 +289,7 @@ impl Rebuilder {
             return users;
         }
         for (id, &stream) in (0..).zip(order) {
-            let Some(mptcp) = &self.streams[stream].mptcp else {
+            let Some(mptcp) = self.stream(stream).and_then(|s| s.mptcp.as_ref()) else {
                 continue;
             };
             for side in [Side::Client, Side::Server] {

@@ -10,9 +10,10 @@ use super::address::AddressBook;
 use super::data::{DataDirection, DataOptions};
 use super::flow::StreamId;
 use super::options::RawOption;
-use super::stream::Place;
+use super::stream::{MptcpStream, Place};
 use crate::model::{
-    CapableSeen, CheckResult, Direction, EventKind, PerDirection, PerSide, Side, Timestamp,
+    CapableSeen, CheckResult, Direction, EventKind, LimitHit, PerDirection, PerSide, Side,
+    Timestamp,
 };
 
 /// Streams of a connection whose addresses a stream of unknown connection is compared with: more
@@ -58,6 +59,8 @@ pub(super) struct ConnectionBuilder {
     pub(super) addresses: AddressBook,
     pub(super) events: Vec<RawEvent>,
     pub(super) events_dropped: u64,
+    /// Whether it waits for its rest.
+    pub(super) is_queued: bool,
 }
 
 /// An event that knows its stream; the subflow number is settled at the end.
@@ -101,7 +104,34 @@ impl ConnectionBuilder {
             addresses: AddressBook::default(),
             events: Vec::new(),
             events_dropped: 0,
+            is_queued: false,
         }
+    }
+
+    /// Judges the data of one of its streams, of which nothing more will come.
+    pub(super) fn settle_stream(&mut self, stream: StreamId, mptcp: &mut MptcpStream) {
+        let number = u32::try_from(stream).unwrap_or(u32::MAX);
+        for end in [0, 1] {
+            let direction = mptcp.direction(end);
+            let part = &mut mptcp.ends[end];
+            part.data.finish(self.data.of_mut(direction), number);
+            part.drop_mapped_marks();
+        }
+    }
+
+    /// Nothing more will come. Settle the streams first.
+    pub(super) fn settle(&mut self) {
+        for direction in Direction::BOTH {
+            self.data.of_mut(direction).finish();
+        }
+    }
+
+    /// Limits of the data level that were reached.
+    pub(super) fn data_limits(&self) -> Vec<LimitHit> {
+        let directions = Direction::BOTH.iter();
+        directions
+            .flat_map(|&direction| self.data.of(direction).limits())
+            .collect()
     }
 
     /// The version, if it is one that this toolkit knows.

@@ -3,8 +3,8 @@
 //! The verdict is drawn at the end of the capture: a packet without option is no fallback if the
 //! option comes back.
 
-use super::Rebuilder;
 use super::connection::ConnectionBuilder;
+use super::finish::Whole;
 use super::flow::StreamId;
 use super::observe::NOP_RUN_OF_A_BOX;
 use super::stream::{Bare, MptcpEnd, MptcpStream, Stream};
@@ -23,33 +23,27 @@ enum Vantage {
     Unknown,
 }
 
-impl Rebuilder {
-    /// The fallback of a connection, if there was one.
-    pub(super) fn fallback_of(
-        &self,
-        builder: &ConnectionBuilder,
-        totals: &PerDirection<DirectionTotals>,
-    ) -> Option<Fallback> {
-        let explicit = self.explicit_fallback(builder, totals);
+impl Whole<'_> {
+    /// The fallback of the connection, if there was one.
+    pub(super) fn fallback(&self, totals: &PerDirection<DirectionTotals>) -> Option<Fallback> {
+        let builder = self.builder;
+        let explicit = self.explicit_fallback(totals);
         if explicit.is_some() {
             return explicit;
         }
-        let stream = &self.streams[builder.initial_stream?];
+        let stream = self.stream(builder.initial_stream?)?;
         let mptcp = stream.mptcp.as_ref()?;
         let vantage = vantage(stream, mptcp);
         handshake_fallback(builder, mptcp, stream, vantage)
-            .or_else(|| self.data_fallback(builder, totals, vantage))
+            .or_else(|| self.data_fallback(totals, vantage))
     }
 
     /// A fallback that a host announced: MP_FAIL on the only subflow, or the infinite mapping.
-    fn explicit_fallback(
-        &self,
-        builder: &ConnectionBuilder,
-        totals: &PerDirection<DirectionTotals>,
-    ) -> Option<Fallback> {
+    fn explicit_fallback(&self, totals: &PerDirection<DirectionTotals>) -> Option<Fallback> {
+        let builder = self.builder;
         let infinite = builder.infinite_mapping;
         if let Some((frame, sender)) = builder.fail
-            && (infinite.is_some() || (self.is_sole_subflow(builder) && self.goes_bare(builder)))
+            && (infinite.is_some() || (self.is_sole_subflow() && self.goes_bare()))
         {
             let bad = totals.of(sender.other().sends()).checksums.bad;
             let proof = match bad {
@@ -80,22 +74,16 @@ impl Rebuilder {
         })
     }
 
-    fn is_sole_subflow(&self, builder: &ConnectionBuilder) -> bool {
-        let established = builder.streams.iter().filter(|&&stream| {
-            self.streams[stream]
-                .mptcp
-                .as_ref()
-                .is_some_and(|mptcp| mptcp.is_established())
-        });
-        established.count() <= 1
+    fn is_sole_subflow(&self) -> bool {
+        let parts = self.streams.iter().filter_map(|(_, s)| s.mptcp.as_ref());
+        parts.filter(|mptcp| mptcp.is_established()).count() <= 1
     }
 
     /// Whether both ends of the initial subflow ended without options, or bytes without mapping.
-    fn goes_bare(&self, builder: &ConnectionBuilder) -> bool {
-        let Some(initial) = builder.initial_stream else {
-            return false;
-        };
-        self.streams[initial].mptcp.as_ref().is_some_and(|mptcp| {
+    fn goes_bare(&self) -> bool {
+        let initial = self.builder.initial_stream;
+        let stream = initial.and_then(|initial| self.stream(initial));
+        stream.and_then(|s| s.mptcp.as_ref()).is_some_and(|mptcp| {
             mptcp
                 .ends
                 .iter()
@@ -106,15 +94,14 @@ impl Rebuilder {
     /// Data that lost their mappings, first ones or later ones.
     fn data_fallback(
         &self,
-        builder: &ConnectionBuilder,
         totals: &PerDirection<DirectionTotals>,
         vantage: Vantage,
     ) -> Option<Fallback> {
+        let builder = self.builder;
         let initial = builder.initial_stream?;
         let over = builder.fast_close.map_or(u64::MAX, |(frame, _)| frame);
         let mut lost: Vec<(u64, usize, StreamId)> = Vec::new();
-        for &id in &builder.streams {
-            let stream = &self.streams[id];
+        for &(id, stream) in &self.streams {
             let Some(mptcp) = &stream.mptcp else { continue };
             let reset = stream.ends.iter().filter_map(|end| end.rst_frame).min();
             let limit = over.min(reset.unwrap_or(u64::MAX));
@@ -126,20 +113,21 @@ impl Rebuilder {
         let &(data_frame, data_end, stream) = lost.iter().min()?;
         // A joined subflow that loses its mappings is reset; the connection does not fall back
         // (RFC 8684 §3.7). Only the last subflow can take the connection with it.
-        if stream != initial && !self.is_sole_survivor(builder, stream) {
+        if stream != initial && !self.is_sole_survivor(stream) {
             return None;
         }
-        let mptcp = self.streams[stream].mptcp.as_ref()?;
+        let mptcp = self.stream(stream)?.mptcp.as_ref()?;
         let (bare, end) = first_bare(mptcp, data_frame, data_end);
         judge_checksums(builder, totals, bare)
             .or_else(|| Some(judge_lost_mapping(mptcp, bare, end, vantage)))
     }
 
     /// Whether every other subflow has ended, and none of them went on when this one was over.
-    fn is_sole_survivor(&self, builder: &ConnectionBuilder, survivor: StreamId) -> bool {
-        let last_at = self.streams[survivor].last_at;
-        builder.streams.iter().all(|&id| {
-            let stream = &self.streams[id];
+    fn is_sole_survivor(&self, survivor: StreamId) -> bool {
+        let Some(last_at) = self.stream(survivor).map(|stream| stream.last_at) else {
+            return false;
+        };
+        self.streams.iter().all(|&(id, stream)| {
             let has_ended = || {
                 let mut ends = stream.ends.iter();
                 ends.any(|end| end.rst_frame.is_some() || end.fin_frame.is_some())

@@ -8,8 +8,9 @@ use mptcp_proto::version::Version;
 
 use super::Rebuilder;
 use super::address::MAX_ADDRESSES;
+use super::close::close_of;
 use super::connection::{ConnectionBuilder, MAX_EVENTS};
-use super::flow::StreamId;
+use super::flow::{FlowTable, StreamId};
 use super::join::check_join;
 use super::stream::{MptcpStream, Stream};
 use crate::model::{
@@ -31,22 +32,28 @@ impl Rebuilder {
         self.end_followed();
         let mut order = Vec::new();
         let mut duplicates = 0;
-        for (connection, builder) in self.connections.iter().enumerate() {
-            self.events_dropped += builder.events_dropped;
-            self.addresses_dropped += builder.addresses.dropped + self.users_dropped(builder);
-            if builder.merged_into.is_some() {
+        for connection in 0..self.connections.len() {
+            if let Some(asleep) = self.connections.asleep(connection) {
+                duplicates += asleep.duplicates;
+                order.push((asleep.first_frame, connection));
                 continue;
             }
-            let streams = builder.streams.iter().map(|&stream| &self.streams[stream]);
-            duplicates += streams.clone().map(|stream| stream.duplicates).sum::<u64>();
-            if let Some(first_frame) = streams.map(|stream| stream.first_frame).min() {
+            let whole = self.awake(connection);
+            let streams = whole.streams.iter();
+            duplicates += streams.clone().map(|(_, s)| s.duplicates).sum::<u64>();
+            if let Some(first_frame) = streams.map(|(_, s)| s.first_frame).min() {
                 order.push((first_frame, connection));
             }
+            let addresses = whole.builder.addresses.dropped + whole.users_dropped();
+            self.events_dropped += whole.builder.events_dropped;
+            self.addresses_dropped += addresses;
         }
+        // Streams that are asleep are those of connections.
+        let plain = self.streams.awake().filter(|stream| stream.mptcp.is_none());
+        let plain_tcp_streams = plain.count() as u64;
         order.sort_unstable();
-        let plain = self.streams.iter().filter(|stream| stream.mptcp.is_none());
         Finished {
-            plain_tcp_streams: plain.count() as u64,
+            plain_tcp_streams,
             duplicate_packets: duplicates,
             order: order
                 .into_iter()
@@ -59,7 +66,9 @@ impl Rebuilder {
     /// Nothing more will come: what waits behind a hole of a followed stream can be taken now.
     pub fn end_followed(&mut self) {
         for connection in 0..self.connections.len() {
-            if self.connections[connection].merged_into.is_none() {
+            if !self.connections.is_merged(connection)
+                && self.connections.asleep(connection).is_none()
+            {
                 self.settle_keys(connection);
                 self.settle_data(connection);
             }
@@ -69,24 +78,52 @@ impl Rebuilder {
     /// Judges all data that are still open: nothing more will come.
     fn settle_data(&mut self, connection: usize) {
         let builder = &mut self.connections[connection];
-        for &stream in &builder.streams {
+        let streams: Vec<StreamId> = builder.streams.iter().copied().collect();
+        for stream in streams {
             let Some(mptcp) = &mut self.streams[stream].mptcp else {
                 continue;
             };
-            let number = u32::try_from(stream).unwrap_or(u32::MAX);
-            for end in [0, 1] {
-                let direction = mptcp.direction(end);
-                let part = &mut mptcp.ends[end];
-                part.data.finish(builder.data.of_mut(direction), number);
-                part.drop_mapped_marks();
-                self.data_limits.extend(part.data.limits());
+            builder.settle_stream(stream, mptcp);
+            let limits = mptcp.ends.iter().map(|end| end.data.limits());
+            self.data_limits.extend(limits.flatten());
+        }
+        builder.settle();
+        self.data_limits.extend(builder.data_limits());
+    }
+
+    /// A connection that is awake, with its streams.
+    fn awake(&self, connection: usize) -> Whole<'_> {
+        let builder = &self.connections[connection];
+        let is_merged = builder.merged_into.is_some();
+        let streams = builder.streams.iter().filter(|_| !is_merged);
+        Whole {
+            flows: &self.flows,
+            builder,
+            streams: streams.map(|&id| (id, &self.streams[id])).collect(),
+        }
+    }
+
+    /// The model of a connection.
+    fn connection(&self, id: u32, index: usize) -> Connection {
+        let Some(asleep) = self.connections.asleep(index) else {
+            return self.awake(index).connection(id);
+        };
+        let (mut builder, mut streams) = asleep.unpack(&self.words);
+        for (stream, unpacked) in &mut streams {
+            if let Some(mptcp) = &mut unpacked.mptcp {
+                builder.settle_stream(*stream, mptcp);
             }
         }
-        for direction in Direction::BOTH {
-            let data = builder.data.of_mut(direction);
-            data.finish();
-            self.data_limits.extend(data.limits());
-        }
+        builder.settle();
+        let whole = Whole {
+            flows: &self.flows,
+            builder: &builder,
+            streams: streams
+                .iter()
+                .map(|(id, stream)| (*id, stream.as_ref()))
+                .collect(),
+        };
+        whole.connection(id)
     }
 
     fn limits(&self) -> Vec<LimitHit> {
@@ -131,27 +168,43 @@ impl Rebuilder {
         limits.retain(|hit| hit.dropped > 0);
         limits
     }
+}
 
-    /// The streams of a connection in the order of their subflow numbers.
-    fn order_of(&self, connection: usize) -> Vec<StreamId> {
-        let streams = self.connections[connection].streams.iter();
-        let mut order: Vec<StreamId> = streams.copied().collect();
-        order.sort_by_key(|&stream| (self.streams[stream].first_frame, stream));
+/// A connection with all its streams.
+pub(super) struct Whole<'a> {
+    pub(super) flows: &'a FlowTable,
+    pub(super) builder: &'a ConnectionBuilder,
+    /// In the order of their ids.
+    pub(super) streams: Vec<(StreamId, &'a Stream)>,
+}
+
+impl Whole<'_> {
+    /// One of its streams.
+    pub(super) fn stream(&self, id: StreamId) -> Option<&Stream> {
+        let found = self.streams.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        self.streams.get(found).map(|(_, stream)| *stream)
+    }
+
+    /// The streams in the order of their subflow numbers.
+    fn order(&self) -> Vec<(StreamId, &Stream)> {
+        let mut order = self.streams.clone();
+        order.sort_by_key(|(id, stream)| (stream.first_frame, *id));
         order
     }
 
-    fn connection(&self, id: u32, index: usize) -> Connection {
-        let builder = &self.connections[index];
-        let order = self.order_of(index);
+    fn connection(&self, id: u32) -> Connection {
+        let builder = self.builder;
+        let order = self.order();
         let subflows: Vec<Subflow> = (0..)
             .zip(&order)
-            .map(|(id, &stream)| self.subflow(id, stream, builder))
+            .map(|(id, &(stream, state))| self.subflow(id, stream, state))
             .collect();
+        let order: Vec<StreamId> = order.into_iter().map(|(id, _)| id).collect();
         let totals = PerDirection {
             to_server: builder.data.to_server.totals(),
             to_client: builder.data.to_client.totals(),
         };
-        let fallback = self.fallback_of(builder, &totals);
+        let fallback = self.fallback(&totals);
         let state = state_of(builder, &subflows, fallback.is_some());
         let (tokens, idsns) = builder.tokens_and_idsns();
         let frames = |pick: fn(&Subflow) -> u64| subflows.iter().map(pick);
@@ -173,7 +226,7 @@ impl Rebuilder {
             fail_dsn: fail_dsn(builder, &totals),
             state,
             fallback,
-            addresses: self.addresses(builder, &order),
+            addresses: self.addresses(&order),
             events: events(builder, &order),
             address_events: builder.addresses.events.clone(),
             totals: PerDirection {
@@ -189,8 +242,8 @@ impl Rebuilder {
         }
     }
 
-    fn subflow(&self, id: u32, stream_id: StreamId, builder: &ConnectionBuilder) -> Subflow {
-        let stream = &self.streams[stream_id];
+    fn subflow(&self, id: u32, stream_id: StreamId, stream: &Stream) -> Subflow {
+        let builder = self.builder;
         let mptcp = stream
             .mptcp
             .as_deref()
@@ -229,7 +282,7 @@ impl Rebuilder {
             first_at: stream.first_at,
             last_at: stream.last_at,
             syn_rtt_ns: syn_rtt(stream),
-            close: self.close_of(stream_id),
+            close: close_of(stream, mptcp),
             totals: PerDirection {
                 to_server: subflow_totals(stream, mptcp, client),
                 to_client: subflow_totals(stream, mptcp, server),
@@ -282,8 +335,13 @@ impl Finished {
         self.ids()
             .zip(&self.order)
             .flat_map(|(connection, &index)| {
-                let builder = &self.rebuilder.connections[index];
-                let (tokens, _) = builder.tokens_and_idsns();
+                let connections = &self.rebuilder.connections;
+                let (tokens, keys) = if let Some(asleep) = connections.asleep(index) {
+                    (asleep.tokens, asleep.keys)
+                } else {
+                    let builder = &connections[index];
+                    (builder.tokens_and_idsns().0, builder.keys)
+                };
                 [Side::Client, Side::Server]
                     .into_iter()
                     .filter_map(move |side| {
@@ -291,7 +349,7 @@ impl Finished {
                             token: (*tokens.of(side))?,
                             connection,
                             side,
-                            key: *builder.keys.of(side),
+                            key: *keys.of(side),
                         })
                     })
             })

@@ -382,17 +382,17 @@ fn check_followed(first: &Analysis, second: &Analysis) {
 /// Everything that is printed of it.
 fn report(analysis: &Analysis) -> Vec<u8> {
     let mut out = Vec::new();
-    let connections: Vec<&Connection> = analysis.connections.iter().collect();
+    let overview = analysis.overview();
     let detail = Detail {
         keys: true,
         show: true,
     };
     let written = "memory takes all that is written";
-    json::write_connections(&mut out, analysis, &connections, detail).expect(written);
-    json::write_findings(&mut out, analysis, &connections).expect(written);
-    list::write(&mut out, analysis, &connections, Some(80)).expect(written);
-    findings::write_check(&mut out, analysis, &connections, Some(80)).expect(written);
-    for connection in connections {
+    json::write_connections(&mut out, &overview, &analysis.connections, detail).expect(written);
+    json::write_findings(&mut out, &overview, &analysis.connections).expect(written);
+    list::write(&mut out, &overview, &analysis.connections, Some(80)).expect(written);
+    findings::write_check(&mut out, &overview, &analysis.connections, Some(80)).expect(written);
+    for connection in &analysis.connections {
         show::write(&mut out, connection, true, None).expect(written);
     }
     out

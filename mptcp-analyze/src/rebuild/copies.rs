@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::DefaultHashBuilder;
 
+use super::pack::{Pack, Packer, Unpacker};
 use crate::model::{Segment, Timestamp};
 
 /// Packets per direction that a new packet is compared with to recognise a copy: the copy of a
@@ -142,6 +143,27 @@ impl CopyWatch {
             same && (elsewhere
                 || (telling_id && print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS))
         })
+    }
+}
+
+impl Pack for CopyWatch {
+    /// Without the packets: what comes after a connection has long been at rest is no copy of them.
+    fn pack(&self, to: &mut Packer<'_>) {
+        let CopyWatch {
+            recent: _,
+            at_two_points,
+            has_constant_id,
+        } = self;
+        at_two_points.pack(to);
+        has_constant_id.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        CopyWatch {
+            recent: Recent::default(),
+            at_two_points: Pack::unpack(from),
+            has_constant_id: Pack::unpack(from),
+        }
     }
 }
 

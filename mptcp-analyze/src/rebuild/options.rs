@@ -4,6 +4,7 @@ use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{Dss, MptcpOption, ParseError, Subtype};
 use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptions};
 
+use super::pack::{Pack, Packer, Unpacker};
 use crate::model::Segment;
 
 /// MPTCP options of one segment; the option area has room for no more than thirteen.
@@ -33,6 +34,20 @@ pub(super) struct SegmentOptions {
 pub(super) struct RawOption {
     bytes: [u8; 40],
     len: u8,
+}
+
+impl Pack for RawOption {
+    fn pack(&self, to: &mut Packer<'_>) {
+        self.bytes
+            .get(..usize::from(self.len))
+            .unwrap_or_default()
+            .to_vec()
+            .pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        RawOption::new(&Vec::unpack(from))
+    }
 }
 
 impl RawOption {

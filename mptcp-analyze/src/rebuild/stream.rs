@@ -9,6 +9,7 @@ use mptcp_proto::seq::TcpSeq;
 use super::copies::CopyWatch;
 use super::data::SubflowDirection;
 use super::flow::{End, StreamId};
+use super::pack::pack_fields;
 use crate::model::{
     ByteClass, Direction, Grouping, OptionTally, Piece, PriorityChange, Segment, Side, SubflowKind,
     TcpChecksums, Timestamp,
@@ -43,7 +44,7 @@ pub(super) struct StreamEnd {
     pub(super) syn_payload_len: u32,
     pub(super) fin_frame: Option<u64>,
     pub(super) rst_frame: Option<u64>,
-    copies: CopyWatch,
+    pub(super) copies: CopyWatch,
 }
 
 /// The MPTCP part of a stream.
@@ -102,6 +103,14 @@ pub(super) struct OptionCounts {
     data_ack4: u32,
     data_ack8: u32,
 }
+
+pack_fields!(OptionCounts {
+    by_subtype,
+    malformed,
+    cut_areas,
+    data_ack4,
+    data_ack8,
+});
 
 impl OptionCounts {
     /// Counts an option of this subtype.

@@ -91,6 +91,11 @@ impl SenderMap {
         self.senders.runs()
     }
 
+    /// The places and their first senders.
+    pub fn as_map(&self) -> &IntervalMap<u32> {
+        &self.senders
+    }
+
     /// Runs in memory.
     pub fn run_count(&self) -> usize {
         self.senders.run_count()
@@ -101,6 +106,12 @@ impl SenderMap {
         self.senders
             .forgotten_runs()
             .saturating_add(self.senders.refused())
+    }
+}
+
+impl From<IntervalMap<u32>> for SenderMap {
+    fn from(senders: IntervalMap<u32>) -> Self {
+        Self { senders }
     }
 }
 

@@ -18,6 +18,7 @@ mod waiting;
 
 use mptcp_proto::seq::TcpSeq;
 
+use super::pack::{Pack, Packer, Unpacker};
 use crate::model::{Segment, Timestamp};
 
 pub use assembler::StreamChunk;
@@ -33,6 +34,26 @@ pub(crate) struct DataOptions {
     pub(crate) assemble: Assemble,
     /// Whether to remember in which frame data came first, to name it when they come again.
     pub(crate) name_frames: bool,
+}
+
+impl Pack for DataOptions {
+    /// A stream that is put together keeps its connection awake.
+    fn pack(&self, to: &mut Packer<'_>) {
+        let DataOptions {
+            verify_checksums,
+            assemble,
+            name_frames,
+        } = self;
+        to.require(*assemble == Assemble::No && !name_frames);
+        verify_checksums.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        DataOptions {
+            verify_checksums: Pack::unpack(from),
+            ..Self::default()
+        }
+    }
 }
 
 /// What is to be done with the data stream.

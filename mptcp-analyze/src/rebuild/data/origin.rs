@@ -2,6 +2,8 @@
 
 use mptcp_proto::seq::TcpSeq;
 
+use crate::rebuild::pack::pack_fields;
+
 /// Mappings that wait until it is known where SSN 1 is.
 ///
 /// Two that differ settle it if their segments carry data, so more are repetitions without data.
@@ -20,6 +22,14 @@ pub(super) struct Origin {
     /// Range in which `zero` must be by the mappings seen so far, both ends included.
     bounds: Option<(i64, i64)>,
 }
+
+pack_fields!(Origin {
+    anchor,
+    last,
+    zero,
+    settled,
+    bounds,
+});
 
 impl Origin {
     /// The ISN is known: SSN 1 is the byte after it.

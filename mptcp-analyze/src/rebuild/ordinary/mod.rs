@@ -27,12 +27,10 @@ impl Rebuilder {
             return false;
         }
         let stream = &mut self.streams[place.stream];
-        let Some(mptcp) = stream.mptcp.as_deref_mut() else {
+        let seen = |mptcp: &&mut MptcpStream| mptcp.kind != SubflowKind::Unseen;
+        let Some(mptcp) = stream.mptcp.as_deref_mut().filter(seen) else {
             return false;
         };
-        if mptcp.kind == SubflowKind::Unseen {
-            return false;
-        }
         let Some(bytes) = only_mptcp_option(segment.options()) else {
             return false;
         };
@@ -40,7 +38,11 @@ impl Rebuilder {
         let Some(dss) = &Dss::parse_plain(bytes) else {
             return false;
         };
-        let builder = &mut *self.connections[mptcp.connection];
+        if dss.data_fin {
+            // It may end the connection.
+            return false;
+        }
+        let builder = &mut self.connections[mptcp.connection];
         stream.ends[place.end].ttl = Some(segment.ip.ttl);
         mptcp.packets_with_option += 1;
         mptcp.note_answer(place.end);
@@ -57,12 +59,10 @@ impl Rebuilder {
             }
         }
         if let Some(ack) = dss.data_ack {
-            end.options.count_data_ack(matches!(ack, DataAck::Long(_)));
-            let acked = mptcp.direction(place.end).reverse();
-            builder.data.of_mut(acked).on_data_ack(ack);
+            take_data_ack(mptcp, builder, place, ack);
         }
         if let Some(mapping) = &dss.mapping
-            && !take_next_mapping(mptcp, builder, segment, place, (dss, mapping))
+            && !take_next_mapping(mptcp, builder, segment, place, mapping)
         {
             let parts = (&mut *mptcp, &mut *builder);
             let follow = &self.options.follow;
@@ -84,6 +84,19 @@ impl Rebuilder {
     }
 }
 
+#[inline]
+fn take_data_ack(
+    mptcp: &mut MptcpStream,
+    builder: &mut ConnectionBuilder,
+    place: Place,
+    ack: DataAck,
+) {
+    let is_long = matches!(ack, DataAck::Long(_));
+    mptcp.ends[place.end].options.count_data_ack(is_long);
+    let acked = mptcp.direction(place.end).reverse();
+    builder.data.of_mut(acked).on_data_ack(ack);
+}
+
 /// Takes a mapping if only the data level has to look at it; otherwise nothing is done.
 #[inline]
 fn take_next_mapping(
@@ -91,12 +104,11 @@ fn take_next_mapping(
     builder: &mut ConnectionBuilder,
     segment: &Segment<'_>,
     place: Place,
-    (dss, mapping): (&Dss, &DssMapping),
+    mapping: &DssMapping,
 ) -> bool {
     let direction = mptcp.direction(place.end);
-    let is_known = !dss.data_fin
-        && builder.idsn_is_checked(direction)
-        && !builder.lacks_checksum(mapping.checksum.is_some());
+    let is_known =
+        builder.idsn_is_checked(direction) && !builder.lacks_checksum(mapping.checksum.is_some());
     let end = &mut mptcp.ends[place.end].data;
     is_known
         && end.take_next_mapping(

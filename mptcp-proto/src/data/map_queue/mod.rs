@@ -122,6 +122,16 @@ impl MapQueue {
         self.end
     }
 
+    /// What is mapped: data place minus subflow place.
+    pub fn offsets(&self) -> &IntervalMap<i64> {
+        &self.offsets
+    }
+
+    /// The queue of which [`Self::offsets`] and [`Self::end`] tell.
+    pub fn from_parts(offsets: IntervalMap<i64>, end: Option<(i64, i64)>) -> Self {
+        Self { offsets, end }
+    }
+
     /// Whether nothing was ever mapped.
     pub fn is_empty(&self) -> bool {
         self.offsets.is_empty()

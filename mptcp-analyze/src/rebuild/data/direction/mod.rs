@@ -15,6 +15,8 @@ use super::waiting::part_of;
 use super::{Assemble, DataOptions, Sent};
 use crate::model::{ByteClass, CheckResult, CheckTally, DirectionTotals, LimitHit, Timestamp};
 
+use crate::rebuild::pack::{Pack, Packer, Unpacker, pack_fields};
+
 pub(crate) use merge::{Lost, Merged};
 
 /// Pieces of data whose frame is remembered exactly, to name the first copy of a reinjection.
@@ -69,6 +71,77 @@ struct Counters {
     mapping_options: u64,
     checksums: CheckTally,
     data_times: Option<(Timestamp, Timestamp)>,
+}
+
+pack_fields!(Counters {
+    wire_bytes,
+    reinjected_bytes,
+    data_retransmitted_bytes,
+    spurious_bytes,
+    mappings,
+    mapping_options,
+    checksums,
+    data_times,
+});
+
+impl Pack for DataDirection {
+    fn pack(&self, to: &mut Packer<'_>) {
+        let DataDirection {
+            options,
+            scale,
+            senders,
+            highest,
+            acked,
+            data_fin,
+            bad_mappings,
+            rejected,
+            discarding,
+            has_discarded,
+            spare,
+            spare_bytes: _,
+            totals,
+            first_frame,
+            first_frames,
+            last_sender,
+            recent,
+            assembler,
+            out_of_range,
+        } = self;
+        let is_at_rest = rejected.is_empty() && spare.is_empty() && recent.is_empty();
+        to.require(is_at_rest && assembler.is_none() && *out_of_range == 0);
+        options.pack(to);
+        scale.pack(to);
+        senders.pack(to);
+        highest.pack(to);
+        acked.pack(to);
+        data_fin.pack(to);
+        bad_mappings.pack(to);
+        discarding.pack(to);
+        has_discarded.pack(to);
+        totals.pack(to);
+        first_frame.pack(to);
+        first_frames.pack(to);
+        last_sender.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        DataDirection {
+            options: Pack::unpack(from),
+            scale: Pack::unpack(from),
+            senders: Pack::unpack(from),
+            highest: Pack::unpack(from),
+            acked: Pack::unpack(from),
+            data_fin: Pack::unpack(from),
+            bad_mappings: Pack::unpack(from),
+            discarding: Pack::unpack(from),
+            has_discarded: Pack::unpack(from),
+            totals: Pack::unpack(from),
+            first_frame: Pack::unpack(from),
+            first_frames: Pack::unpack(from),
+            last_sender: Pack::unpack(from),
+            ..Self::default()
+        }
+    }
 }
 
 impl DataDirection {
@@ -211,7 +284,7 @@ impl DataDirection {
     }
 
     /// Bytes that are missing between the first and the last byte seen, as ranges of relative DSNs.
-    pub(crate) fn missing(&mut self) -> Vec<Range<i64>> {
+    pub(crate) fn missing(&self) -> Vec<Range<i64>> {
         let scale = self.scale;
         let mut holes = self.senders.holes();
         for hole in &mut holes {
@@ -221,7 +294,7 @@ impl DataDirection {
     }
 
     /// All counts of the direction. Finish the subflows first, so that all checksums are judged.
-    pub(crate) fn totals(&mut self) -> DirectionTotals {
+    pub(crate) fn totals(&self) -> DirectionTotals {
         let scale = self.scale;
         let relative = |place: i64| scale.relative(place);
         let holes = self.missing().into_iter().take(DirectionTotals::MAX_HOLES);

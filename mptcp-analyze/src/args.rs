@@ -8,6 +8,7 @@ use mptcp_cli::OutputArgs;
 
 use crate::filter::{self, Filter};
 use crate::model::Direction;
+use crate::rebuild::Limits;
 
 /// Rebuild Multipath TCP connections from packet captures and explain what happened to them.
 ///
@@ -65,6 +66,28 @@ pub struct InputArgs {
     /// Threads to use at most; the result does not depend on it [default: one per core].
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZero<usize>>,
+    /// Most TCP streams to tell apart; packets of later ones are counted and reported.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().streams, hide_short_help = true)]
+    pub max_streams: usize,
+    /// Most MPTCP connections to keep; packets of later ones are counted and reported.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections, hide_short_help = true)]
+    pub max_connections: usize,
+    /// Most MPTCP subflows to keep, of all connections together; packets of later ones are counted and
+    /// reported.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().subflows, hide_short_help = true)]
+    pub max_subflows: usize,
+}
+
+impl InputArgs {
+    /// How much to keep.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            streams: self.max_streams,
+            connections: self.max_connections,
+            subflows: self.max_subflows,
+            ..Limits::default()
+        }
+    }
 }
 
 /// Files, and which of their connections are meant.

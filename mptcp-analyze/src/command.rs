@@ -83,7 +83,7 @@ pub(crate) fn show(
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
     let source = Source::twice(plan::inputs(&args.select.input.files)?, common.quiet)?
-        .with_threads(args.select.input.threads);
+        .with_input(&args.select.input);
     let reading = source.analyze(checking())?;
     let select = &args.select;
     let ids = plan::candidates(&reading.overview, select)?;
@@ -184,8 +184,8 @@ pub(crate) fn packets(
     common: &OutputArgs,
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
-    let source = Source::twice(plan::inputs(&args.input.files)?, common.quiet)?
-        .with_threads(args.input.threads);
+    let source =
+        Source::twice(plan::inputs(&args.input.files)?, common.quiet)?.with_input(&args.input);
     let reading = source.analyze(RebuildOptions::default())?;
     note_cuts(&reading.overview, common);
     let ids = plan::candidates(&reading.overview, args)?;
@@ -348,8 +348,8 @@ fn known(id: &str) -> Result<&'static Explanation, UsageError> {
 /// Reads for an answer that names what is wrong with the files itself: who sees it on a terminal
 /// need not be told twice.
 fn read_once(select: &SelectArgs, common: &OutputArgs, out: &Output) -> anyhow::Result<Reading> {
-    let source = Source::once(plan::inputs(&select.input.files)?, common.quiet)
-        .with_threads(select.input.threads);
+    let source =
+        Source::once(plan::inputs(&select.input.files)?, common.quiet).with_input(&select.input);
     let reading = source.analyze(checking())?;
     if !out.is_terminal() {
         note_cuts(&reading.overview, common);

@@ -24,8 +24,7 @@ pub(crate) fn follow(
 ) -> anyhow::Result<Verdict> {
     let files = &args.input.files;
     let destination = Destination::choose(args.out.as_deref(), common.json, files, out)?;
-    let source =
-        Source::twice(plan::inputs(files)?, common.quiet)?.with_threads(args.input.threads);
+    let source = Source::twice(plan::inputs(files)?, common.quiet)?.with_input(&args.input);
     let reading = source.analyze(RebuildOptions {
         // What came under a wrong checksum is left out where another copy follows.
         verify_checksums: true,

@@ -8,11 +8,12 @@ use std::ops::Range;
 use anyhow::Context as _;
 use mptcp_cli::UsageError;
 
+use crate::args::InputArgs;
 use crate::capture::{Captures, Content, IcmpError, Input, Packet};
 use crate::check::{self, TokenReuse};
 use crate::model::{Analysis, Connection, Interface, Overview, PacketNote, Segment};
 use crate::progress::Progress;
-use crate::rebuild::{Finished, RebuildOptions, Rebuilder};
+use crate::rebuild::{Finished, Limits, RebuildOptions, Rebuilder};
 use crate::threads;
 
 /// Inputs that can be read as often as announced.
@@ -23,6 +24,7 @@ pub(crate) struct Source {
     spool: Option<File>,
     quiet: bool,
     threads: usize,
+    limits: Limits,
 }
 
 /// What a pass learnt.
@@ -106,13 +108,15 @@ impl Source {
             spool: None,
             quiet,
             threads: threads::available(),
+            limits: Limits::default(),
         }
     }
 
-    /// The same, with at most so many threads; `None` takes as many as the machine has.
-    pub(crate) fn with_threads(self, threads: Option<NonZero<usize>>) -> Self {
+    /// The same, with the threads and limits that were asked for.
+    pub(crate) fn with_input(self, input: &InputArgs) -> Self {
         Source {
-            threads: threads.map_or(self.threads, NonZero::get),
+            threads: input.threads.map_or(self.threads, NonZero::get),
+            limits: input.limits(),
             ..self
         }
     }
@@ -151,7 +155,8 @@ impl Source {
     }
 
     /// Reads everything and gives what it says.
-    pub(crate) fn analyze(&self, options: RebuildOptions) -> anyhow::Result<Reading> {
+    pub(crate) fn analyze(&self, mut options: RebuildOptions) -> anyhow::Result<Reading> {
+        options.limits = self.limits;
         let captures = self.open()?;
         let progress = Progress::new(captures.bytes_total(), self.quiet);
         Ok(read(captures, options, progress, self.threads))
@@ -177,6 +182,7 @@ impl Source {
         mut visit: impl FnMut(Visited<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<Rebuilder> {
         options.note_packets = true;
+        options.limits = self.limits;
         let mut captures = self.open()?;
         let mut progress = Progress::new(captures.bytes_total(), self.quiet);
         let mut rebuilder = Rebuilder::new(options);

@@ -30,8 +30,7 @@ pub(crate) fn extract(
 ) -> anyhow::Result<Verdict> {
     let files = &args.input.files;
     let destination = Destination::choose(Some(&args.out), common.json, files, out)?;
-    let source =
-        Source::twice(plan::inputs(files)?, common.quiet)?.with_threads(args.input.threads);
+    let source = Source::twice(plan::inputs(files)?, common.quiet)?.with_input(&args.input);
     let reading = source.analyze(checking())?;
     note_cuts(&reading.overview, common);
     let connection = plan::connection(&reading, args.conn)?;

@@ -13,6 +13,7 @@ mod follow;
 mod grouping;
 mod handshake;
 mod join;
+mod limits;
 mod observe;
 mod options;
 mod ordinary;
@@ -26,6 +27,7 @@ mod transfer;
 pub use data::StreamChunk;
 pub use finish::Finished;
 pub use follow::FollowPlan;
+pub use limits::Limits;
 
 use std::collections::VecDeque;
 
@@ -42,50 +44,6 @@ use self::slots::{Connections, Streams};
 use self::stream::{Place, Stream};
 use crate::model::{Direction, LimitHit, PacketNote, Piece, Segment, Side};
 
-/// How much is kept of a capture; tests make do with less.
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    /// TCP streams that are told apart.
-    streams: usize,
-    /// MPTCP connections that are kept.
-    connections: usize,
-    /// TCP streams of which the MPTCP part is kept.
-    subflows: usize,
-    /// HMACs that are computed to find the connection of joins.
-    hmac_tries: u64,
-    /// Frames after which a connection that is over is packed.
-    rest_frames: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            streams: MAX_STREAMS,
-            connections: MAX_CONNECTIONS,
-            subflows: MAX_SUBFLOWS,
-            hmac_tries: MAX_HMAC_TRIES,
-            rest_frames: rest::REST_FRAMES,
-        }
-    }
-}
-
-/// Most TCP streams that are told apart: a capture with more is cut off from new ones. A stream
-/// without MPTCP takes less than 1 KiB, so that these need 4 GiB, as much as a person's machine can
-/// spare.
-const MAX_STREAMS: usize = 4_000_000;
-
-/// Most MPTCP connections that are kept. A capture with more is cut off from new ones; with one
-/// subflow each, an open connection takes about 4 KiB, and these 4 GiB.
-const MAX_CONNECTIONS: usize = 1_000_000;
-
-/// Most subflows that are kept, of all connections together. A capture with more is cut off from
-/// new ones; at about 3 KiB a subflow these are 6 GiB.
-const MAX_SUBFLOWS: usize = 2_000_000;
-
-/// HMACs that are computed to find the connection of joins whose token does not settle it. A forged
-/// join costs up to 400 of them, and all of these take about a second.
-const MAX_HMAC_TRIES: u64 = 1_000_000;
-
 /// What the rebuilder is asked for beside the model.
 #[derive(Debug, Clone, Default)]
 pub struct RebuildOptions {
@@ -97,6 +55,8 @@ pub struct RebuildOptions {
     pub note_packets: bool,
     /// Put the data streams of these connections together.
     pub follow: FollowPlan,
+    /// How much is kept.
+    pub limits: Limits,
 }
 
 /// Takes segments, gives connections.
@@ -142,10 +102,7 @@ pub struct Rebuilder {
 impl Rebuilder {
     /// A rebuilder that has seen nothing.
     pub fn new(options: RebuildOptions) -> Self {
-        Self::with_limits(options, Limits::default())
-    }
-
-    fn with_limits(options: RebuildOptions, limits: Limits) -> Self {
+        let limits = options.limits;
         Rebuilder {
             takes_long_way: options.note_packets || !options.follow.is_empty(),
             options,

@@ -21,7 +21,10 @@ struct Rig {
 impl Rig {
     fn new(limits: Limits) -> Self {
         Rig {
-            rebuilder: Rebuilder::with_limits(RebuildOptions::default(), limits),
+            rebuilder: Rebuilder::new(RebuildOptions {
+                limits,
+                ..RebuildOptions::default()
+            }),
             frame: 0,
         }
     }

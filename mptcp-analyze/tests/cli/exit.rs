@@ -38,6 +38,25 @@ fn check_ends_with_one_when_something_is_wrong() {
 }
 
 #[test]
+fn what_is_left_out_for_a_limit_is_reported() {
+    let files = [argument("v1-single.pcap"), argument(TWO_SUBFLOWS)];
+    for (flag, limit) in [
+        ("--max-connections", "MPTCP connections (1)"),
+        ("--max-subflows", "MPTCP subflows (1)"),
+        ("--max-streams", "TCP streams (1)"),
+    ] {
+        let output = analyze()
+            .args(["check", &files[0], &files[1], flag, "1"])
+            .assert()
+            .code(1)
+            .get_output()
+            .clone();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains(&format!("limit reached: {limit}")), "{text}");
+    }
+}
+
+#[test]
 fn a_command_line_that_means_nothing_is_a_usage_error() {
     let file = argument(TWO_SUBFLOWS);
     check_error(&[], 2, "no command");

@@ -21,7 +21,7 @@ fn rebuild(mut captures: Captures, rest_frames: u64) -> Rebuilder {
         rest_frames,
         ..Limits::default()
     };
-    let mut rebuilder = Rebuilder::with_limits(options, limits);
+    let mut rebuilder = Rebuilder::new(RebuildOptions { limits, ..options });
     while let Some(packet) = captures.next_packet() {
         if let Content::Tcp(segment) = &packet.content {
             rebuilder.push(segment);

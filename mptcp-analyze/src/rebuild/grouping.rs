@@ -384,7 +384,7 @@ impl Rebuilder {
         let fresh = ConnectionBuilder::new(super::DataOptions::default());
         let mut source = std::mem::replace(&mut self.connections[from], fresh);
         self.connections[from].merged_into = Some(into);
-        for &stream in &source.streams {
+        for stream in source.streams.iter() {
             if let Some(mptcp) = &mut self.streams[stream].mptcp {
                 mptcp.connection = into;
                 if turned {
@@ -406,7 +406,7 @@ impl Rebuilder {
         for direction in Direction::BOTH {
             let data = std::mem::take(source.data.of_mut(direction));
             let merged = target.data.of_mut(direction).merge(data, |id| id);
-            for &stream in &source.streams {
+            for stream in source.streams.iter() {
                 if let Some(mptcp) = &mut self.streams[stream].mptcp {
                     let end = mptcp.end_of(direction.sender());
                     mptcp.ends[end].data.follow_merge(&merged);
@@ -448,7 +448,7 @@ impl Rebuilder {
     /// Turns a connection around whose client was taken for its server.
     pub(super) fn turn_around(&mut self, connection: usize) {
         self.connections[connection].turn_around();
-        for &stream in &self.connections[connection].streams {
+        for stream in self.connections[connection].streams.iter() {
             if let Some(mptcp) = &mut self.streams[stream].mptcp {
                 mptcp.client_end = 1 - mptcp.client_end;
             }

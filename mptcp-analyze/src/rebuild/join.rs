@@ -35,8 +35,8 @@ impl Rebuilder {
                 let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
                     return;
                 };
-                let state = &mut mptcp.join;
-                state.syn_ack_frame.get_or_insert(place.frame);
+                let state = mptcp.join.made();
+                state.syn_ack_frame.set_first(place.frame);
                 state.nonces[place.end].get_or_insert(nonce);
                 state.ids[place.end].get_or_insert(address_id);
                 state.backup |= priority == Priority::Backup;
@@ -49,8 +49,9 @@ impl Rebuilder {
                     return;
                 };
                 let first = mptcp.join.ack_frame.is_none();
-                mptcp.join.ack_frame.get_or_insert(place.frame);
-                mptcp.join.ack_hmac.get_or_insert(hmac);
+                let state = mptcp.join.made();
+                state.ack_frame.set_first(place.frame);
+                state.ack_hmac.get_or_insert(hmac);
                 self.settle_join(place, false);
                 self.note_joined(place, first);
             }
@@ -83,11 +84,11 @@ impl Rebuilder {
         let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
             return;
         };
-        let state = &mut mptcp.join;
+        let state = mptcp.join.made();
         state.syns += 1;
         state.opener = place.end;
         state.token.get_or_insert(token);
-        state.syn_frame.get_or_insert(place.frame);
+        state.syn_frame.set_first(place.frame);
         state.nonces[place.end].get_or_insert(nonce);
         state.ids[place.end].get_or_insert(address_id);
         state.backup |= priority == Priority::Backup;
@@ -156,7 +157,7 @@ impl Rebuilder {
             if mptcp.kind == SubflowKind::Unseen {
                 mptcp.kind = SubflowKind::Join;
             }
-            mptcp.join.opener = opener;
+            mptcp.join.made().opener = opener;
         }
     }
 
@@ -289,7 +290,7 @@ impl Rebuilder {
         );
         mptcp.connection = to.connection;
         let source = &mut self.connections[from];
-        source.streams.remove(&stream);
+        source.streams.remove(stream);
         let moved = source.take_events_of(stream);
         if source.streams.is_empty() {
             source.merged_into = Some(to.connection);

@@ -18,6 +18,7 @@ mod options;
 mod ordinary;
 mod pack;
 mod packed;
+mod rare;
 mod rest;
 mod slots;
 mod stream;

@@ -214,3 +214,26 @@ fn what_is_kept_of_a_connection_is_small() {
     assert!(size_of::<Stream>() <= 432);
     assert!(size_of::<flow::FlowEnds>() <= 104);
 }
+
+#[test]
+fn the_state_of_an_ordinary_connection_is_small() {
+    use super::connection::{ConnectionBuilder, RawEvent};
+    use super::stream::{JoinState, MptcpEnd, MptcpStream, Stream, StreamEnd};
+    let sizes = [
+        ("Stream", size_of::<Stream>()),
+        ("StreamEnd", size_of::<StreamEnd>()),
+        ("CopyWatch", size_of::<super::copies::CopyWatch>()),
+        ("MptcpStream", size_of::<MptcpStream>()),
+        ("MptcpEnd", size_of::<MptcpEnd>()),
+        (
+            "SubflowDirection",
+            size_of::<super::data::SubflowDirection>(),
+        ),
+        ("DataDirection", size_of::<super::data::DataDirection>()),
+        ("ConnectionBuilder", size_of::<ConnectionBuilder>()),
+        ("RawEvent", size_of::<RawEvent>()),
+        ("JoinState", size_of::<JoinState>()),
+        ("FlowEnds", size_of::<super::flow::FlowEnds>()),
+    ];
+    println!("{sizes:#?}");
+}

@@ -10,6 +10,7 @@ use super::direction::DataDirection;
 use super::waiting::{overlap, part_of};
 use crate::model::CheckResult;
 use crate::rebuild::pack::{Pack, Packer, Unpacker, pack_fields};
+use crate::rebuild::rare::Absent;
 
 /// Distinct mappings that are kept apart for each direction of a subflow.
 ///
@@ -52,8 +53,31 @@ impl MappingKey {
 /// A mapping that is known, and how many bytes of payload it covers.
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    key: MappingKey,
+    place: i64,
+    data: i64,
+    len: u16,
     payload_len: u16,
+}
+
+impl Known {
+    fn new(key: MappingKey, payload_len: u16) -> Self {
+        let MappingKey { place, data, len } = key;
+        Known {
+            place,
+            data,
+            len,
+            payload_len,
+        }
+    }
+
+    #[inline]
+    fn key(&self) -> MappingKey {
+        MappingKey {
+            place: self.place,
+            data: self.data,
+            len: self.len,
+        }
+    }
 }
 
 /// A mapping with a checksum, and the sum of its payload so far.
@@ -111,9 +135,22 @@ pub(super) struct OpenMappings {
     old_below: Option<i64>,
 }
 
-pack_fields!(MappingKey { place, data, len });
+pack_fields!(Known {
+    place,
+    data,
+    len,
+    payload_len
+});
 
-pack_fields!(Known { key, payload_len });
+impl Absent for OpenMappings {
+    const ABSENT: &'static Self = &OpenMappings {
+        known: VecDeque::new(),
+        sums: BTreeMap::new(),
+        last: None,
+        unjudged: 0,
+        old_below: None,
+    };
+}
 
 impl Pack for OpenMappings {
     /// Without the sums, all of which are judged; the lower mappings live on as runs.
@@ -127,11 +164,11 @@ impl Pack for OpenMappings {
         } = self;
         to.require(*unjudged == 0);
         let (bare, with_data): (Vec<Known>, Vec<Known>) =
-            known.iter().partition(|known| known.key.place == NOWHERE);
+            known.iter().partition(|known| known.place == NOWHERE);
         let (closed, kept) = with_data.split_at(with_data.len().saturating_sub(MAX_AT_REST));
         let ends = closed.iter().map(|known| {
             let len = i64::from(known.payload_len);
-            known.key.place.saturating_add(len)
+            known.place.saturating_add(len)
         });
         to.require(bare.len() <= MAX_AT_REST);
         bare.pack(to);
@@ -167,14 +204,14 @@ impl OpenMappings {
     /// Whether all mappings that are open come before this one.
     #[inline]
     pub(super) fn is_highest(&self, key: &MappingKey) -> bool {
-        self.known.back().is_none_or(|highest| highest.key < *key)
+        self.known.back().is_none_or(|highest| highest.key() < *key)
     }
 
     fn finds(&mut self, key: &MappingKey) -> bool {
         if self.is_highest(key) {
             return false;
         }
-        let known = self.known.binary_search_by(|known| known.key.cmp(key));
+        let known = self.known.binary_search_by(|known| known.key().cmp(key));
         if known.is_ok() {
             self.last = Some(*key);
         }
@@ -189,7 +226,7 @@ impl OpenMappings {
     /// Adds a distinct mapping; judges it at once if it needs no payload.
     pub(super) fn add(&mut self, key: MappingKey, open: OpenMapping, data: &mut DataDirection) {
         let payload_len = u16::try_from(open.payload_len).unwrap_or(u16::MAX);
-        self.insert(Known { key, payload_len });
+        self.insert(Known::new(key, payload_len));
         if open.checksum.is_some() {
             self.add_sum(key, open, data);
         }
@@ -201,8 +238,9 @@ impl OpenMappings {
 
     fn insert(&mut self, known: Known) {
         match self.known.back() {
-            Some(highest) if highest.key >= known.key => {
-                let at = self.known.partition_point(|other| other.key < known.key);
+            Some(highest) if highest.key() >= known.key() => {
+                let key = known.key();
+                let at = self.known.partition_point(|other| other.key() < key);
                 self.known.insert(at, known);
             }
             _ => self.known.push_back(known),
@@ -273,7 +311,7 @@ impl OpenMappings {
             ..key
         };
         for known in &mut self.known {
-            known.key = moved(known.key);
+            *known = Known::new(moved(known.key()), known.payload_len);
         }
         let sums = std::mem::take(&mut self.sums);
         self.sums = sums
@@ -283,9 +321,10 @@ impl OpenMappings {
     }
 
     fn close_lowest(&mut self, data: &mut DataDirection) {
-        let Some(Known { key, payload_len }) = self.known.pop_front() else {
+        let Some(known) = self.known.pop_front() else {
             return;
         };
+        let (key, payload_len) = (known.key(), known.payload_len);
         if self.last == Some(key) {
             self.last = None;
         }

@@ -223,7 +223,9 @@ impl<V: Copy + Eq> IntervalMap<V> {
     /// How many places have ever got a value, forgotten ones included. Looks at every run.
     pub fn len(&self) -> u64 {
         let forgotten = self.old.as_ref().map_or(0, |old| old.forgotten_len);
-        self.covered().map(length).fold(forgotten, u64::saturating_add)
+        self.covered()
+            .map(length)
+            .fold(forgotten, u64::saturating_add)
     }
 
     /// Whether no place has ever got a value.

@@ -78,9 +78,7 @@ impl<V: Copy + Eq> Runs<V> {
 
     /// The runs from `at` on.
     pub(super) fn from(&self, at: At) -> impl Iterator<Item = &Run<V>> {
-        let first = self
-            .block(at.block)
-            .and_then(|runs| runs.get(at.index..));
+        let first = self.block(at.block).and_then(|runs| runs.get(at.index..));
         let later = self.blocks().get(at.block.saturating_add(1)..);
         first
             .into_iter()
@@ -148,9 +146,8 @@ impl<V: Copy + Eq> Runs<V> {
         match self {
             Runs::None => false,
             Runs::One(run) => {
-                let fits = run.range.end == range.start
-                    && run.value == value
-                    && range.start < range.end;
+                let fits =
+                    run.range.end == range.start && run.value == value && range.start < range.end;
                 if fits {
                     run.range.end = range.end;
                 }
@@ -215,9 +212,12 @@ impl<V: Copy + Eq> Blocks<V> {
     }
 
     fn insert(&mut self, at: At, range: Range<i64>, value: V) {
-        let next = self.blocks.get(at.block).and_then(|runs| runs.get(at.index));
-        let joins_next = next
-            .is_some_and(|next| next.range.start == range.end && next.value == value);
+        let next = self
+            .blocks
+            .get(at.block)
+            .and_then(|runs| runs.get(at.index));
+        let joins_next =
+            next.is_some_and(|next| next.range.start == range.end && next.value == value);
         if let Some(before) = self.before(at)
             && before.range.end == range.start
             && before.value == value

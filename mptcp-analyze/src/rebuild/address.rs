@@ -340,7 +340,7 @@ impl Whole<'_> {
                 continue;
             };
             for side in [Side::Client, Side::Server] {
-                let address = self.flows.ends(stream).addresses[mptcp.end_of(side)].ip();
+                let address = self.flows.ends(stream).addresses()[mptcp.end_of(side)].ip();
                 if let Some(users) = users.get_mut(&(side, address)) {
                     users.add(id);
                 }

@@ -235,7 +235,7 @@ impl ConnectionBuilder {
         }
         if self.events.len() == self.events.capacity() {
             // Most connections have a dozen.
-            let few = self.events.len().clamp(4, 1024) / 4 * 2;
+            let few = (self.events.len() / 2).clamp(1, 512);
             self.events.reserve_exact(few);
         }
         self.events.push(RawEvent {
@@ -323,7 +323,7 @@ impl RareConnection {
 #[derive(Debug)]
 pub(super) enum StreamSet {
     Few { streams: [u32; MAX_FEW], count: u8 },
-    Many(Box<BTreeSet<StreamId>>),
+    Many(BTreeSet<StreamId>),
 }
 
 /// Streams that a set has room for by itself.
@@ -374,10 +374,25 @@ impl StreamSet {
     pub(super) fn insert(&mut self, stream: StreamId) {
         if let StreamSet::Many(many) = self {
             many.insert(stream);
-        } else if self.iter().all(|known| known != stream) {
+        } else if self.iter().all(|known| known != stream) && !self.append(stream) {
             let more = self.iter().chain([stream]).collect();
             *self = Self::of(more);
         }
+    }
+
+    /// Adds a stream behind the others, if there is room.
+    fn append(&mut self, stream: StreamId) -> bool {
+        let is_last = self.iter().all(|known| known < stream);
+        let StreamSet::Few { streams, count } = self else {
+            return false;
+        };
+        let free = streams.get_mut(usize::from(*count)).filter(|_| is_last);
+        let (Some(free), Ok(stream)) = (free, u32::try_from(stream)) else {
+            return false;
+        };
+        *free = stream;
+        *count += 1;
+        true
     }
 
     /// Takes out a stream.
@@ -395,12 +410,12 @@ impl StreamSet {
         for (place, stream) in streams.iter_mut().zip(&set) {
             match u32::try_from(*stream) {
                 Ok(stream) => *place = stream,
-                Err(_) => return StreamSet::Many(Box::new(set)),
+                Err(_) => return StreamSet::Many(set),
             }
         }
         match u8::try_from(set.len()) {
             Ok(count) if fits => StreamSet::Few { streams, count },
-            _ => StreamSet::Many(Box::new(set)),
+            _ => StreamSet::Many(set),
         }
     }
 }

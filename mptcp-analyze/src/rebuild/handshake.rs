@@ -79,7 +79,7 @@ impl Rebuilder {
         let mut mptcp = Box::new(MptcpStream::new(connection, client_end, kind, grouping));
         let ends = self.flows.ends(stream);
         for end in [0, 1] {
-            if let Some(isn) = ends.isns[end] {
+            if let Some(isn) = ends.isn(end) {
                 mptcp.ends[end].data.on_syn(isn);
             }
         }

@@ -19,6 +19,15 @@ pub(super) struct Candidate {
     pub(super) receiver: Side,
 }
 
+impl From<(u32, Side)> for Candidate {
+    fn from((connection, receiver): (u32, Side)) -> Self {
+        Candidate {
+            connection: connection as usize,
+            receiver,
+        }
+    }
+}
+
 impl Rebuilder {
     /// Takes an MP_JOIN of any step of the handshake.
     pub(super) fn on_join(&mut self, segment: &Segment<'_>, place: Place, join: Join) {
@@ -172,10 +181,10 @@ impl Rebuilder {
             let connection = candidate.connection;
             let mut streams = self.connections.known_streams(connection);
             let shares_host = streams.any(|stream| {
-                let known = self.flows.ends(stream).addresses;
+                let known = self.flows.ends(stream).addresses();
                 known
                     .iter()
-                    .any(|a| ends.addresses.iter().any(|b| a.ip() == b.ip()))
+                    .any(|a| ends.addresses().iter().any(|b| a.ip() == b.ip()))
             });
             (
                 !self.connections.is_over(connection),

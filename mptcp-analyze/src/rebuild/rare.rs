@@ -31,6 +31,9 @@ impl<T: Absent> Deref for Rare<T> {
 }
 
 impl<T: Absent> Rare<T> {
+    /// A part that was never written to.
+    pub(super) const ABSENT: Self = Rare(None);
+
     /// The part, made if need be.
     #[inline]
     pub(super) fn made(&mut self) -> &mut T {

@@ -60,7 +60,7 @@ impl Rebuilder {
             own.on_syn_payload(data, segment.payload(), segment.payload_len);
         }
         if segment.flags.ack()
-            && let Some(isn) = self.flows.ends(place.stream).isns[1 - place.end]
+            && let Some(isn) = self.flows.ends(place.stream).isn(1 - place.end)
         {
             // TCP Fast Open: SYN data that the peer took shift the first mapped byte behind them
             // (RFC 8684 Appendix B).

@@ -183,19 +183,13 @@ impl SubflowDirection {
             };
         }
         let mut added = Vec::new();
-        let insertion = if mapping.is_infinite() {
-            self.maps.insert_infinite(place, mapping.data, &mut added)
-        } else {
-            self.maps
-                .insert(place, mapping.data, mapping.payload_len, &mut added)
-        };
+        let end = place.saturating_add(i64::from(mapping.payload_len));
         let Insertion {
             added: new,
             refused,
             conflict,
             ..
-        } = insertion;
-        let end = place.saturating_add(i64::from(mapping.payload_len));
+        } = self.insert_mapping(place, mapping, &mut added);
         if self.open.may_be_closed(end) && new == 0 && refused == 0 {
             return MappingOutcome {
                 repeated: true,
@@ -218,6 +212,32 @@ impl SubflowDirection {
                 refused_dsn: scale.relative(conflict.refused),
             }),
             out_of_range: false,
+        }
+    }
+
+    /// Enters a mapping from `place` on, and appends to `added` what bytes may wait for.
+    fn insert_mapping(
+        &mut self,
+        place: i64,
+        mapping: &PlacedMapping,
+        added: &mut Vec<Range<i64>>,
+    ) -> Insertion {
+        let PlacedMapping {
+            data, payload_len, ..
+        } = *mapping;
+        if mapping.is_infinite() {
+            return self.maps.insert_infinite(place, data, added);
+        }
+        if !self.maps.insert_free(place, data, payload_len) {
+            return self.maps.insert(place, data, payload_len, added);
+        }
+        // No byte waits for it unless some came without a mapping.
+        if self.totals.odd.unmapped_bytes > 0 {
+            added.push(place..place.saturating_add(i64::from(payload_len)));
+        }
+        Insertion {
+            added: u64::from(payload_len),
+            ..Insertion::default()
         }
     }
 

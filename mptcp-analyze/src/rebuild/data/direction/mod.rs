@@ -1,8 +1,9 @@
 //! One direction of one connection at data level.
 
+mod first_frames;
 mod merge;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use mptcp_proto::data::{Held, SenderMap, Stretch};
@@ -18,6 +19,7 @@ use crate::model::{ByteClass, CheckResult, CheckTally, DirectionTotals, LimitHit
 use crate::rebuild::pack::{Pack, Packer, Unpacker, pack_fields};
 use crate::rebuild::rare::{Absent, FrameMark, Rare, TimeMark};
 
+use first_frames::FirstFrames;
 pub(crate) use merge::{Lost, Merged};
 
 /// Pieces of data whose frame is remembered exactly, to name the first copy of a reinjection.
@@ -113,48 +115,6 @@ pack_fields!(Counters {
     first_at,
     last_at,
 });
-
-/// The first frame of each subflow with data; most directions have one such subflow, or two.
-#[derive(Debug, Clone, Default)]
-struct FirstFrames {
-    one: Option<(u32, FrameMark)>,
-    others: Rare<BTreeMap<u32, u64>>,
-}
-
-pack_fields!(FirstFrames { one, others });
-
-impl Absent for BTreeMap<u32, u64> {
-    const ABSENT: &'static Self = &BTreeMap::new();
-}
-
-impl FirstFrames {
-    fn get(&self, subflow: u32) -> Option<u64> {
-        match self.one {
-            Some((one, frame)) if one == subflow => frame.get(),
-            _ => self.others.get(&subflow).copied(),
-        }
-    }
-
-    /// Notes a frame of `subflow`, if it is the first.
-    fn note(&mut self, subflow: u32, frame: u64) {
-        match self.one {
-            Some((one, _)) if one == subflow => {}
-            Some(_) => {
-                self.others.made().entry(subflow).or_insert(frame);
-            }
-            None => self.one = Some((subflow, Some(frame).into())),
-        }
-    }
-
-    /// Takes over those of another half.
-    fn absorb(&mut self, other: &Self, other_id: impl Fn(u32) -> u32) {
-        let one = other.one.and_then(|(one, frame)| Some((one, frame.get()?)));
-        let others = other.others.iter().map(|(id, frame)| (*id, *frame));
-        for (subflow, frame) in one.into_iter().chain(others) {
-            self.note(other_id(subflow), frame);
-        }
-    }
-}
 
 impl Pack for DataDirection {
     fn pack(&self, to: &mut Packer<'_>) {

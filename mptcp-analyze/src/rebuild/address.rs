@@ -11,6 +11,7 @@ use super::Rebuilder;
 use super::connection::ConnectionBuilder;
 use super::finish::Whole;
 use super::flow::StreamId;
+use super::rare::{Absent, Rare};
 use super::stream::Place;
 use crate::model::{Address, AddressEvent, CheckResult, EventKind, PerSide, Side};
 
@@ -28,11 +29,30 @@ const MAX_ADDRESS_EVENTS: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct AddressBook {
     pub(super) entries: Vec<AddressEntry>,
+    pub(super) rare: Rare<RareAddresses>,
+    /// Ids below 64 that joins named, a bit each.
+    pub(super) joined: PerSide<u64>,
+}
+
+/// What few connections have.
+#[derive(Debug, Default)]
+pub(super) struct RareAddresses {
     pub(super) events: Vec<AddressEvent>,
-    /// Ids that joins named, a bit each.
-    pub(super) joined: PerSide<[u64; 4]>,
+    /// Ids from 64 on that joins named, a bit each.
+    pub(super) joined: PerSide<[u64; 3]>,
     /// Addresses and oddities left out for a limit.
     pub(super) dropped: u64,
+}
+
+impl Absent for RareAddresses {
+    const ABSENT: &'static Self = &RareAddresses {
+        events: Vec::new(),
+        joined: PerSide {
+            client: [0; 3],
+            server: [0; 3],
+        },
+        dropped: 0,
+    };
 }
 
 /// An announced address; its HMAC is judged when the keys are known.
@@ -88,7 +108,7 @@ impl AddressBook {
                 hmac: add.hmac,
             });
         } else {
-            self.dropped += 1;
+            self.rare.made().dropped += 1;
         }
         has_room
     }
@@ -129,22 +149,30 @@ impl AddressBook {
     }
 
     fn note(&mut self, event: AddressEvent) {
-        if self.events.len() < MAX_ADDRESS_EVENTS {
-            self.events.push(event);
+        let rare = self.rare.made();
+        if rare.events.len() < MAX_ADDRESS_EVENTS {
+            rare.events.push(event);
         } else {
-            self.dropped += 1;
+            rare.dropped += 1;
         }
     }
 
     /// Notes that a join named an id of `owner`.
     pub(super) fn note_joined(&mut self, owner: Side, id: AddressId) {
         let (word, bit) = place_of(id);
-        self.joined.of_mut(owner)[word] |= bit;
+        match word {
+            None => *self.joined.of_mut(owner) |= bit,
+            Some(word) => self.rare.made().joined.of_mut(owner)[word] |= bit,
+        }
     }
 
     fn is_joined(&self, owner: Side, id: AddressId) -> bool {
         let (word, bit) = place_of(id);
-        self.joined.of(owner)[word] & bit != 0
+        let joined = match word {
+            None => *self.joined.of(owner),
+            Some(word) => self.rare.joined.of(owner)[word],
+        };
+        joined & bit != 0
     }
 
     /// Swaps the hosts.
@@ -153,7 +181,11 @@ impl AddressBook {
         for entry in &mut self.entries {
             entry.address.owner = entry.address.owner.other();
         }
-        for event in &mut self.events {
+        let Some(rare) = self.rare.get_mut() else {
+            return;
+        };
+        std::mem::swap(&mut rare.joined.client, &mut rare.joined.server);
+        for event in &mut rare.events {
             match event {
                 AddressEvent::IdReused { owner: side, .. }
                 | AddressEvent::UnmatchedEcho { sender: side, .. }
@@ -165,24 +197,39 @@ impl AddressBook {
     /// Takes over the entries of another book of the same connection.
     pub(super) fn absorb(&mut self, other: AddressBook) {
         for side in [Side::Client, Side::Server] {
+            *self.joined.of_mut(side) |= other.joined.of(side);
+        }
+        self.entries.extend(other.entries);
+        let surplus = self.entries.len().saturating_sub(MAX_ADDRESSES);
+        self.entries.truncate(MAX_ADDRESSES);
+        if surplus > 0 {
+            self.rare.made().dropped += surplus as u64;
+        }
+        if !other.rare.is_absent() {
+            self.rare.made().absorb(&other.rare);
+        }
+    }
+}
+
+impl RareAddresses {
+    fn absorb(&mut self, other: &Self) {
+        for side in [Side::Client, Side::Server] {
             let theirs = other.joined.of(side);
             for (own, theirs) in self.joined.of_mut(side).iter_mut().zip(theirs) {
                 *own |= theirs;
             }
         }
-        self.entries.extend(other.entries);
-        self.events.extend(other.events);
-        let surplus = self.entries.len().saturating_sub(MAX_ADDRESSES)
-            + self.events.len().saturating_sub(MAX_ADDRESS_EVENTS);
+        self.events.extend(other.events.iter().cloned());
+        let surplus = self.events.len().saturating_sub(MAX_ADDRESS_EVENTS);
         self.dropped += other.dropped + surplus as u64;
-        self.entries.truncate(MAX_ADDRESSES);
         self.events.truncate(MAX_ADDRESS_EVENTS);
     }
 }
 
-/// The word and the bit that stand for an id.
-fn place_of(id: AddressId) -> (usize, u64) {
-    (usize::from(id.0 >> 6), 1 << (id.0 & 63))
+/// The word of the rare part and the bit that stand for an id; no word for the first 64.
+fn place_of(id: AddressId) -> (Option<usize>, u64) {
+    let word = usize::from(id.0 >> 6).checked_sub(1);
+    (word, 1 << (id.0 & 63))
 }
 
 /// The HMAC of an announced address against the keys of its connection.
@@ -293,7 +340,7 @@ impl Whole<'_> {
                 continue;
             };
             for side in [Side::Client, Side::Server] {
-                let address = self.flows.ends(stream).addresses[mptcp.end_of(side)].ip();
+                let address = self.flows.ends(stream).addresses()[mptcp.end_of(side)].ip();
                 if let Some(users) = users.get_mut(&(side, address)) {
                     users.add(id);
                 }

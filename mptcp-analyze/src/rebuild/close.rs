@@ -18,11 +18,9 @@ impl Rebuilder {
         let known_ttl = self.streams[place.stream].ends[place.end].ttl;
         let sender = self.side(place);
         let stream = &mut self.streams[place.stream];
-        let first_fin = stream.ends[place.end].fin_frame == Some(segment.frame);
+        let first_fin = stream.ends[place.end].fin_frame.get() == Some(segment.frame);
         if segment.flags.rst() {
-            stream.ends[place.end]
-                .rst_frame
-                .get_or_insert(segment.frame);
+            stream.ends[place.end].rst_frame.set_first(segment.frame);
         } else {
             stream.ends[place.end].ttl = Some(ttl);
         }
@@ -39,11 +37,19 @@ impl Rebuilder {
                         Some(_) => CheckResult::Bad,
                         None => CheckResult::Unverifiable("the key is not in the capture"),
                     };
-                    builder.fast_close_key.get_or_insert(key);
+                    builder.rare.made().fast_close_key.get_or_insert(key);
                     // RFC 8684 §3.5: only an option with the receiver's key closes.
                     if key != CheckResult::Bad {
-                        mptcp.fast_close.get_or_insert((place.frame, place.end));
-                        builder.fast_close.get_or_insert((place.frame, sender));
+                        mptcp
+                            .rare
+                            .made()
+                            .fast_close
+                            .get_or_insert((place.frame, place.end));
+                        builder
+                            .rare
+                            .made()
+                            .fast_close
+                            .get_or_insert((place.frame, sender));
                     }
                     builder.note(place, sender, EventKind::FastClose { key });
                 }
@@ -52,12 +58,14 @@ impl Rebuilder {
             }
         }
         if segment.flags.rst() {
-            mptcp.reset_reason = mptcp.reset_reason.or(reason);
+            if reason.is_some() && mptcp.rare.reset_reason.is_none() {
+                mptcp.rare.made().reset_reason = reason;
+            }
             // A box that injects a RST seldom knows MPTCP, and counts its own TTL down.
             let ttl_fits =
                 options.has_mptcp() || known_ttl.is_none_or(|known| known.abs_diff(ttl) <= 1);
             if !ttl_fits {
-                mptcp.foreign_reset.get_or_insert(place.frame);
+                mptcp.rare.made().foreign_reset.get_or_insert(place.frame);
             }
             builder.note(place, sender, EventKind::Reset { reason, ttl_fits });
         }
@@ -69,8 +77,8 @@ impl Rebuilder {
 
 /// How `stream` ended.
 pub(super) fn close_of(stream: &Stream, mptcp: &MptcpStream) -> Close {
-    let reset_reason = mptcp.reset_reason;
-    if let Some((frame, end)) = mptcp.fast_close {
+    let reset_reason = mptcp.rare.reset_reason;
+    if let Some((frame, end)) = mptcp.rare.fast_close {
         let by = named(mptcp.side(end));
         return Close {
             kind: CloseKind::FastClose,
@@ -85,13 +93,13 @@ pub(super) fn close_of(stream: &Stream, mptcp: &MptcpStream) -> Close {
             .filter_map(|end| Some((pick(&stream.ends[end])?, end)))
             .min()
     };
-    let fin = first(|end| end.fin_frame);
+    let fin = first(|end| end.fin_frame.get());
     // A host that resets, or believes a reset, sends no FIN any more: two FINs are a close in good
     // order, and a RST before them was refused (RFC 5961 §3.2: it was outside the window).
     let both_fins = stream.ends.iter().all(|end| end.fin_frame.is_some());
-    match (first(|end| end.rst_frame), fin) {
+    match (first(|end| end.rst_frame.get()), fin) {
         (Some((frame, end)), _) if !both_fins => {
-            let foreign = mptcp.foreign_reset == Some(frame);
+            let foreign = mptcp.rare.foreign_reset == Some(frame);
             let by = if foreign {
                 CloseSide::Path
             } else {

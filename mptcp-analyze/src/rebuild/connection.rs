@@ -10,6 +10,8 @@ use super::address::AddressBook;
 use super::data::{DataDirection, DataOptions};
 use super::flow::StreamId;
 use super::options::RawOption;
+use super::pack::{Pack, Packer, Unpacker};
+use super::rare::{Absent, Rare};
 use super::stream::{MptcpStream, Place};
 use crate::model::{
     CapableSeen, CheckResult, Direction, EventKind, LimitHit, PerDirection, PerSide, Side,
@@ -39,6 +41,19 @@ pub(super) struct ConnectionBuilder {
     /// Whether an MP_CAPABLE asked for checksums; `None` before any was seen.
     pub(super) checksum: Option<bool>,
     pub(super) echoed_keys: CheckResult,
+    pub(super) rare: Rare<RareConnection>,
+    pub(super) data: PerDirection<DataDirection>,
+    pub(super) idsn_check: PerDirection<Option<CheckResult>>,
+    pub(super) streams: StreamSet,
+    pub(super) addresses: AddressBook,
+    pub(super) events: Vec<RawEvent>,
+    /// Whether it waits for its rest.
+    pub(super) is_queued: bool,
+}
+
+/// What happens to few connections.
+#[derive(Debug, Default)]
+pub(super) struct RareConnection {
     /// The SYN/ACK came without MP_CAPABLE: frame, NOPs in a row.
     pub(super) bare_syn_ack: Option<(u64, u8)>,
     /// The answer was our own option.
@@ -53,14 +68,22 @@ pub(super) struct ConnectionBuilder {
     pub(super) fast_close_key: Option<CheckResult>,
     /// First mapping without the negotiated checksum.
     pub(super) checksum_missing: Option<(u64, Side)>,
-    pub(super) data: PerDirection<DataDirection>,
-    pub(super) idsn_check: PerDirection<Option<CheckResult>>,
-    pub(super) streams: BTreeSet<StreamId>,
-    pub(super) addresses: AddressBook,
-    pub(super) events: Vec<RawEvent>,
     pub(super) events_dropped: u64,
-    /// Whether it waits for its rest.
-    pub(super) is_queued: bool,
+}
+
+impl Absent for RareConnection {
+    const ABSENT: &'static Self = &RareConnection {
+        bare_syn_ack: None,
+        mirrored: None,
+        bare_syn: None,
+        malformed_syn: None,
+        infinite_mapping: None,
+        fail: None,
+        fast_close: None,
+        fast_close_key: None,
+        checksum_missing: None,
+        events_dropped: 0,
+    };
 }
 
 /// An event that knows its stream; the subflow number is settled at the end.
@@ -86,24 +109,15 @@ impl ConnectionBuilder {
             initial_stream: None,
             checksum: None,
             echoed_keys: CheckResult::Unverifiable("no third ACK with keys in the capture"),
-            bare_syn_ack: None,
-            mirrored: None,
-            bare_syn: None,
-            malformed_syn: None,
-            infinite_mapping: None,
-            fail: None,
-            fast_close: None,
-            fast_close_key: None,
-            checksum_missing: None,
+            rare: Rare::default(),
             data: PerDirection {
                 to_server: DataDirection::new(options),
                 to_client: DataDirection::new(options),
             },
             idsn_check: PerDirection::default(),
-            streams: BTreeSet::new(),
+            streams: StreamSet::default(),
             addresses: AddressBook::default(),
             events: Vec::new(),
-            events_dropped: 0,
             is_queued: false,
         }
     }
@@ -172,7 +186,7 @@ impl ConnectionBuilder {
 
     /// Whether no data can follow any more.
     pub(super) fn is_over(&self) -> bool {
-        self.fast_close.is_some() || self.has_both_data_fins()
+        self.rare.fast_close.is_some() || self.has_both_data_fins()
     }
 
     /// Whether both hosts have sent DATA_FIN.
@@ -191,12 +205,12 @@ impl ConnectionBuilder {
 
     /// Its first streams, which show its hosts.
     pub(super) fn known_streams(&self) -> impl Iterator<Item = StreamId> {
-        self.streams.iter().copied().take(MAX_COMPARED_STREAMS)
+        self.streams.iter().take(MAX_COMPARED_STREAMS)
     }
 
     /// Whether `stream` is its only one.
     pub(super) fn has_only(&self, stream: StreamId) -> bool {
-        self.streams.len() == 1 && self.streams.contains(&stream)
+        self.streams.len() == 1 && self.streams.iter().next() == Some(stream)
     }
 
     /// Takes out what happened on `stream`.
@@ -209,19 +223,19 @@ impl ConnectionBuilder {
     /// Takes over what happened in another part of the connection.
     pub(super) fn add_events(&mut self, events: Vec<RawEvent>) {
         let room = MAX_EVENTS.saturating_sub(self.events.len());
-        self.events_dropped += events.len().saturating_sub(room) as u64;
+        self.drop_events(events.len().saturating_sub(room) as u64);
         self.events.extend(events.into_iter().take(room));
     }
 
     /// Records that something happened.
     pub(super) fn note(&mut self, place: Place, sender: Side, kind: EventKind) {
         if self.events.len() >= MAX_EVENTS {
-            self.events_dropped += 1;
+            self.drop_events(1);
             return;
         }
         if self.events.len() == self.events.capacity() {
             // Most connections have a dozen.
-            let few = self.events.len().clamp(4, 1024) / 4 * 2;
+            let few = (self.events.len() / 2).clamp(1, 512);
             self.events.reserve_exact(few);
         }
         self.events.push(RawEvent {
@@ -246,6 +260,35 @@ impl ConnectionBuilder {
             &mut self.idsn_check.to_server,
             &mut self.idsn_check.to_client,
         );
+        if let Some(rare) = self.rare.get_mut() {
+            rare.turn_around();
+        }
+        for event in &mut self.events {
+            event.sender = event.sender.other();
+        }
+        self.addresses.turn_around();
+    }
+
+    /// Takes over all that is known of another part of the same connection.
+    pub(super) fn absorb(&mut self, other: ConnectionBuilder) {
+        self.streams.extend(other.streams.iter());
+        self.add_events(other.events);
+        self.addresses.absorb(other.addresses);
+        if !other.rare.is_absent() {
+            self.rare.made().absorb(&other.rare);
+        }
+    }
+
+    fn drop_events(&mut self, count: u64) {
+        if count > 0 {
+            self.rare.made().events_dropped += count;
+        }
+    }
+}
+
+impl RareConnection {
+    /// Swaps client and server.
+    fn turn_around(&mut self) {
         for (_, side) in [
             &mut self.infinite_mapping,
             &mut self.fail,
@@ -257,28 +300,140 @@ impl ConnectionBuilder {
         {
             *side = side.other();
         }
-        for event in &mut self.events {
-            event.sender = event.sender.other();
-        }
-        self.addresses.turn_around();
     }
 
-    /// Takes over all that is known of another part of the same connection.
-    pub(super) fn absorb(&mut self, other: ConnectionBuilder) {
+    /// Takes over what is known of another part of the same connection.
+    fn absorb(&mut self, other: &Self) {
         fn earlier(one: &mut Option<(u64, Side)>, other: Option<(u64, Side)>) {
             *one = [*one, other]
                 .into_iter()
                 .flatten()
                 .min_by_key(|(frame, _)| *frame);
         }
-        self.streams.extend(other.streams);
-        self.add_events(other.events);
         self.events_dropped += other.events_dropped;
-        self.addresses.absorb(other.addresses);
         earlier(&mut self.infinite_mapping, other.infinite_mapping);
         earlier(&mut self.fail, other.fail);
         earlier(&mut self.fast_close, other.fast_close);
         earlier(&mut self.checksum_missing, other.checksum_missing);
         self.fast_close_key = self.fast_close_key.or(other.fast_close_key);
+    }
+}
+
+/// Streams of a connection, in order. Most have one or two.
+#[derive(Debug)]
+pub(super) enum StreamSet {
+    Few { streams: [u32; MAX_FEW], count: u8 },
+    Many(BTreeSet<StreamId>),
+}
+
+/// Streams that a set has room for by itself.
+const MAX_FEW: usize = 3;
+
+impl Default for StreamSet {
+    fn default() -> Self {
+        StreamSet::Few {
+            streams: [0; MAX_FEW],
+            count: 0,
+        }
+    }
+}
+
+impl StreamSet {
+    fn few(&self) -> &[u32] {
+        match self {
+            StreamSet::Few { streams, count } => streams.get(..usize::from(*count)),
+            StreamSet::Many(_) => None,
+        }
+        .unwrap_or_default()
+    }
+
+    /// The streams, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = StreamId> {
+        let many = match self {
+            StreamSet::Few { .. } => None,
+            StreamSet::Many(many) => Some(many.iter().copied()),
+        };
+        let few = self.few().iter().map(|&stream| stream as StreamId);
+        few.chain(many.into_iter().flatten())
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            StreamSet::Few { count, .. } => usize::from(*count),
+            StreamSet::Many(many) => many.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a stream.
+    pub(super) fn insert(&mut self, stream: StreamId) {
+        if let StreamSet::Many(many) = self {
+            many.insert(stream);
+        } else if self.iter().all(|known| known != stream) && !self.append(stream) {
+            let more = self.iter().chain([stream]).collect();
+            *self = Self::of(more);
+        }
+    }
+
+    /// Adds a stream behind the others, if there is room.
+    fn append(&mut self, stream: StreamId) -> bool {
+        let is_last = self.iter().all(|known| known < stream);
+        let StreamSet::Few { streams, count } = self else {
+            return false;
+        };
+        let free = streams.get_mut(usize::from(*count)).filter(|_| is_last);
+        let (Some(free), Ok(stream)) = (free, u32::try_from(stream)) else {
+            return false;
+        };
+        *free = stream;
+        *count += 1;
+        true
+    }
+
+    /// Takes out a stream.
+    pub(super) fn remove(&mut self, stream: StreamId) {
+        if let StreamSet::Many(many) = self {
+            many.remove(&stream);
+        } else {
+            *self = Self::of(self.iter().filter(|&known| known != stream).collect());
+        }
+    }
+
+    fn of(set: BTreeSet<StreamId>) -> Self {
+        let mut streams = [0; MAX_FEW];
+        let fits = set.len() <= MAX_FEW;
+        for (place, stream) in streams.iter_mut().zip(&set) {
+            match u32::try_from(*stream) {
+                Ok(stream) => *place = stream,
+                Err(_) => return StreamSet::Many(set),
+            }
+        }
+        match u8::try_from(set.len()) {
+            Ok(count) if fits => StreamSet::Few { streams, count },
+            _ => StreamSet::Many(set),
+        }
+    }
+}
+
+impl Extend<StreamId> for StreamSet {
+    fn extend<I: IntoIterator<Item = StreamId>>(&mut self, streams: I) {
+        for stream in streams {
+            self.insert(stream);
+        }
+    }
+}
+
+impl Pack for StreamSet {
+    fn pack(&self, to: &mut Packer<'_>) {
+        self.iter().collect::<Vec<_>>().pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        Self::of(Vec::unpack(from).into_iter().collect())
     }
 }

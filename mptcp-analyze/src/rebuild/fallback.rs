@@ -41,8 +41,8 @@ impl Whole<'_> {
     /// A fallback that a host announced: MP_FAIL on the only subflow, or the infinite mapping.
     fn explicit_fallback(&self, totals: &PerDirection<DirectionTotals>) -> Option<Fallback> {
         let builder = self.builder;
-        let infinite = builder.infinite_mapping;
-        if let Some((frame, sender)) = builder.fail
+        let infinite = builder.rare.infinite_mapping;
+        if let Some((frame, sender)) = builder.rare.fail
             && (infinite.is_some() || (self.is_sole_subflow() && self.goes_bare()))
         {
             let bad = totals.of(sender.other().sends()).checksums.bad;
@@ -99,11 +99,15 @@ impl Whole<'_> {
     ) -> Option<Fallback> {
         let builder = self.builder;
         let initial = builder.initial_stream?;
-        let over = builder.fast_close.map_or(u64::MAX, |(frame, _)| frame);
+        let over = builder.rare.fast_close.map_or(u64::MAX, |(frame, _)| frame);
         let mut lost: Vec<(u64, usize, StreamId)> = Vec::new();
         for &(id, stream) in &self.streams {
             let Some(mptcp) = &stream.mptcp else { continue };
-            let reset = stream.ends.iter().filter_map(|end| end.rst_frame).min();
+            let reset = stream
+                .ends
+                .iter()
+                .filter_map(|end| end.rst_frame.get())
+                .min();
             let limit = over.min(reset.unwrap_or(u64::MAX));
             for end in [0, 1] {
                 let frame = first_bare_data(&mptcp.ends[end]).filter(|&frame| frame < limit);
@@ -156,6 +160,7 @@ fn handshake_fallback(
         return None;
     }
     if let Some(frame) = builder
+        .rare
         .mirrored
         .filter(|_| builder.capable.syn_ack.is_none())
     {
@@ -169,7 +174,7 @@ fn handshake_fallback(
                 .to_owned(),
         });
     }
-    if let Some(frame) = builder.bare_syn
+    if let Some(frame) = builder.rare.bare_syn
         && builder.capable.syn_ack.is_none()
     {
         return Some(Fallback {
@@ -184,8 +189,8 @@ fn handshake_fallback(
         });
     }
     if builder.capable.syn_ack.is_none() {
-        let (frame, nops) = builder.bare_syn_ack?;
-        if let Some(malformed) = builder.malformed_syn {
+        let (frame, nops) = builder.rare.bare_syn_ack?;
+        if let Some(malformed) = builder.rare.malformed_syn {
             return Some(malformed_syn(malformed, vantage));
         }
         return Some(bare_syn_ack(frame, nops, vantage));
@@ -202,7 +207,7 @@ fn handshake_fallback(
 /// has fallen back by then.
 fn bare_third_ack(builder: &ConnectionBuilder, mptcp: &MptcpStream) -> Option<Bare> {
     let (client, server) = (mptcp.client_end, 1 - mptcp.client_end);
-    let bare = mptcp.ends[client].bare_first?;
+    let bare = mptcp.ends[client].rare.bare_first?;
     let (late, ..) = builder.capable.ack?;
     let answered = builder.capable.syn_ack.is_some();
     let server_is_plain = !mptcp.ends[server].sent_dss && mptcp.ends[server].bare_since.is_some();
@@ -352,6 +357,7 @@ fn judge_checksums(
     bare: Bare,
 ) -> Option<Fallback> {
     if let Some((frame, who)) = builder
+        .rare
         .checksum_missing
         .filter(|(frame, _)| *frame <= bare.frame)
     {
@@ -379,14 +385,14 @@ fn judge_checksums(
 
 /// First frame whose payload never got a mapping.
 fn first_unmapped(end: &MptcpEnd) -> Option<u64> {
-    end.unmapped_marks.first().map(|(frame, _)| *frame)
+    end.rare.unmapped_marks.first().map(|(frame, _)| *frame)
 }
 
 /// First frame whose payload never got a mapping, in the packets without option that an end sends
 /// at last. A lone segment without mapping among others is a gap in the capture, or a finding.
 fn first_bare_data(end: &MptcpEnd) -> Option<u64> {
     let since = end.bare_since?.frame;
-    let mut frames = end.unmapped_marks.iter().map(|(frame, _)| *frame);
+    let mut frames = end.rare.unmapped_marks.iter().map(|(frame, _)| *frame);
     frames.find(|&frame| frame >= since)
 }
 

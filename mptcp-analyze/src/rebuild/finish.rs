@@ -16,7 +16,7 @@ use super::stream::{MptcpStream, Stream};
 use crate::model::{
     Analysis, CheckResult, CloseKind, Connection, ConnectionState, Direction, DirectionTotals,
     Event, EventKind, Grouping, JoinSeen, LimitHit, Overview, PerDirection, Side, Subflow,
-    SubflowKind, SubflowTotals, Timestamp, TokenOwner,
+    SubflowKind, SubflowTotals, TcpChecksums, Timestamp, TokenOwner,
 };
 
 impl Rebuilder {
@@ -44,8 +44,8 @@ impl Rebuilder {
             if let Some(first_frame) = streams.map(|(_, s)| s.first_frame).min() {
                 order.push((first_frame, connection));
             }
-            let addresses = whole.builder.addresses.dropped + whole.users_dropped();
-            self.events_dropped += whole.builder.events_dropped;
+            let addresses = whole.builder.addresses.rare.dropped + whole.users_dropped();
+            self.events_dropped += whole.builder.rare.events_dropped;
             self.addresses_dropped += addresses;
         }
         // Streams that are asleep are those of connections.
@@ -78,7 +78,7 @@ impl Rebuilder {
     /// Judges all data that are still open: nothing more will come.
     fn settle_data(&mut self, connection: usize) {
         let builder = &mut self.connections[connection];
-        let streams: Vec<StreamId> = builder.streams.iter().copied().collect();
+        let streams: Vec<StreamId> = builder.streams.iter().collect();
         for stream in streams {
             let Some(mptcp) = &mut self.streams[stream].mptcp else {
                 continue;
@@ -99,7 +99,7 @@ impl Rebuilder {
         Whole {
             flows: &self.flows,
             builder,
-            streams: streams.map(|&id| (id, &self.streams[id])).collect(),
+            streams: streams.map(|id| (id, &self.streams[id])).collect(),
         }
     }
 
@@ -222,13 +222,13 @@ impl Whole<'_> {
             capable: builder.capable.clone(),
             echoed_keys: builder.echoed_keys,
             idsn_check: idsn_check(builder),
-            fast_close_key: builder.fast_close_key,
+            fast_close_key: builder.rare.fast_close_key,
             fail_dsn: fail_dsn(builder, &totals),
             state,
             fallback,
             addresses: self.addresses(&order),
             events: events(builder, &order),
-            address_events: builder.addresses.events.clone(),
+            address_events: builder.addresses.rare.events.clone(),
             totals: PerDirection {
                 to_server: direction_totals(totals.to_server, Direction::ToServer, &subflows),
                 to_client: direction_totals(totals.to_client, Direction::ToClient, &subflows),
@@ -265,12 +265,12 @@ impl Whole<'_> {
             kind: mptcp.kind,
             grouping: mptcp.grouping,
             initiator: opener.map(|end| mptcp.side(end)),
-            client: ends.addresses[client],
-            server: ends.addresses[server],
+            client: ends.addresses()[client],
+            server: ends.addresses()[server],
             client_address_id: address_id(client),
             server_address_id: address_id(server),
             backup: mptcp.join.backup,
-            priority_changes: mptcp.priority_changes.clone(),
+            priority_changes: mptcp.rare.priority_changes.clone(),
             established: mptcp.is_established() || (initial && handshake_complete(builder)),
             join: (mptcp.kind == SubflowKind::Join).then(|| join_seen(mptcp, builder)),
             interface: stream.interface,
@@ -362,9 +362,9 @@ fn join_seen(mptcp: &MptcpStream, builder: &ConnectionBuilder) -> JoinSeen {
     JoinSeen {
         token: join.token,
         token_check: check_token(join.token, builder, receiver),
-        syn_frame: join.syn_frame,
-        syn_ack_frame: join.syn_ack_frame,
-        ack_frame: join.ack_frame,
+        syn_frame: join.syn_frame.get(),
+        syn_ack_frame: join.syn_ack_frame.get(),
+        ack_frame: join.ack_frame.get(),
         syns: join.syns,
         syn_ack_hmac: check_join(join, builder, receiver, true),
         ack_hmac: check_join(join, builder, receiver, false),
@@ -378,14 +378,14 @@ fn subflow_totals(stream: &Stream, mptcp: &MptcpStream, end: usize) -> SubflowTo
         packets: stream.ends[end].packets,
         wire_bytes: stream.ends[end].wire_bytes,
         unique_bytes: bytes.unique_bytes,
-        tcp_retransmitted_bytes: bytes.tcp_retransmitted_bytes,
-        data_retransmitted_bytes: bytes.data_retransmitted_bytes,
-        reinjected_bytes: bytes.reinjected_bytes,
-        spurious_bytes: bytes.spurious_bytes,
-        unmapped_bytes: bytes.unmapped_bytes,
-        first_unmapped_frame: part.unmapped_marks.first().map(|(frame, _)| *frame),
+        tcp_retransmitted_bytes: bytes.odd.tcp_retransmitted_bytes,
+        data_retransmitted_bytes: bytes.odd.data_retransmitted_bytes,
+        reinjected_bytes: bytes.odd.reinjected_bytes,
+        spurious_bytes: bytes.odd.spurious_bytes,
+        unmapped_bytes: bytes.odd.unmapped_bytes,
+        first_unmapped_frame: part.rare.unmapped_marks.first().map(|(frame, _)| *frame),
         options: part.options.tally(),
-        tcp_checksums: part.tcp_checksums.clone(),
+        tcp_checksums: TcpChecksums::clone(&part.tcp_checksums),
     }
 }
 
@@ -482,7 +482,7 @@ fn state_of(builder: &ConnectionBuilder, subflows: &[Subflow], fell_back: bool) 
     let closed = builder.has_both_data_fins() && (builder.data_fins_are_acked() || all_ended);
     if fell_back {
         ConnectionState::FallenBack
-    } else if builder.fast_close.is_some() {
+    } else if builder.rare.fast_close.is_some() {
         ConnectionState::FastClosed
     } else if closed {
         ConnectionState::Closed
@@ -505,6 +505,6 @@ fn has_cut_options(subflow: &Subflow) -> bool {
 }
 
 fn syn_rtt(stream: &Stream) -> Option<i64> {
-    let (one, other) = (stream.ends[0].syn_at?, stream.ends[1].syn_at?);
+    let (one, other) = (stream.ends[0].syn_at.get()?, stream.ends[1].syn_at.get()?);
     Some(one.since(other).abs())
 }

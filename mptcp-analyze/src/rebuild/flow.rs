@@ -28,14 +28,13 @@ pub(super) type StreamId = usize;
 pub(super) type End = usize;
 
 /// What the flow table has to know of a stream to tell generations apart.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct FlowEnds {
-    /// Addresses of both ends; end 0 sent the first packet seen.
-    pub(super) addresses: [SocketAddr; 2],
+    addresses: Addresses,
     /// Sequence number of the SYN of each end.
-    pub(super) isns: [Option<TcpSeq>; 2],
+    isns: [SeqMark; 2],
     /// Sequence number of the first segment of each end that was not a SYN.
-    first_seqs: [Option<TcpSeq>; 2],
+    first_seqs: [SeqMark; 2],
     /// Whether a SYN without ACK came from the end.
     pub(super) opened: [bool; 2],
     /// Whether a SYN/ACK came from the end.
@@ -44,16 +43,67 @@ pub(super) struct FlowEnds {
     is_end_0_lower: bool,
 }
 
+/// Addresses of both ends; end 0 sent the first packet seen.
+#[derive(Debug, Clone)]
+enum Addresses {
+    V4([SocketAddrV4; 2]),
+    /// Anything else, which is larger.
+    Any(Box<[SocketAddr; 2]>),
+}
+
+/// A sequence number that may be missing, without the padding of an option.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct SeqMark {
+    bytes: [u8; 4],
+    is_known: bool,
+}
+
+impl SeqMark {
+    #[inline]
+    fn get(self) -> Option<TcpSeq> {
+        self.is_known
+            .then_some(TcpSeq(u32::from_ne_bytes(self.bytes)))
+    }
+
+    #[inline]
+    fn set_first(&mut self, seq: TcpSeq) {
+        if !self.is_known {
+            self.bytes = seq.0.to_ne_bytes();
+            self.is_known = true;
+        }
+    }
+}
+
 impl FlowEnds {
     fn new(segment: &Segment<'_>, is_source_lower: bool) -> Self {
+        let addresses = match (segment.source, segment.destination) {
+            (SocketAddr::V4(source), SocketAddr::V4(destination)) => {
+                Addresses::V4([source, destination])
+            }
+            (source, destination) => Addresses::Any(Box::new([source, destination])),
+        };
         FlowEnds {
-            addresses: [segment.source, segment.destination],
-            isns: [None; 2],
-            first_seqs: [None; 2],
+            addresses,
+            isns: [SeqMark::default(); 2],
+            first_seqs: [SeqMark::default(); 2],
             opened: [false; 2],
             accepted: [false; 2],
             is_end_0_lower: is_source_lower,
         }
+    }
+
+    /// Addresses of both ends; end 0 sent the first packet seen.
+    pub(super) fn addresses(&self) -> [SocketAddr; 2] {
+        match &self.addresses {
+            Addresses::V4(addresses) => addresses.map(SocketAddr::V4),
+            Addresses::Any(addresses) => **addresses,
+        }
+    }
+
+    /// Sequence number of the SYN of an end.
+    #[inline]
+    pub(super) fn isn(&self, end: End) -> Option<TcpSeq> {
+        self.isns[end].get()
     }
 
     /// The end that opened the stream, as far as the handshake tells.
@@ -68,7 +118,7 @@ impl FlowEnds {
     /// The end that opened the stream, or the likelier one: not the one with a well-known port or
     /// with one that no system hands out, else the one that sent first.
     pub(super) fn likely_opener(&self) -> End {
-        let below = |end: End, limit: u16| self.addresses[end].port() < limit;
+        let below = |end: End, limit: u16| self.addresses()[end].port() < limit;
         let served_at_0 = [FIRST_USER_PORT, FIRST_EPHEMERAL_PORT]
             .into_iter()
             .find(|&limit| below(0, limit) != below(1, limit))
@@ -88,22 +138,24 @@ impl FlowEnds {
             return false;
         }
         let peer = 1 - end;
-        if let Some(isn) = self.isns[end] {
+        if let Some(isn) = self.isn(end) {
             let repeated = isn == segment.seq;
             if segment.flags.ack() && !repeated {
                 // A server that keeps no state may answer the same SYN with another number.
-                return self.isns[peer].map(|p| p.add(1)) != Some(segment.ack);
+                return self.isn(peer).map(|p| p.add(1)) != Some(segment.ack);
             }
             return !repeated;
         }
         if segment.flags.ack() {
             return false;
         }
-        if self.accepted[peer] || (self.opened[peer] && self.first_seqs != [None; 2]) {
+        if self.accepted[peer]
+            || (self.opened[peer] && self.first_seqs.iter().any(|seq| seq.is_known))
+        {
             // The other end has opened this stream, and it is past its handshake.
             return true;
         }
-        match self.first_seqs[end] {
+        match self.first_seqs[end].get() {
             // Linux answers RSTs to its half-open joins with the number of the SYN itself.
             Some(first) => first
                 .distance_from(segment.seq)
@@ -115,14 +167,14 @@ impl FlowEnds {
     #[inline]
     fn note(&mut self, segment: &Segment<'_>, end: End) {
         if segment.flags.syn() {
-            self.isns[end].get_or_insert(segment.seq);
+            self.isns[end].set_first(segment.seq);
             if segment.flags.ack() {
                 self.accepted[end] = true;
             } else {
                 self.opened[end] = true;
             }
         } else if !segment.flags.rst() {
-            self.first_seqs[end].get_or_insert(segment.seq);
+            self.first_seqs[end].set_first(segment.seq);
         }
     }
 }

@@ -46,7 +46,7 @@ const NEAR_SHORT: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub(super) struct GroupingIndex {
     /// The first connection of each token; few have another.
-    tokens: HashMap<Token, Candidate>,
+    tokens: HashMap<Token, (u32, Side)>,
     /// Further connections of a token.
     shared_tokens: HashMap<Token, Vec<Candidate>>,
     orphans: HashMap<Token, usize>,
@@ -64,10 +64,12 @@ impl GroupingIndex {
         };
         let first = match self.tokens.entry(token) {
             Entry::Vacant(vacant) => {
-                vacant.insert(candidate);
+                // There are no more connections than the limit, which is far below.
+                let small = u32::try_from(connection).unwrap_or(u32::MAX);
+                vacant.insert((small, owner));
                 return true;
             }
-            Entry::Occupied(known) => *known.get(),
+            Entry::Occupied(known) => Candidate::from(*known.get()),
         };
         if first == candidate {
             return false;
@@ -84,7 +86,8 @@ impl GroupingIndex {
     pub(super) fn by_token(&self, token: Token) -> Vec<Candidate> {
         let first = self.tokens.get(&token).into_iter();
         let others = self.shared_tokens.get(&token).into_iter().flatten();
-        first.chain(others).copied().collect()
+        let first = first.map(|&first| Candidate::from(first));
+        first.chain(others.copied()).collect()
     }
 
     /// The connection made for joins with an unknown token.
@@ -119,7 +122,7 @@ impl GroupingIndex {
 
     /// Notes the hosts of a stream of `connection`.
     pub(super) fn note_hosts(&mut self, ends: &FlowEnds, connection: usize) {
-        for address in ends.addresses {
+        for address in ends.addresses() {
             let list = self.hosts.entry(address.ip()).or_default();
             if list.last() == Some(&connection) || list.contains(&connection) {
                 continue;
@@ -148,7 +151,7 @@ impl GroupingIndex {
     /// Connections that share a host with `ends`, the latest first.
     fn near_hosts(&self, ends: &FlowEnds) -> Vec<usize> {
         let mut found: Vec<usize> = ends
-            .addresses
+            .addresses()
             .iter()
             .filter_map(|address| self.hosts.get(&address.ip()))
             .flatten()
@@ -310,14 +313,16 @@ impl Rebuilder {
     fn fit_by_address(&self, ends: &FlowEnds) -> Option<Fit> {
         let mut found = None;
         for end in [0, 1] {
-            let address = ends.addresses[end].ip();
+            let address = ends.addresses()[end].ip();
             let Some(list) = self.index.announced.get(&address) else {
                 continue;
             };
             let peer_known = |connection: usize| {
                 self.connections.known_streams(connection).any(|stream| {
-                    let known = self.flows.ends(stream).addresses;
-                    known.iter().any(|a| a.ip() == ends.addresses[1 - end].ip())
+                    let known = self.flows.ends(stream).addresses();
+                    known
+                        .iter()
+                        .any(|a| a.ip() == ends.addresses()[1 - end].ip())
                 })
             };
             for &(connection, owner) in list {
@@ -348,13 +353,16 @@ impl Rebuilder {
         }
         let server_of = |stream: usize| {
             let mptcp = self.streams[stream].mptcp.as_ref()?;
-            let known = self.flows.ends(stream).addresses;
+            let known = self.flows.ends(stream).addresses();
             Some((known[mptcp.client_end], known[1 - mptcp.client_end]))
         };
         builder.known_streams().filter_map(server_of).find_map(
             |(client, server): (SocketAddr, SocketAddr)| {
                 [0, 1].into_iter().find_map(|client_end| {
-                    let (c, s) = (ends.addresses[client_end], ends.addresses[1 - client_end]);
+                    let (c, s) = (
+                        ends.addresses()[client_end],
+                        ends.addresses()[1 - client_end],
+                    );
                     (c.ip() == client.ip() && s == server).then_some(Fit {
                         connection,
                         client_end,
@@ -384,7 +392,7 @@ impl Rebuilder {
         let fresh = ConnectionBuilder::new(super::DataOptions::default());
         let mut source = std::mem::replace(&mut self.connections[from], fresh);
         self.connections[from].merged_into = Some(into);
-        for &stream in &source.streams {
+        for stream in source.streams.iter() {
             if let Some(mptcp) = &mut self.streams[stream].mptcp {
                 mptcp.connection = into;
                 if turned {
@@ -406,7 +414,7 @@ impl Rebuilder {
         for direction in Direction::BOTH {
             let data = std::mem::take(source.data.of_mut(direction));
             let merged = target.data.of_mut(direction).merge(data, |id| id);
-            for &stream in &source.streams {
+            for stream in source.streams.iter() {
                 if let Some(mptcp) = &mut self.streams[stream].mptcp {
                     let end = mptcp.end_of(direction.sender());
                     mptcp.ends[end].data.follow_merge(&merged);
@@ -448,7 +456,7 @@ impl Rebuilder {
     /// Turns a connection around whose client was taken for its server.
     pub(super) fn turn_around(&mut self, connection: usize) {
         self.connections[connection].turn_around();
-        for &stream in &self.connections[connection].streams {
+        for stream in self.connections[connection].streams.iter() {
             if let Some(mptcp) = &mut self.streams[stream].mptcp {
                 mptcp.client_end = 1 - mptcp.client_end;
             }

@@ -79,7 +79,7 @@ impl Rebuilder {
         let mut mptcp = Box::new(MptcpStream::new(connection, client_end, kind, grouping));
         let ends = self.flows.ends(stream);
         for end in [0, 1] {
-            if let Some(isn) = ends.isns[end] {
+            if let Some(isn) = ends.isn(end) {
                 mptcp.ends[end].data.on_syn(isn);
             }
         }
@@ -121,7 +121,7 @@ impl Rebuilder {
         };
         let builder = &mut self.connections[connection];
         builder.capable.syns += 1;
-        builder.malformed_syn.get_or_insert(place.frame);
+        builder.rare.made().malformed_syn.get_or_insert(place.frame);
         if builder.syn_option.is_none() {
             builder.syn_option = options.first_raw;
         }
@@ -140,7 +140,7 @@ impl Rebuilder {
         let builder = &mut self.connections[connection];
         let echoed = builder.syn_option.is_some() && builder.syn_option == options.first_raw;
         if echoed || capable.sender_key.is_none() {
-            builder.mirrored.get_or_insert(place.frame);
+            builder.rare.made().mirrored.get_or_insert(place.frame);
             builder.note(place, sender, EventKind::Mirrored);
             return;
         }
@@ -157,7 +157,9 @@ impl Rebuilder {
         builder.version = Some(capable.version);
         let seen = (place.frame, capable.version, capable.flags.0);
         builder.capable.syn_ack.get_or_insert(seen);
-        builder.bare_syn_ack = None;
+        if let Some(rare) = builder.rare.get_mut() {
+            rare.bare_syn_ack = None;
+        }
         builder.ask_checksum(capable.flags.checksum());
         if let Some(key) = capable.sender_key {
             self.learn_key(place, connection, Side::Server, key);

@@ -19,6 +19,15 @@ pub(super) struct Candidate {
     pub(super) receiver: Side,
 }
 
+impl From<(u32, Side)> for Candidate {
+    fn from((connection, receiver): (u32, Side)) -> Self {
+        Candidate {
+            connection: connection as usize,
+            receiver,
+        }
+    }
+}
+
 impl Rebuilder {
     /// Takes an MP_JOIN of any step of the handshake.
     pub(super) fn on_join(&mut self, segment: &Segment<'_>, place: Place, join: Join) {
@@ -35,8 +44,8 @@ impl Rebuilder {
                 let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
                     return;
                 };
-                let state = &mut mptcp.join;
-                state.syn_ack_frame.get_or_insert(place.frame);
+                let state = mptcp.join.made();
+                state.syn_ack_frame.set_first(place.frame);
                 state.nonces[place.end].get_or_insert(nonce);
                 state.ids[place.end].get_or_insert(address_id);
                 state.backup |= priority == Priority::Backup;
@@ -49,8 +58,9 @@ impl Rebuilder {
                     return;
                 };
                 let first = mptcp.join.ack_frame.is_none();
-                mptcp.join.ack_frame.get_or_insert(place.frame);
-                mptcp.join.ack_hmac.get_or_insert(hmac);
+                let state = mptcp.join.made();
+                state.ack_frame.set_first(place.frame);
+                state.ack_hmac.get_or_insert(hmac);
                 self.settle_join(place, false);
                 self.note_joined(place, first);
             }
@@ -83,11 +93,11 @@ impl Rebuilder {
         let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
             return;
         };
-        let state = &mut mptcp.join;
+        let state = mptcp.join.made();
         state.syns += 1;
         state.opener = place.end;
         state.token.get_or_insert(token);
-        state.syn_frame.get_or_insert(place.frame);
+        state.syn_frame.set_first(place.frame);
         state.nonces[place.end].get_or_insert(nonce);
         state.ids[place.end].get_or_insert(address_id);
         state.backup |= priority == Priority::Backup;
@@ -156,7 +166,7 @@ impl Rebuilder {
             if mptcp.kind == SubflowKind::Unseen {
                 mptcp.kind = SubflowKind::Join;
             }
-            mptcp.join.opener = opener;
+            mptcp.join.made().opener = opener;
         }
     }
 
@@ -171,10 +181,10 @@ impl Rebuilder {
             let connection = candidate.connection;
             let mut streams = self.connections.known_streams(connection);
             let shares_host = streams.any(|stream| {
-                let known = self.flows.ends(stream).addresses;
+                let known = self.flows.ends(stream).addresses();
                 known
                     .iter()
-                    .any(|a| ends.addresses.iter().any(|b| a.ip() == b.ip()))
+                    .any(|a| ends.addresses().iter().any(|b| a.ip() == b.ip()))
             });
             (
                 !self.connections.is_over(connection),
@@ -289,7 +299,7 @@ impl Rebuilder {
         );
         mptcp.connection = to.connection;
         let source = &mut self.connections[from];
-        source.streams.remove(&stream);
+        source.streams.remove(stream);
         let moved = source.take_events_of(stream);
         if source.streams.is_empty() {
             source.merged_into = Some(to.connection);

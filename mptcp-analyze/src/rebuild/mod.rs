@@ -19,6 +19,7 @@ mod options;
 mod ordinary;
 mod pack;
 mod packed;
+mod rare;
 mod rest;
 mod slots;
 mod stream;

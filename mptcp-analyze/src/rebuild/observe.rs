@@ -28,7 +28,7 @@ impl Rebuilder {
         if self.options.verify_tcp_checksums
             && let Some(mptcp) = &mut self.streams[place.stream].mptcp
         {
-            verify_tcp_checksum(&mut mptcp.ends[place.end].tcp_checksums, segment);
+            verify_tcp_checksum(mptcp.ends[place.end].tcp_checksums.made(), segment);
         }
         if options.are_plain() && !segment.flags.syn() {
             return;
@@ -114,12 +114,16 @@ impl Rebuilder {
             (SubflowKind::Capable, true)
                 if builder.capable.syn_ack.is_none() && builder.capable.syns > 0 =>
             {
-                builder.bare_syn_ack.get_or_insert((place.frame, nops));
+                builder
+                    .rare
+                    .made()
+                    .bare_syn_ack
+                    .get_or_insert((place.frame, nops));
             }
             (SubflowKind::Capable, false)
-                if builder.capable.syns > 0 && builder.bare_syn.is_none() =>
+                if builder.capable.syns > 0 && builder.rare.bare_syn.is_none() =>
             {
-                builder.bare_syn = Some(place.frame);
+                builder.rare.made().bare_syn = Some(place.frame);
                 builder.note(place, sender, EventKind::SynWithoutOption);
             }
             (SubflowKind::Join, true) if mptcp.join.syn_ack_frame.is_none() => {
@@ -179,13 +183,13 @@ impl Rebuilder {
             return;
         };
         let sender = mptcp.side(place.end);
-        if mptcp.priority_changes.len() < MAX_PRIORITY_CHANGES {
+        if mptcp.rare.priority_changes.len() < MAX_PRIORITY_CHANGES {
             let change = PriorityChange {
                 frame: place.frame,
                 sender,
                 backup,
             };
-            mptcp.priority_changes.push(change);
+            mptcp.rare.made().priority_changes.push(change);
         }
         self.connections[mptcp.connection].note(place, sender, EventKind::Prio { backup });
     }
@@ -199,7 +203,11 @@ impl Rebuilder {
         let data = builder.data.of_mut(sender.other().sends());
         // MP_FAIL names the data that its receiver sent (RFC 8684 §3.7).
         let dsn = data.relative(mptcp_proto::wire::mptcp::WireDsn::Long(dsn));
-        builder.fail.get_or_insert((place.frame, sender));
+        builder
+            .rare
+            .made()
+            .fail
+            .get_or_insert((place.frame, sender));
         builder.note(place, sender, EventKind::Fail { dsn });
     }
 }

@@ -2,10 +2,12 @@
 
 use mptcp_proto::data::{IntervalMap, MapQueue, SenderMap};
 
-use super::address::{AddressBook, AddressEntry};
-use super::connection::{ConnectionBuilder, RawEvent};
+use super::address::{AddressBook, AddressEntry, RareAddresses};
+use super::connection::{ConnectionBuilder, RareConnection, RawEvent};
 use super::pack::{Pack, Packer, Unpacker, pack_fields, pack_variants};
-use super::stream::{Bare, JoinState, MptcpEnd, MptcpStream, Stream, StreamEnd};
+use super::stream::{
+    Bare, JoinState, MptcpEnd, MptcpStream, RareEnd, RareStream, Stream, StreamEnd,
+};
 use crate::model::{
     Address, CapableSeen, CheckTally, EventKind, Grouping, PriorityChange, Side, SubflowKind,
     TcpChecksums,
@@ -45,10 +47,7 @@ pack_fields!(MptcpStream {
     packets_with_option,
     ends,
     join,
-    reset_reason,
-    fast_close,
-    foreign_reset,
-    priority_changes,
+    rare,
     is_plain,
     grouping_tries,
 });
@@ -58,10 +57,21 @@ pack_fields!(MptcpEnd {
     options,
     tcp_checksums,
     bare_since,
-    bare_first,
     had_option,
     excess,
     sent_dss,
+    rare,
+});
+
+pack_fields!(RareStream {
+    reset_reason,
+    fast_close,
+    foreign_reset,
+    priority_changes,
+});
+
+pack_fields!(RareEnd {
+    bare_first,
     unmapped_marks,
 });
 
@@ -96,6 +106,16 @@ pack_fields!(ConnectionBuilder {
     initial_stream,
     checksum,
     echoed_keys,
+    rare,
+    data,
+    idsn_check,
+    streams,
+    addresses,
+    events,
+    is_queued,
+});
+
+pack_fields!(RareConnection {
     bare_syn_ack,
     mirrored,
     bare_syn,
@@ -105,13 +125,7 @@ pack_fields!(ConnectionBuilder {
     fast_close,
     fast_close_key,
     checksum_missing,
-    data,
-    idsn_check,
-    streams,
-    addresses,
-    events,
     events_dropped,
-    is_queued,
 });
 
 pack_fields!(AddressEntry { address, hmac });
@@ -184,19 +198,37 @@ impl Pack for AddressBook {
     fn pack(&self, to: &mut Packer<'_>) {
         let AddressBook {
             entries,
-            events,
+            rare,
             joined,
-            dropped,
         } = self;
-        to.require(events.is_empty());
         entries.pack(to);
+        rare.pack(to);
         joined.pack(to);
-        dropped.pack(to);
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
         AddressBook {
             entries: Pack::unpack(from),
+            rare: Pack::unpack(from),
+            joined: Pack::unpack(from),
+        }
+    }
+}
+
+impl Pack for RareAddresses {
+    fn pack(&self, to: &mut Packer<'_>) {
+        let RareAddresses {
+            events,
+            joined,
+            dropped,
+        } = self;
+        to.require(events.is_empty());
+        joined.pack(to);
+        dropped.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        RareAddresses {
             events: Vec::new(),
             joined: Pack::unpack(from),
             dropped: Pack::unpack(from),

@@ -10,6 +10,7 @@ use super::copies::CopyWatch;
 use super::data::SubflowDirection;
 use super::flow::{End, StreamId};
 use super::pack::pack_fields;
+use super::rare::{Absent, FrameMark, Rare, TimeMark};
 use crate::model::{
     ByteClass, Direction, Grouping, OptionTally, Piece, PriorityChange, Segment, Side, SubflowKind,
     TcpChecksums, Timestamp,
@@ -40,10 +41,10 @@ pub(super) struct StreamEnd {
     pub(super) wire_bytes: u64,
     /// TTL of its latest packet that was no RST.
     pub(super) ttl: Option<u8>,
-    pub(super) syn_at: Option<Timestamp>,
+    pub(super) syn_at: TimeMark,
     pub(super) syn_payload_len: u32,
-    pub(super) fin_frame: Option<u64>,
-    pub(super) rst_frame: Option<u64>,
+    pub(super) fin_frame: FrameMark,
+    pub(super) rst_frame: FrameMark,
     pub(super) copies: CopyWatch,
 }
 
@@ -59,7 +60,17 @@ pub(super) struct MptcpStream {
     pub(super) grouping: Grouping,
     pub(super) packets_with_option: u64,
     pub(super) ends: [MptcpEnd; 2],
-    pub(super) join: JoinState,
+    pub(super) join: Rare<JoinState>,
+    pub(super) rare: Rare<RareStream>,
+    /// Whether its bytes continue the data stream without mapping.
+    pub(super) is_plain: bool,
+    /// DSS packets by which grouping was tried, while the stream has no handshake.
+    pub(super) grouping_tries: u32,
+}
+
+/// What happens on few subflows.
+#[derive(Debug, Default)]
+pub(super) struct RareStream {
     /// Reason of the first MP_TCPRST.
     pub(super) reset_reason: Option<u8>,
     /// First MP_FASTCLOSE: frame and sender.
@@ -67,10 +78,15 @@ pub(super) struct MptcpStream {
     /// First RST whose TTL fits neither end.
     pub(super) foreign_reset: Option<u64>,
     pub(super) priority_changes: Vec<PriorityChange>,
-    /// Whether its bytes continue the data stream without mapping.
-    pub(super) is_plain: bool,
-    /// DSS packets by which grouping was tried, while the stream has no handshake.
-    pub(super) grouping_tries: u32,
+}
+
+impl Absent for RareStream {
+    const ABSENT: &'static Self = &RareStream {
+        reset_reason: None,
+        fast_close: None,
+        foreign_reset: None,
+        priority_changes: Vec::new(),
+    };
 }
 
 /// The MPTCP part of one end.
@@ -78,51 +94,102 @@ pub(super) struct MptcpStream {
 pub(super) struct MptcpEnd {
     pub(super) data: SubflowDirection,
     pub(super) options: OptionCounts,
-    pub(super) tcp_checksums: TcpChecksums,
+    /// Made when they are verified.
+    pub(super) tcp_checksums: Rare<TcpChecksums>,
     /// First frame of the packets without MPTCP option that the end sends now; `None` while its
     /// latest packet (SYN and RST aside) has one.
     pub(super) bare_since: Option<Bare>,
-    /// First packet without MPTCP option that came (SYN and RST aside) before any with one.
-    pub(super) bare_first: Option<Bare>,
     /// Whether it has sent a packet with MPTCP option that was neither SYN nor RST.
     pub(super) had_option: bool,
     /// Whether a part of its latest payload was mapped and a part not.
     pub(super) excess: bool,
     /// Whether it has sent a DSS.
     pub(super) sent_dss: bool,
+    pub(super) rare: Rare<RareEnd>,
+}
+
+/// What few ends show.
+#[derive(Debug, Default)]
+pub(super) struct RareEnd {
+    /// First packet without MPTCP option that came (SYN and RST aside) before any with one.
+    pub(super) bare_first: Option<Bare>,
     /// Segments whose bytes no mapping covered when they came: frame and place of the first one.
     pub(super) unmapped_marks: Vec<(u64, i64)>,
 }
 
+impl Absent for RareEnd {
+    const ABSENT: &'static Self = &RareEnd {
+        bare_first: None,
+        unmapped_marks: Vec::new(),
+    };
+}
+
+impl Absent for TcpChecksums {
+    const ABSENT: &'static Self = &TcpChecksums {
+        ok: 0,
+        bad: 0,
+        offloaded: 0,
+        unverifiable: 0,
+        bad_frames: Vec::new(),
+    };
+}
+
 /// [`OptionTally`] in half the room. The counts stay at 4 billion, the options of 5 TB of segments.
+///
+/// Every subflow has MP_CAPABLE or MP_JOIN, and DSS.
 #[derive(Debug, Default)]
 pub(super) struct OptionCounts {
+    usual: [u32; 3],
+    data_ack4: u32,
+    data_ack8: u32,
+    rare: Rare<RareCounts>,
+}
+
+/// Counts of options that few subflows have.
+#[derive(Debug, Default)]
+pub(super) struct RareCounts {
     by_subtype: [u32; 16],
     malformed: u32,
     cut_areas: u32,
-    data_ack4: u32,
-    data_ack8: u32,
+}
+
+impl Absent for RareCounts {
+    const ABSENT: &'static Self = &RareCounts {
+        by_subtype: [0; 16],
+        malformed: 0,
+        cut_areas: 0,
+    };
 }
 
 pack_fields!(OptionCounts {
+    usual,
+    data_ack4,
+    data_ack8,
+    rare,
+});
+
+pack_fields!(RareCounts {
     by_subtype,
     malformed,
     cut_areas,
-    data_ack4,
-    data_ack8,
 });
 
 impl OptionCounts {
     /// Counts an option of this subtype.
     #[inline]
     pub(super) fn count(&mut self, subtype: u8) {
-        let count = &mut self.by_subtype[usize::from(subtype & 15)];
+        let subtype = usize::from(subtype & 15);
+        let count = match self.usual.get_mut(subtype) {
+            Some(count) => count,
+            None => &mut self.rare.made().by_subtype[subtype],
+        };
         *count = count.saturating_add(1);
     }
 
     /// Counts an option that does not parse.
     pub(super) fn count_malformed(&mut self, subtype: Option<u8>) {
-        self.malformed = self.malformed.saturating_add(1);
+        let rare = self.rare.made();
+        rare.malformed = rare.malformed.saturating_add(1);
         if let Some(subtype) = subtype {
             self.count(subtype);
         }
@@ -131,7 +198,8 @@ impl OptionCounts {
     /// Counts a segment whose option area was cut.
     #[inline]
     pub(super) fn count_cut_area(&mut self) {
-        self.cut_areas = self.cut_areas.saturating_add(1);
+        let rare = self.rare.made();
+        rare.cut_areas = rare.cut_areas.saturating_add(1);
     }
 
     /// Counts a DATA_ACK.
@@ -147,10 +215,15 @@ impl OptionCounts {
 
     /// The counts as the model has them.
     pub(super) fn tally(&self) -> OptionTally {
+        let rare = &*self.rare;
+        let mut by_subtype = rare.by_subtype.map(u64::from);
+        for (count, usual) in by_subtype.iter_mut().zip(self.usual) {
+            *count += u64::from(usual);
+        }
         OptionTally {
-            by_subtype: self.by_subtype.map(u64::from),
-            malformed: u64::from(self.malformed),
-            cut_areas: u64::from(self.cut_areas),
+            by_subtype,
+            malformed: u64::from(rare.malformed),
+            cut_areas: u64::from(rare.cut_areas),
             data_ack4: u64::from(self.data_ack4),
             data_ack8: u64::from(self.data_ack8),
         }
@@ -174,19 +247,22 @@ impl MptcpEnd {
         let Some(place) = self.data.place_of(seq.add(piece.offset)) else {
             return;
         };
-        if self.unmapped_marks.len() >= MAX_UNMAPPED_MARKS {
+        if self.rare.unmapped_marks.len() >= MAX_UNMAPPED_MARKS {
             self.drop_mapped_marks();
         }
-        if self.unmapped_marks.len() < MAX_UNMAPPED_MARKS {
-            self.unmapped_marks.push((frame, place));
+        let marks = &mut self.rare.made().unmapped_marks;
+        if marks.len() < MAX_UNMAPPED_MARKS {
+            marks.push((frame, place));
         }
     }
 
     /// Forgets those segments whose mapping has come since.
     pub(super) fn drop_mapped_marks(&mut self) {
         let data = &mut self.data;
-        self.unmapped_marks
-            .retain(|(_, place)| data.is_unmapped(*place));
+        if let Some(rare) = self.rare.get_mut() {
+            rare.unmapped_marks
+                .retain(|(_, place)| data.is_unmapped(*place));
+        }
     }
 }
 
@@ -207,9 +283,9 @@ pub(super) struct JoinState {
     /// The end that sent the SYN.
     pub(super) opener: End,
     pub(super) syns: u64,
-    pub(super) syn_frame: Option<u64>,
-    pub(super) syn_ack_frame: Option<u64>,
-    pub(super) ack_frame: Option<u64>,
+    pub(super) syn_frame: FrameMark,
+    pub(super) syn_ack_frame: FrameMark,
+    pub(super) ack_frame: FrameMark,
     pub(super) nonces: [Option<Nonce>; 2],
     pub(super) ids: [Option<AddressId>; 2],
     pub(super) backup: bool,
@@ -217,6 +293,23 @@ pub(super) struct JoinState {
     pub(super) confirmed: bool,
     pub(super) syn_ack_hmac: Option<TruncatedHmac>,
     pub(super) ack_hmac: Option<JoinHmac>,
+}
+
+impl Absent for JoinState {
+    const ABSENT: &'static Self = &JoinState {
+        token: None,
+        opener: 0,
+        syns: 0,
+        syn_frame: FrameMark::MISSING,
+        syn_ack_frame: FrameMark::MISSING,
+        ack_frame: FrameMark::MISSING,
+        nonces: [None; 2],
+        ids: [None; 2],
+        backup: false,
+        confirmed: false,
+        syn_ack_hmac: None,
+        ack_hmac: None,
+    };
 }
 
 impl Stream {
@@ -238,8 +331,11 @@ impl Stream {
     /// Whether `end` has reset the stream: what its peer sends from then on is lost.
     pub(super) fn is_reset_by(&self, end: End) -> bool {
         let reset = self.ends[end].rst_frame;
-        let forged = self.mptcp.as_ref().and_then(|mptcp| mptcp.foreign_reset);
-        reset.is_some() && reset != forged
+        let forged = self
+            .mptcp
+            .as_ref()
+            .and_then(|mptcp| mptcp.rare.foreign_reset);
+        reset.is_some() && reset.get() != forged
     }
 
     /// Counts a packet; `true` when it is a copy of one that was counted before.
@@ -266,16 +362,16 @@ impl Stream {
             // What was refused before the SYN (captured late, or sent by a host that had forgotten
             // the subflow) does not end what begins now.
             for end in &mut self.ends {
-                end.rst_frame = None;
+                end.rst_frame = FrameMark::MISSING;
             }
         }
         let sender = &mut self.ends[end];
         if segment.flags.syn() {
-            sender.syn_at.get_or_insert(segment.at);
+            sender.syn_at.set_first(segment.at);
             sender.syn_payload_len = sender.syn_payload_len.max(segment.payload_len);
         }
         if segment.flags.fin() {
-            sender.fin_frame.get_or_insert(segment.frame);
+            sender.fin_frame.set_first(segment.frame);
         }
         false
     }
@@ -296,11 +392,8 @@ impl MptcpStream {
             grouping,
             packets_with_option: 0,
             ends: [MptcpEnd::default(), MptcpEnd::default()],
-            join: JoinState::default(),
-            reset_reason: None,
-            fast_close: None,
-            foreign_reset: None,
-            priority_changes: Vec::new(),
+            join: Rare::default(),
+            rare: Rare::default(),
             is_plain: false,
             grouping_tries: 0,
         }
@@ -332,8 +425,9 @@ impl MptcpStream {
     /// acceptor's is the fourth (RFC 8684 §3.2).
     #[inline]
     pub(super) fn note_answer(&mut self, end: End) {
-        let join = &mut self.join;
-        join.confirmed |= join.ack_frame.is_some() && end != join.opener;
+        if let Some(join) = self.join.get_mut() {
+            join.confirmed |= join.ack_frame.is_some() && end != join.opener;
+        }
     }
 
     fn both_sent_dss(&self) -> bool {

@@ -217,3 +217,20 @@ fn what_is_kept_of_a_connection_is_small() {
     assert!(size_of::<Stream>() <= 432);
     assert!(size_of::<flow::FlowEnds>() <= 104);
 }
+
+#[test]
+fn the_state_of_an_ordinary_connection_is_small() {
+    use super::connection::ConnectionBuilder;
+    use super::stream::{MptcpEnd, MptcpStream};
+    let sizes = [
+        ("ConnectionBuilder", size_of::<ConnectionBuilder>(), 800),
+        ("DataDirection", size_of::<data::DataDirection>(), 216),
+        ("Stream", size_of::<Stream>(), 384),
+        ("MptcpStream", size_of::<MptcpStream>(), 560),
+        ("MptcpEnd", size_of::<MptcpEnd>(), 256),
+        ("FlowEnds", size_of::<flow::FlowEnds>(), 48),
+    ];
+    for (name, size, most) in sizes {
+        assert!(size <= most, "{name} takes {size} bytes");
+    }
+}

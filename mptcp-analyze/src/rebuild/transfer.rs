@@ -60,7 +60,7 @@ impl Rebuilder {
             own.on_syn_payload(data, segment.payload(), segment.payload_len);
         }
         if segment.flags.ack()
-            && let Some(isn) = self.flows.ends(place.stream).isns[1 - place.end]
+            && let Some(isn) = self.flows.ends(place.stream).isn(1 - place.end)
         {
             // TCP Fast Open: SYN data that the peer took shift the first mapped byte behind them
             // (RFC 8684 Appendix B).
@@ -199,7 +199,7 @@ impl Rebuilder {
         };
         end.bare_since.get_or_insert(bare);
         if !end.had_option {
-            end.bare_first.get_or_insert(bare);
+            end.rare.made().bare_first.get_or_insert(bare);
         }
     }
 }
@@ -269,8 +269,8 @@ fn enter_mapping(
     if input.data_fin {
         builder.on_data_fin(place, sender, input);
     }
-    if input.len == 0 && builder.infinite_mapping.is_none() {
-        builder.infinite_mapping = Some((place.frame, sender));
+    if input.len == 0 && builder.rare.infinite_mapping.is_none() {
+        builder.rare.made().infinite_mapping = Some((place.frame, sender));
         builder.note(place, sender, EventKind::InfiniteMapping { dsn: input.dsn });
     }
     if let Some(conflict) = outcome.conflict {
@@ -283,7 +283,7 @@ fn enter_mapping(
     }
     let present = input.checksum.is_some();
     if input.len != 0 && builder.lacks_checksum(present) {
-        builder.checksum_missing = Some((place.frame, sender));
+        builder.rare.made().checksum_missing = Some((place.frame, sender));
         builder.note(place, sender, EventKind::ChecksumPresence { present });
     }
     if let Some(note) = note {
@@ -322,7 +322,7 @@ impl ConnectionBuilder {
     /// although one was.
     #[inline]
     pub(super) fn lacks_checksum(&self, present: bool) -> bool {
-        self.checksum.is_some_and(|asked| asked != present) && self.checksum_missing.is_none()
+        self.checksum.is_some_and(|asked| asked != present) && self.rare.checksum_missing.is_none()
     }
 
     /// Whether [`Self::check_idsn`] has nothing more to find out.

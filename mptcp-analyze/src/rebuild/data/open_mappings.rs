@@ -10,6 +10,7 @@ use super::direction::DataDirection;
 use super::waiting::{overlap, part_of};
 use crate::model::CheckResult;
 use crate::rebuild::pack::{Pack, Packer, Unpacker, pack_fields};
+use crate::rebuild::rare::{Absent, Rare};
 
 /// Distinct mappings that are kept apart for each direction of a subflow.
 ///
@@ -52,8 +53,31 @@ impl MappingKey {
 /// A mapping that is known, and how many bytes of payload it covers.
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    key: MappingKey,
+    place: i64,
+    data: i64,
+    len: u16,
     payload_len: u16,
+}
+
+impl Known {
+    fn new(key: MappingKey, payload_len: u16) -> Self {
+        let MappingKey { place, data, len } = key;
+        Known {
+            place,
+            data,
+            len,
+            payload_len,
+        }
+    }
+
+    #[inline]
+    fn key(&self) -> MappingKey {
+        MappingKey {
+            place: self.place,
+            data: self.data,
+            len: self.len,
+        }
+    }
 }
 
 /// A mapping with a checksum, and the sum of its payload so far.
@@ -98,22 +122,47 @@ impl OpenMapping {
 }
 
 /// The open mappings of one direction of one subflow.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct OpenMappings {
     /// The mappings in the order of their keys; most are added at the end.
     known: VecDeque<Known>,
     /// Those of them whose checksum is of interest.
-    sums: BTreeMap<MappingKey, OpenMapping>,
+    sums: Rare<Sums>,
     last: Option<MappingKey>,
     /// How many are not judged yet.
-    unjudged: usize,
+    unjudged: u32,
     /// Mappings that ended below this place may have been closed.
-    old_below: Option<i64>,
+    old_below: i64,
 }
 
-pack_fields!(MappingKey { place, data, len });
+type Sums = BTreeMap<MappingKey, OpenMapping>;
 
-pack_fields!(Known { key, payload_len });
+impl Absent for Sums {
+    const ABSENT: &'static Self = &Sums::new();
+}
+
+pack_fields!(Known {
+    place,
+    data,
+    len,
+    payload_len
+});
+
+impl Default for OpenMappings {
+    fn default() -> Self {
+        Self::ABSENT.clone()
+    }
+}
+
+impl Absent for OpenMappings {
+    const ABSENT: &'static Self = &OpenMappings {
+        known: VecDeque::new(),
+        sums: Rare::ABSENT,
+        last: None,
+        unjudged: 0,
+        old_below: NOWHERE,
+    };
+}
 
 impl Pack for OpenMappings {
     /// Without the sums, all of which are judged; the lower mappings live on as runs.
@@ -127,26 +176,27 @@ impl Pack for OpenMappings {
         } = self;
         to.require(*unjudged == 0);
         let (bare, with_data): (Vec<Known>, Vec<Known>) =
-            known.iter().partition(|known| known.key.place == NOWHERE);
+            known.iter().partition(|known| known.place == NOWHERE);
         let (closed, kept) = with_data.split_at(with_data.len().saturating_sub(MAX_AT_REST));
         let ends = closed.iter().map(|known| {
             let len = i64::from(known.payload_len);
-            known.key.place.saturating_add(len)
+            known.place.saturating_add(len)
         });
         to.require(bare.len() <= MAX_AT_REST);
         bare.pack(to);
         kept.to_vec().pack(to);
-        ends.max().max(*old_below).pack(to);
+        let below = ends.fold(*old_below, i64::max);
+        (below != NOWHERE).then_some(below).pack(to);
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
         let (bare, with_data) = <(Vec<Known>, Vec<Known>)>::unpack(from);
         OpenMappings {
             known: bare.into_iter().chain(with_data).collect(),
-            sums: BTreeMap::new(),
+            sums: Rare::default(),
             last: None,
             unjudged: 0,
-            old_below: Pack::unpack(from),
+            old_below: Option::unpack(from).unwrap_or(NOWHERE),
         }
     }
 }
@@ -167,14 +217,14 @@ impl OpenMappings {
     /// Whether all mappings that are open come before this one.
     #[inline]
     pub(super) fn is_highest(&self, key: &MappingKey) -> bool {
-        self.known.back().is_none_or(|highest| highest.key < *key)
+        self.known.back().is_none_or(|highest| highest.key() < *key)
     }
 
     fn finds(&mut self, key: &MappingKey) -> bool {
         if self.is_highest(key) {
             return false;
         }
-        let known = self.known.binary_search_by(|known| known.key.cmp(key));
+        let known = self.known.binary_search_by(|known| known.key().cmp(key));
         if known.is_ok() {
             self.last = Some(*key);
         }
@@ -183,13 +233,13 @@ impl OpenMappings {
 
     /// Whether a mapping that ends at `end` may have been open before and closed since.
     pub(super) fn may_be_closed(&self, end: i64) -> bool {
-        self.old_below.is_some_and(|below| end <= below)
+        end <= self.old_below
     }
 
     /// Adds a distinct mapping; judges it at once if it needs no payload.
     pub(super) fn add(&mut self, key: MappingKey, open: OpenMapping, data: &mut DataDirection) {
         let payload_len = u16::try_from(open.payload_len).unwrap_or(u16::MAX);
-        self.insert(Known { key, payload_len });
+        self.insert(Known::new(key, payload_len));
         if open.checksum.is_some() {
             self.add_sum(key, open, data);
         }
@@ -201,11 +251,19 @@ impl OpenMappings {
 
     fn insert(&mut self, known: Known) {
         match self.known.back() {
-            Some(highest) if highest.key >= known.key => {
-                let at = self.known.partition_point(|other| other.key < known.key);
+            Some(highest) if highest.key() >= known.key() => {
+                let key = known.key();
+                let at = self.known.partition_point(|other| other.key() < key);
                 self.known.insert(at, known);
             }
-            _ => self.known.push_back(known),
+            _ => {
+                if self.known.len() == self.known.capacity() {
+                    // Most directions of an ordinary connection have few.
+                    let few = (self.known.len() / 2).clamp(1, MAX_OPEN_MAPPINGS);
+                    self.known.reserve_exact(few);
+                }
+                self.known.push_back(known);
+            }
         }
     }
 
@@ -221,7 +279,7 @@ impl OpenMappings {
         }
         self.unjudged = self.unjudged.saturating_add(1);
         judge(&key, &mut open, &mut self.unjudged, data);
-        self.sums.insert(key, open);
+        self.sums.made().insert(key, open);
     }
 
     /// Adds the first copy of payload to the sums of the mappings that cover it.
@@ -243,7 +301,10 @@ impl OpenMappings {
             data: i64::MIN,
             len: 0,
         };
-        for (key, open) in self.sums.range_mut(lowest..end) {
+        let Some(sums) = self.sums.get_mut() else {
+            return;
+        };
+        for (key, open) in sums.range_mut(lowest..end) {
             if open.checksum.is_none() {
                 continue;
             }
@@ -273,19 +334,19 @@ impl OpenMappings {
             ..key
         };
         for known in &mut self.known {
-            known.key = moved(known.key);
+            *known = Known::new(moved(known.key()), known.payload_len);
         }
-        let sums = std::mem::take(&mut self.sums);
-        self.sums = sums
-            .into_iter()
-            .map(|(key, sum)| (moved(key), sum))
-            .collect();
+        if let Some(sums) = self.sums.get_mut() {
+            let kept = std::mem::take(sums).into_iter();
+            *sums = kept.map(|(key, sum)| (moved(key), sum)).collect();
+        }
     }
 
     fn close_lowest(&mut self, data: &mut DataDirection) {
-        let Some(Known { key, payload_len }) = self.known.pop_front() else {
+        let Some(known) = self.known.pop_front() else {
             return;
         };
+        let (key, payload_len) = (known.key(), known.payload_len);
         if self.last == Some(key) {
             self.last = None;
         }
@@ -294,12 +355,13 @@ impl OpenMappings {
         }
         if key.place != NOWHERE {
             let end = key.place.saturating_add(i64::from(payload_len));
-            self.old_below = self.old_below.max(Some(end));
+            self.old_below = self.old_below.max(end);
         }
     }
 
     fn close_sum(&mut self, key: &MappingKey, data: &mut DataDirection) {
-        let Some(mut open) = self.sums.remove(key) else {
+        let sums = self.sums.get_mut();
+        let Some(mut open) = sums.and_then(|sums| sums.remove(key)) else {
             return;
         };
         judge(key, &mut open, &mut self.unjudged, data);
@@ -316,7 +378,7 @@ impl OpenMappings {
 }
 
 /// Reports the checksum if it can be told by now, once.
-fn judge(key: &MappingKey, open: &mut OpenMapping, unjudged: &mut usize, data: &mut DataDirection) {
+fn judge(key: &MappingKey, open: &mut OpenMapping, unjudged: &mut u32, data: &mut DataDirection) {
     let Some(checksum) = open.checksum else {
         return;
     };

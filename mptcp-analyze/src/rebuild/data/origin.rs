@@ -20,7 +20,7 @@ pub(super) struct Origin {
     zero: i64,
     settled: bool,
     /// Range in which `zero` must be by the mappings seen so far, both ends included.
-    bounds: Option<(i64, i64)>,
+    bounds: Option<Box<(i64, i64)>>,
 }
 
 pack_fields!(Origin {
@@ -98,17 +98,18 @@ impl Origin {
             return;
         }
         let slack = i64::from(mapped.saturating_sub(segment_len));
-        let ssn = match self.bounds {
+        let bounds = self.bounds.as_deref().copied();
+        let ssn = match bounds {
             None => i64::from(ssn),
             Some((_, most)) => expand(ssn, place.saturating_sub(most)),
         };
         let most = place.saturating_sub(ssn);
         let least = most.saturating_sub(slack);
-        let (least, most) = match self.bounds {
+        let (least, most) = match bounds {
             None => (least, most),
             Some((held_least, held_most)) => (least.max(held_least), most.min(held_most)),
         };
-        self.bounds = Some((least, most));
+        self.bounds = Some(Box::new((least, most)));
         if least >= most {
             self.settle();
         }
@@ -116,8 +117,8 @@ impl Origin {
 
     /// Decides: some mapping seen began at its segment.
     pub(super) fn settle(&mut self) {
-        if let (false, Some((_, most))) = (self.settled, self.bounds) {
-            self.zero = most;
+        if let (false, Some(bounds)) = (self.settled, &self.bounds) {
+            self.zero = bounds.1;
         }
         self.settled = true;
     }

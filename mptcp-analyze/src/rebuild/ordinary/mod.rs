@@ -53,9 +53,9 @@ impl Rebuilder {
         end.sent_dss = true;
         if self.options.verify_tcp_checksums {
             if segment.is_cut() {
-                end.tcp_checksums.unverifiable += 1;
+                end.tcp_checksums.made().unverifiable += 1;
             } else {
-                verify_tcp_checksum(&mut end.tcp_checksums, segment);
+                verify_tcp_checksum(end.tcp_checksums.made(), segment);
             }
         }
         if let Some(ack) = dss.data_ack {

@@ -73,10 +73,7 @@ impl Rebuilder {
         if builder.merged_into.is_some() || builder.streams.len() > MAX_STREAMS_AT_REST {
             return;
         }
-        let streams = builder
-            .streams
-            .iter()
-            .filter_map(|&id| self.streams.get(id));
+        let streams = builder.streams.iter().filter_map(|id| self.streams.get(id));
         let last_frame = streams.map(|stream| stream.last_frame).max();
         if last_frame.is_some_and(|last| last.saturating_add(self.limits.rest_frames) >= self.frame)
         {
@@ -96,11 +93,11 @@ impl Rebuilder {
         let builder = self.connections.awake(connection)?;
         // Keys that were never settled are at the end, and may bring joins with them.
         let is_settled = builder.capable.syn_ack.is_some() || builder.capable.ack.is_some();
-        let dropped = builder.events_dropped + builder.addresses.dropped;
+        let dropped = builder.rare.events_dropped + builder.addresses.rare.dropped;
         if !builder.is_over() || !is_settled || dropped > 0 || !builder.data_limits().is_empty() {
             return None;
         }
-        let streams: Box<[StreamId]> = builder.streams.iter().copied().collect();
+        let streams: Box<[StreamId]> = builder.streams.iter().collect();
         let of = |id: &StreamId| self.streams.get(*id);
         let base = streams
             .iter()

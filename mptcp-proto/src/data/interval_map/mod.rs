@@ -18,10 +18,8 @@ pub const PLACE_LIMIT: i64 = 1 << 62;
 #[derive(Debug, Clone)]
 pub struct IntervalMap<V: Copy + Eq> {
     runs: Runs<V>,
-    /// What was below, without its values.
+    /// What was below, without its values; made when a limit is reached.
     old: Option<Box<Old>>,
-    len: u64,
-    refused: u64,
 }
 
 /// The lowest places of a map: it is known that they have a value, but no longer which.
@@ -33,6 +31,23 @@ struct Old {
     /// Everything below was forgotten.
     bottom: i64,
     forgotten_runs: u64,
+    /// Places of those.
+    forgotten_len: u64,
+    /// Calls that were not answered in full.
+    refused: u64,
+}
+
+impl Default for Old {
+    fn default() -> Self {
+        Old {
+            runs: Runs::new(),
+            top: -PLACE_LIMIT,
+            bottom: -PLACE_LIMIT,
+            forgotten_runs: 0,
+            forgotten_len: 0,
+            refused: 0,
+        }
+    }
 }
 
 /// What is known of a stretch of places.
@@ -54,6 +69,12 @@ pub struct Stretch<V> {
     pub range: Range<i64>,
     /// What is known of them.
     pub held: Held<V>,
+}
+
+impl Old {
+    fn is_empty(&self) -> bool {
+        self.runs.count() == 0 && self.forgotten_runs == 0
+    }
 }
 
 impl<V> Stretch<V> {
@@ -93,8 +114,6 @@ impl<V: Copy + Eq> IntervalMap<V> {
         Self {
             runs: Runs::new(),
             old: None,
-            len: 0,
-            refused: 0,
         }
     }
 
@@ -125,7 +144,6 @@ impl<V: Copy + Eq> IntervalMap<V> {
     pub fn claim_whole(&mut self, range: &Range<i64>, value: V) -> Option<Held<V>> {
         let (at, held) = self.find_whole(range)?;
         if held == Held::Free {
-            self.len = self.len.saturating_add(length(range));
             self.runs.insert(at, range.clone(), value);
             if self.runs.count() > Self::MAX_RUNS {
                 self.keep_limits();
@@ -141,7 +159,6 @@ impl<V: Copy + Eq> IntervalMap<V> {
         let Some((at, Held::Free)) = self.find_whole(range) else {
             return false;
         };
-        self.len = self.len.saturating_add(length(range));
         self.runs.insert(at, range.clone(), value);
         if self.runs.count() > Self::MAX_RUNS {
             self.keep_limits();
@@ -153,11 +170,7 @@ impl<V: Copy + Eq> IntervalMap<V> {
     /// highest runs; `false` when it does not, or it is not easily seen, and nothing was done.
     #[inline]
     pub fn extend(&mut self, range: &Range<i64>, value: V) -> bool {
-        let extends = range.end <= PLACE_LIMIT && self.runs.extend(range, value);
-        if extends {
-            self.len = self.len.saturating_add(length(range));
-        }
-        extends
+        range.end <= PLACE_LIMIT && self.runs.extend(range, value)
     }
 
     /// Appends to `out` what is known of `range`, in order, and changes no value.
@@ -207,14 +220,17 @@ impl<V: Copy + Eq> IntervalMap<V> {
         Some(first.start..last.end)
     }
 
-    /// How many places have ever got a value, forgotten ones included.
+    /// How many places have ever got a value, forgotten ones included. Looks at every run.
     pub fn len(&self) -> u64 {
-        self.len
+        let forgotten = self.old.as_ref().map_or(0, |old| old.forgotten_len);
+        self.covered()
+            .map(length)
+            .fold(forgotten, u64::saturating_add)
     }
 
     /// Whether no place has ever got a value.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.runs.count() == 0 && self.old.as_ref().is_none_or(|old| old.is_empty())
     }
 
     /// Runs in memory.
@@ -231,7 +247,7 @@ impl<V: Copy + Eq> IntervalMap<V> {
     /// How many calls were not answered in full because of [`Self::MAX_STRETCHES`] or
     /// [`Self::MAX_RUNS`].
     pub fn refused(&self) -> u64 {
-        self.refused
+        self.old.as_ref().map_or(0, |old| old.refused)
     }
 
     /// What is known of `range` if that is the same for all of it, and where its first place is.
@@ -292,13 +308,13 @@ impl<V: Copy + Eq> IntervalMap<V> {
         push(out, rest, held);
         let new = out.get(first_new..).unwrap_or_default();
         if new.iter().any(|stretch| stretch.held == Held::Unknown) {
-            self.refused = self.refused.saturating_add(1);
+            let old = self.old.get_or_insert_default();
+            old.refused = old.refused.saturating_add(1);
         }
     }
 
     /// Gives `value` to places that have none.
     fn add_run(&mut self, range: &Range<i64>, value: V) {
-        self.len = self.len.saturating_add(length(range));
         let mut start = range.start;
         if let Some(old) = &mut self.old
             && range.start < old.top
@@ -324,6 +340,8 @@ impl<V: Copy + Eq> IntervalMap<V> {
                 old.bottom = lowest.last().map_or(old.bottom, |run| run.range.end);
                 let count = u64::try_from(lowest.len()).unwrap_or(u64::MAX);
                 old.forgotten_runs = old.forgotten_runs.saturating_add(count);
+                let len = lowest.iter().map(|run| length(&run.range));
+                old.forgotten_len = len.fold(old.forgotten_len, u64::saturating_add);
             }
         }
     }
@@ -331,14 +349,7 @@ impl<V: Copy + Eq> IntervalMap<V> {
     /// Makes the lower half of the runs old.
     #[cold]
     fn age(&mut self) {
-        let old = self.old.get_or_insert_with(|| {
-            Box::new(Old {
-                runs: Runs::new(),
-                top: -PLACE_LIMIT,
-                bottom: -PLACE_LIMIT,
-                forgotten_runs: 0,
-            })
-        });
+        let old = self.old.get_or_insert_default();
         while self.runs.count() > Self::MAX_RUNS / 2 {
             for run in self.runs.take_lowest() {
                 old.top = run.range.end;

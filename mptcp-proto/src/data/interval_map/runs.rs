@@ -16,10 +16,20 @@ pub(super) struct Run<V> {
     pub(super) value: V,
 }
 
-/// Runs that do not overlap, in order, in blocks: entering a run costs the same wherever it goes,
-/// and next to nothing at the end.
+/// Runs that do not overlap, in order.
+///
+/// Most stores of a capture's connections never have a second run, so the first one needs no
+/// memory of its own.
 #[derive(Debug, Clone)]
-pub(super) struct Runs<V> {
+pub(super) enum Runs<V> {
+    None,
+    One(Run<V>),
+    Many(Box<Blocks<V>>),
+}
+
+/// Runs in blocks: entering one costs the same wherever it goes, and next to nothing at the end.
+#[derive(Debug, Clone)]
+pub(super) struct Blocks<V> {
     /// None of them empty.
     blocks: Vec<Vec<Run<V>>>,
     count: usize,
@@ -35,20 +45,151 @@ pub(super) struct At {
 impl<V: Copy + Eq> Runs<V> {
     /// No run.
     pub(super) const fn new() -> Self {
-        Self {
-            blocks: Vec::new(),
-            count: 0,
-        }
+        Runs::None
     }
 
     /// How many runs there are.
     pub(super) fn count(&self) -> usize {
-        self.count
+        match self {
+            Runs::None => 0,
+            Runs::One(_) => 1,
+            Runs::Many(many) => many.count,
+        }
     }
 
     /// Where the first run is that ends after `place`.
     #[inline]
     pub(super) fn find(&self, place: i64) -> At {
+        match self {
+            Runs::None => At { block: 0, index: 0 },
+            Runs::One(run) => At {
+                block: 0,
+                index: usize::from(run.range.end <= place),
+            },
+            Runs::Many(many) => many.find(place),
+        }
+    }
+
+    /// The run at `at`; none at the end.
+    #[inline]
+    pub(super) fn get(&self, at: At) -> Option<&Run<V>> {
+        self.block(at.block)?.get(at.index)
+    }
+
+    /// The runs from `at` on.
+    pub(super) fn from(&self, at: At) -> impl Iterator<Item = &Run<V>> {
+        let first = self.block(at.block).and_then(|runs| runs.get(at.index..));
+        let later = self.blocks().get(at.block.saturating_add(1)..);
+        first
+            .into_iter()
+            .chain(later.into_iter().flatten().map(Vec::as_slice))
+            .flatten()
+    }
+
+    /// All runs.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Run<V>> {
+        self.from(At { block: 0, index: 0 })
+    }
+
+    /// The last run.
+    #[inline]
+    pub(super) fn last(&self) -> Option<&Run<V>> {
+        match self {
+            Runs::None => None,
+            Runs::One(run) => Some(run),
+            Runs::Many(many) => many.blocks.last()?.last(),
+        }
+    }
+
+    /// Enters `range`, which no run has a place of; `at` is where [`Self::find`] finds its start.
+    /// It becomes one run with its neighbours if they touch and have the same value.
+    #[inline]
+    pub(super) fn insert(&mut self, at: At, range: Range<i64>, value: V) {
+        match self {
+            Runs::None => *self = Runs::One(Run { range, value }),
+            Runs::One(run) if run.range.end == range.start && run.value == value => {
+                run.range.end = range.end;
+            }
+            Runs::One(run) if run.range.start == range.end && run.value == value => {
+                run.range.start = range.start;
+            }
+            Runs::One(first) => {
+                let mut many = Blocks {
+                    blocks: vec![vec![first.clone()]],
+                    count: 1,
+                };
+                many.insert(at, range, value);
+                *self = Runs::Many(Box::new(many));
+            }
+            Runs::Many(many) => many.insert(at, range, value),
+        }
+    }
+
+    /// The value of all of `range`, if one of the last runs has it.
+    #[inline]
+    pub(super) fn value_of(&self, range: &Range<i64>) -> Option<V> {
+        let run = match self {
+            Runs::None => return None,
+            Runs::One(run) => (run.range.start <= range.start).then_some(run)?,
+            Runs::Many(many) => {
+                let mut near_end = many.blocks.last()?.iter().rev().take(NEAR_END);
+                near_end.find(|run| run.range.start <= range.start)?
+            }
+        };
+        (range.start < range.end && range.end <= run.range.end).then_some(run.value)
+    }
+
+    /// Makes one of the last runs longer by `range`, if it ends where the range begins, has the same
+    /// value, and there is room before the next one.
+    #[inline]
+    pub(super) fn extend(&mut self, range: &Range<i64>, value: V) -> bool {
+        match self {
+            Runs::None => false,
+            Runs::One(run) => {
+                let fits =
+                    run.range.end == range.start && run.value == value && range.start < range.end;
+                if fits {
+                    run.range.end = range.end;
+                }
+                fits
+            }
+            Runs::Many(many) => many.extend(range, value),
+        }
+    }
+
+    /// Takes out the lowest block of runs.
+    pub(super) fn take_lowest(&mut self) -> Vec<Run<V>> {
+        match std::mem::replace(self, Runs::None) {
+            Runs::None => Vec::new(),
+            Runs::One(run) => vec![run],
+            Runs::Many(mut many) => {
+                let lowest = many.take_lowest();
+                *self = Runs::Many(many);
+                lowest
+            }
+        }
+    }
+
+    fn blocks(&self) -> &[Vec<Run<V>>] {
+        match self {
+            Runs::None | Runs::One(_) => &[],
+            Runs::Many(many) => &many.blocks,
+        }
+    }
+
+    #[inline]
+    fn block(&self, block: usize) -> Option<&[Run<V>]> {
+        match self {
+            Runs::None => None,
+            Runs::One(run) => (block == 0).then_some(std::slice::from_ref(run)),
+            Runs::Many(many) => many.blocks.get(block).map(Vec::as_slice),
+        }
+    }
+}
+
+impl<V: Copy + Eq> Blocks<V> {
+    #[inline]
+    fn find(&self, place: i64) -> At {
         let last = self.blocks.len().saturating_sub(1);
         let latest = self.blocks.last().map_or(&[][..], Vec::as_slice);
         let is_in_latest = latest.first().is_none_or(|run| run.range.start <= place);
@@ -70,42 +211,13 @@ impl<V: Copy + Eq> Runs<V> {
         At { block, index }
     }
 
-    /// The run at `at`; none at the end.
-    #[inline]
-    pub(super) fn get(&self, at: At) -> Option<&Run<V>> {
-        self.blocks.get(at.block)?.get(at.index)
-    }
-
-    /// The runs from `at` on.
-    pub(super) fn from(&self, at: At) -> impl Iterator<Item = &Run<V>> {
-        let first = self
+    fn insert(&mut self, at: At, range: Range<i64>, value: V) {
+        let next = self
             .blocks
             .get(at.block)
-            .and_then(|runs| runs.get(at.index..));
-        let later = self.blocks.get(at.block.saturating_add(1)..);
-        first
-            .into_iter()
-            .chain(later.into_iter().flatten().map(Vec::as_slice))
-            .flatten()
-    }
-
-    /// All runs.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Run<V>> {
-        self.blocks.iter().flatten()
-    }
-
-    /// The last run.
-    pub(super) fn last(&self) -> Option<&Run<V>> {
-        self.blocks.last()?.last()
-    }
-
-    /// Enters `range`, which no run has a place of; `at` is where [`Self::find`] finds its start.
-    /// It becomes one run with its neighbours if they touch and have the same value.
-    #[inline]
-    pub(super) fn insert(&mut self, at: At, range: Range<i64>, value: V) {
-        let joins_next = self
-            .get(at)
-            .is_some_and(|next| next.range.start == range.end && next.value == value);
+            .and_then(|runs| runs.get(at.index));
+        let joins_next =
+            next.is_some_and(|next| next.range.start == range.end && next.value == value);
         if let Some(before) = self.before(at)
             && before.range.end == range.start
             && before.value == value
@@ -123,19 +235,8 @@ impl<V: Copy + Eq> Runs<V> {
         }
     }
 
-    /// The value of all of `range`, if one of the last runs has it.
     #[inline]
-    pub(super) fn value_of(&self, range: &Range<i64>) -> Option<V> {
-        let latest = self.blocks.last()?;
-        let mut near_end = latest.iter().rev().take(NEAR_END);
-        let run = near_end.find(|run| run.range.start <= range.start)?;
-        (range.start < range.end && range.end <= run.range.end).then_some(run.value)
-    }
-
-    /// Makes one of the last runs longer by `range`, if it ends where the range begins, has the same
-    /// value, and there is room before the next one.
-    #[inline]
-    pub(super) fn extend(&mut self, range: &Range<i64>, value: V) -> bool {
+    fn extend(&mut self, range: &Range<i64>, value: V) -> bool {
         let Some(latest) = self.blocks.last_mut() else {
             return false;
         };
@@ -192,8 +293,6 @@ impl<V: Copy + Eq> Runs<V> {
         let At { block, index } = at;
         let is_last = block.saturating_add(1) >= self.blocks.len();
         let Some(runs) = self.blocks.get_mut(block) else {
-            // Most maps never have a second block.
-            self.blocks.reserve_exact(1);
             self.blocks.push(vec![run]);
             return;
         };
@@ -217,8 +316,7 @@ impl<V: Copy + Eq> Runs<V> {
         }
     }
 
-    /// Takes out the lowest block of runs.
-    pub(super) fn take_lowest(&mut self) -> Vec<Run<V>> {
+    fn take_lowest(&mut self) -> Vec<Run<V>> {
         if self.blocks.is_empty() {
             return Vec::new();
         }
@@ -254,9 +352,9 @@ mod tests {
             let at = runs.find(place);
             runs.insert(at, place..place + 1, ());
             assert_eq!(runs.count(), count);
-            assert!(runs.blocks.len() <= 2 * count / BLOCK + 1);
+            assert!(runs.blocks().len() <= 2 * count / BLOCK + 1);
         }
-        assert!(runs.blocks.iter().all(|block| block.len() <= BLOCK));
+        assert!(runs.blocks().iter().all(|block| block.len() <= BLOCK));
         assert!(runs.iter().is_sorted_by_key(|run| run.range.start));
     }
 

@@ -8,12 +8,25 @@ use super::{Held, IntervalMap, PLACE_LIMIT, Stretch};
 ///
 /// The first mapping of a place stays (RFC 8684 §3.3.1: a mapping is fixed once it was declared);
 /// one that says otherwise is a [`Conflict`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct MapQueue {
     /// Data place minus subflow place.
     offsets: IntervalMap<i64>,
-    /// Subflow place after the highest finite mapping, and the data place that follows.
-    end: Option<(i64, i64)>,
+    /// Subflow place after the highest finite mapping, and the data place that follows;
+    /// [`NO_END`] before the first.
+    end: (i64, i64),
+}
+
+/// Below the end of every mapping.
+const NO_END: (i64, i64) = (i64::MIN, 0);
+
+impl Default for MapQueue {
+    fn default() -> Self {
+        Self {
+            offsets: IntervalMap::new(),
+            end: NO_END,
+        }
+    }
 }
 
 /// What [`MapQueue::insert`] did.
@@ -56,8 +69,8 @@ impl MapQueue {
         out: &mut Vec<Range<i64>>,
     ) -> Insertion {
         let end = place.saturating_add(i64::from(len));
-        if len > 0 && self.end.is_none_or(|(highest, _)| end > highest) {
-            self.end = Some((end, data.saturating_add(i64::from(len))));
+        if len > 0 && end > self.end.0 {
+            self.end = (end, data.saturating_add(i64::from(len)));
         }
         self.insert_range(place..end, data, out)
     }
@@ -71,8 +84,8 @@ impl MapQueue {
         let places = place..end;
         let is_free =
             self.offsets.extend(&places, offset) || self.offsets.claim_free(&places, offset);
-        if is_free && self.end.is_none_or(|(highest, _)| end > highest) {
-            self.end = Some((end, data.saturating_add(i64::from(len))));
+        if is_free && end > self.end.0 {
+            self.end = (end, data.saturating_add(i64::from(len)));
         }
         is_free
     }
@@ -119,7 +132,7 @@ impl MapQueue {
 
     /// Subflow place after the highest finite mapping, and the data place that follows it.
     pub fn end(&self) -> Option<(i64, i64)> {
-        self.end
+        (self.end != NO_END).then_some(self.end)
     }
 
     /// What is mapped: data place minus subflow place.
@@ -129,7 +142,10 @@ impl MapQueue {
 
     /// The queue of which [`Self::offsets`] and [`Self::end`] tell.
     pub fn from_parts(offsets: IntervalMap<i64>, end: Option<(i64, i64)>) -> Self {
-        Self { offsets, end }
+        Self {
+            offsets,
+            end: end.unwrap_or(NO_END),
+        }
     }
 
     /// Whether nothing was ever mapped.
@@ -162,9 +178,9 @@ impl MapQueue {
             moved.claim(kept, offset, &mut Vec::new());
         }
         self.offsets = moved;
-        self.end = self
-            .end
-            .map(|(place, data)| (place, data.saturating_add(delta)));
+        if let Some((place, data)) = self.end() {
+            self.end = (place, data.saturating_add(delta));
+        }
     }
 
     fn insert_range(

@@ -2,7 +2,7 @@
 
 use mptcp_proto::data::{Held, SenderMap};
 
-use super::{Counters, DataDirection};
+use super::{Counters, DataDirection, NEVER, RareData};
 use crate::model::{ByteClass, CheckTally, DirectionTotals};
 
 /// Runs of a half that are entered anew when the other half turns out to have been first. Larger
@@ -53,7 +53,7 @@ impl DataDirection {
             distance,
             lost: Vec::new(),
         };
-        let other_is_first = match (self.first_frame, other.first_frame) {
+        let other_is_first = match (self.first_frame.get(), other.first_frame.get()) {
             (Some(own), Some(theirs)) => theirs < own,
             (own, _) => own.is_none(),
         };
@@ -66,7 +66,7 @@ impl DataDirection {
         }
         self.merge_frames(&mut other, &other_id, distance);
         self.merge_places(&other, distance);
-        add_totals(&mut self.totals, &other.totals);
+        self.add_totals(&other, distance);
         for lost in &merged.lost {
             self.count_repeated(lost.class, lost.bytes);
         }
@@ -108,7 +108,7 @@ impl DataDirection {
                 let class = match stretch.held {
                     Held::Free => continue,
                     Held::By(first) if first != subflow => ByteClass::Reinjection {
-                        of_frame: self.first_frames.get(&first).copied().unwrap_or(0),
+                        of_frame: self.first_frames.get(first).unwrap_or(0),
                     },
                     Held::By(_) | Held::Unknown => ByteClass::DataRetransmission,
                 };
@@ -119,7 +119,7 @@ impl DataDirection {
                 });
             }
             if beyond > 0 {
-                self.out_of_range = self.out_of_range.saturating_add(1);
+                self.count_out_of_range();
                 merged.lost.push(Lost {
                     subflow,
                     bytes: beyond,
@@ -130,55 +130,66 @@ impl DataDirection {
     }
 
     fn merge_frames(&mut self, other: &mut Self, other_id: impl Fn(u32) -> u32, distance: i64) {
-        let theirs = std::mem::take(&mut other.first_frames);
-        let moved = theirs
-            .into_iter()
-            .map(|(subflow, frame)| (other_id(subflow), frame));
-        self.first_frames.extend(moved);
+        self.first_frames.absorb(&other.first_frames, other_id);
         self.last_sender = None;
-        self.first_frame = match (self.first_frame, other.first_frame) {
-            (Some(own), Some(theirs)) => Some(own.min(theirs)),
-            (own, theirs) => own.or(theirs),
+        let first_frames = [self.first_frame.get(), other.first_frame.get()];
+        self.first_frame = first_frames.into_iter().flatten().min().into();
+        let Some(theirs) = other.rare.get_mut() else {
+            return;
         };
-        for (places, frame) in other.recent.drain(..) {
+        let recent = &mut self.rare.made().recent;
+        for (places, frame) in theirs.recent.drain(..) {
             let places = places.start.saturating_add(distance)..places.end.saturating_add(distance);
-            self.recent.push_back((places, frame));
+            recent.push_back((places, frame));
         }
-        while self.recent.len() > super::MAX_RECENT_PIECES {
-            self.recent.pop_front();
+        while recent.len() > super::MAX_RECENT_PIECES {
+            recent.pop_front();
         }
     }
 
     fn merge_places(&mut self, other: &Self, distance: i64) {
         self.highest = self.highest.max(other.highest.saturating_add(distance));
-        self.acked = self
-            .acked
-            .max(other.acked.map(|place| place.saturating_add(distance)));
-        if self.data_fin.is_none() {
-            self.data_fin = other
-                .data_fin
-                .map(|(place, frame)| (place.saturating_add(distance), frame));
+        if other.acked != NEVER {
+            self.acked = self.acked.max(other.acked.saturating_add(distance));
         }
-        let bad = other.bad_mappings.iter();
-        self.bad_mappings
+        if self.data_fin.1.is_none() {
+            let (place, frame) = other.data_fin;
+            self.data_fin = (place.saturating_add(distance), frame);
+        }
+    }
+
+    /// Adds the counters that need no correction.
+    fn add_totals(&mut self, other: &Self, distance: i64) {
+        add_totals(&mut self.totals, &other.totals);
+        if other.rare.is_absent() {
+            return;
+        }
+        let (own, theirs) = (self.rare.made(), &*other.rare);
+        let bad = theirs.bad_mappings.iter();
+        own.bad_mappings
             .extend(bad.map(|(frame, place)| (*frame, place.saturating_add(distance))));
-        self.bad_mappings.sort_unstable();
-        self.bad_mappings
-            .truncate(DirectionTotals::MAX_BAD_MAPPINGS);
-        self.out_of_range = self.out_of_range.saturating_add(other.out_of_range);
+        own.bad_mappings.sort_unstable();
+        own.bad_mappings.truncate(DirectionTotals::MAX_BAD_MAPPINGS);
+        add_rare(own, theirs);
     }
 }
 
-/// Adds the counters that need no correction.
 fn add_totals(own: &mut Counters, other: &Counters) {
     own.wire_bytes = own.wire_bytes.saturating_add(other.wire_bytes);
+    own.mappings = own.mappings.saturating_add(other.mappings);
+    own.mapping_options = own.mapping_options.saturating_add(other.mapping_options);
+    let firsts = [own.first_at.get(), other.first_at.get()];
+    own.first_at = firsts.into_iter().flatten().min().into();
+    own.last_at = own.last_at.get().max(other.last_at.get()).into();
+}
+
+fn add_rare(own: &mut RareData, other: &RareData) {
+    own.out_of_range = own.out_of_range.saturating_add(other.out_of_range);
     own.reinjected_bytes = own.reinjected_bytes.saturating_add(other.reinjected_bytes);
     own.data_retransmitted_bytes = own
         .data_retransmitted_bytes
         .saturating_add(other.data_retransmitted_bytes);
     own.spurious_bytes = own.spurious_bytes.saturating_add(other.spurious_bytes);
-    own.mappings = own.mappings.saturating_add(other.mappings);
-    own.mapping_options = own.mapping_options.saturating_add(other.mapping_options);
     let CheckTally {
         ok,
         bad,
@@ -187,8 +198,4 @@ fn add_totals(own: &mut Counters, other: &Counters) {
     own.checksums.ok = own.checksums.ok.saturating_add(ok);
     own.checksums.bad = own.checksums.bad.saturating_add(bad);
     own.checksums.unverifiable = own.checksums.unverifiable.saturating_add(unverifiable);
-    own.data_times = match (own.data_times, other.data_times) {
-        (Some(own), Some(theirs)) => Some((own.0.min(theirs.0), own.1.max(theirs.1))),
-        (own, theirs) => own.or(theirs),
-    };
 }

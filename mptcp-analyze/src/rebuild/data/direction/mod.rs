@@ -1,8 +1,9 @@
 //! One direction of one connection at data level.
 
+mod first_frames;
 mod merge;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use mptcp_proto::data::{Held, SenderMap, Stretch};
@@ -16,7 +17,9 @@ use super::{Assemble, DataOptions, Sent};
 use crate::model::{ByteClass, CheckResult, CheckTally, DirectionTotals, LimitHit, Timestamp};
 
 use crate::rebuild::pack::{Pack, Packer, Unpacker, pack_fields};
+use crate::rebuild::rare::{Absent, FrameMark, Rare, TimeMark};
 
+use first_frames::FirstFrames;
 pub(crate) use merge::{Lost, Merged};
 
 /// Pieces of data whose frame is remembered exactly, to name the first copy of a reinjection.
@@ -31,57 +34,86 @@ const MAX_SPARE_BYTES: usize = 4 << 20;
 
 /// One direction of one connection at data level: who sent which byte first, what was
 /// acknowledged, and the stream itself.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct DataDirection {
     options: DataOptions,
     scale: Scale,
     senders: SenderMap,
     /// Highest data place known from a mapping or a DATA_FIN: 4-byte numbers are expanded near it.
     highest: i64,
-    acked: Option<i64>,
-    data_fin: Option<(i64, u64)>,
-    /// Mappings with a wrong checksum: frame, and place of the first byte.
-    bad_mappings: Vec<(u64, i64)>,
-    /// What a subflow sent under a wrong checksum: not for the stream, another copy will come.
-    rejected: Vec<(u32, Range<i64>)>,
+    /// Highest place below which all is acknowledged; [`NEVER`] before the first DATA_ACK.
+    acked: i64,
+    /// Place of the first DATA_FIN, and its frame.
+    data_fin: (i64, FrameMark),
     /// Whether the bytes at hand reach a receiver that has reset the subflow.
     discarding: bool,
     /// Whether such bytes were seen, so that later copies are of interest.
     has_discarded: bool,
+    totals: Counters,
+    first_frame: FrameMark,
+    first_frames: FirstFrames,
+    last_sender: Option<u32>,
+    assembler: Option<Box<Assembler>>,
+    rare: Rare<RareData>,
+}
+
+/// What few directions have.
+#[derive(Debug, Clone, Default)]
+struct RareData {
+    /// Mappings with a wrong checksum: frame, and place of the first byte.
+    bad_mappings: Vec<(u64, i64)>,
+    /// What a subflow sent under a wrong checksum: not for the stream, another copy will come.
+    rejected: Vec<(u32, Range<i64>)>,
     /// Copies that their receiver discards: for the stream only where no other copy comes.
     spare: Vec<(i64, Vec<u8>)>,
     spare_bytes: usize,
-    totals: Counters,
-    first_frame: Option<u64>,
-    first_frames: BTreeMap<u32, u64>,
-    last_sender: Option<u32>,
     recent: VecDeque<(Range<i64>, u64)>,
-    assembler: Option<Box<Assembler>>,
+    reinjected_bytes: u64,
+    data_retransmitted_bytes: u64,
+    spurious_bytes: u64,
+    checksums: CheckTally,
     out_of_range: u64,
 }
+
+impl Absent for RareData {
+    const ABSENT: &'static Self = &RareData {
+        bad_mappings: Vec::new(),
+        rejected: Vec::new(),
+        spare: Vec::new(),
+        spare_bytes: 0,
+        recent: VecDeque::new(),
+        reinjected_bytes: 0,
+        data_retransmitted_bytes: 0,
+        spurious_bytes: 0,
+        checksums: CheckTally {
+            ok: 0,
+            bad: 0,
+            unverifiable: 0,
+        },
+        out_of_range: 0,
+    };
+}
+
+/// Nothing is acknowledged.
+const NEVER: i64 = i64::MIN;
 
 /// What is counted while the capture is read.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counters {
     wire_bytes: u64,
-    reinjected_bytes: u64,
-    data_retransmitted_bytes: u64,
-    spurious_bytes: u64,
     mappings: u64,
     mapping_options: u64,
-    checksums: CheckTally,
-    data_times: Option<(Timestamp, Timestamp)>,
+    /// When the first and the last data came.
+    first_at: TimeMark,
+    last_at: TimeMark,
 }
 
 pack_fields!(Counters {
     wire_bytes,
-    reinjected_bytes,
-    data_retransmitted_bytes,
-    spurious_bytes,
     mappings,
     mapping_options,
-    checksums,
-    data_times,
+    first_at,
+    last_at,
 });
 
 impl Pack for DataDirection {
@@ -93,35 +125,29 @@ impl Pack for DataDirection {
             highest,
             acked,
             data_fin,
-            bad_mappings,
-            rejected,
             discarding,
             has_discarded,
-            spare,
-            spare_bytes: _,
             totals,
             first_frame,
             first_frames,
             last_sender,
-            recent,
             assembler,
-            out_of_range,
+            rare,
         } = self;
-        let is_at_rest = rejected.is_empty() && spare.is_empty() && recent.is_empty();
-        to.require(is_at_rest && assembler.is_none() && *out_of_range == 0);
+        to.require(assembler.is_none());
         options.pack(to);
         scale.pack(to);
         senders.pack(to);
         highest.pack(to);
         acked.pack(to);
         data_fin.pack(to);
-        bad_mappings.pack(to);
         discarding.pack(to);
         has_discarded.pack(to);
         totals.pack(to);
         first_frame.pack(to);
         first_frames.pack(to);
         last_sender.pack(to);
+        rare.pack(to);
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
@@ -132,13 +158,54 @@ impl Pack for DataDirection {
             highest: Pack::unpack(from),
             acked: Pack::unpack(from),
             data_fin: Pack::unpack(from),
-            bad_mappings: Pack::unpack(from),
             discarding: Pack::unpack(from),
             has_discarded: Pack::unpack(from),
             totals: Pack::unpack(from),
             first_frame: Pack::unpack(from),
             first_frames: Pack::unpack(from),
             last_sender: Pack::unpack(from),
+            assembler: None,
+            rare: Pack::unpack(from),
+        }
+    }
+}
+
+impl Default for DataDirection {
+    fn default() -> Self {
+        Self::new(DataOptions::default())
+    }
+}
+
+impl Pack for RareData {
+    fn pack(&self, to: &mut Packer<'_>) {
+        let RareData {
+            bad_mappings,
+            rejected,
+            spare,
+            spare_bytes: _,
+            recent,
+            reinjected_bytes,
+            data_retransmitted_bytes,
+            spurious_bytes,
+            checksums,
+            out_of_range,
+        } = self;
+        to.require(rejected.is_empty() && spare.is_empty() && recent.is_empty());
+        to.require(*out_of_range == 0);
+        bad_mappings.pack(to);
+        reinjected_bytes.pack(to);
+        data_retransmitted_bytes.pack(to);
+        spurious_bytes.pack(to);
+        checksums.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        RareData {
+            bad_mappings: Pack::unpack(from),
+            reinjected_bytes: Pack::unpack(from),
+            data_retransmitted_bytes: Pack::unpack(from),
+            spurious_bytes: Pack::unpack(from),
+            checksums: Pack::unpack(from),
             ..Self::default()
         }
     }
@@ -154,7 +221,18 @@ impl DataDirection {
                 Assemble::Hash => Some(Box::new(Assembler::new(false))),
                 Assemble::Keep => Some(Box::new(Assembler::new(true))),
             },
-            ..Self::default()
+            scale: Scale::default(),
+            senders: SenderMap::new(),
+            highest: 0,
+            acked: NEVER,
+            data_fin: (0, FrameMark::MISSING),
+            discarding: false,
+            has_discarded: false,
+            totals: Counters::default(),
+            first_frame: FrameMark::MISSING,
+            first_frames: FirstFrames::default(),
+            last_sender: None,
+            rare: Rare::default(),
         }
     }
 
@@ -173,7 +251,7 @@ impl DataDirection {
     /// follows the data on `MP_CAPABLE`, whose place is known without one (RFC 8684 §3.1).
     pub(crate) fn forget_idsn(&mut self, first: Dsn) {
         self.scale = Scale::with(first, self.highest.max(1));
-        self.acked = None;
+        self.acked = NEVER;
     }
 
     /// DSN that relative numbers count from: the IDSN, or one before the first DSN seen.
@@ -195,7 +273,9 @@ impl DataDirection {
     /// Highest DATA_ACK for the data of this direction, as a DSN.
     #[cfg(test)]
     pub(crate) fn acked(&self) -> Option<Dsn> {
-        self.acked.and_then(|place| self.scale.dsn(place))
+        (self.acked != NEVER)
+            .then_some(self.acked)
+            .and_then(|place| self.scale.dsn(place))
     }
 
     /// Relative number of a DSN on the wire. The first one becomes 1 if there is no base.
@@ -217,12 +297,12 @@ impl DataDirection {
     /// Relative number of a DATA_ACK for the data of this direction, which the peer sent.
     #[inline]
     pub(crate) fn on_data_ack(&mut self, ack: DataAck) -> i64 {
-        let near = self.highest.max(self.acked.unwrap_or(self.highest));
+        let near = self.highest.max(self.acked);
         let place = match ack {
             DataAck::Short(low) => self.scale.place_of_short(low, near),
             DataAck::Long(full) => self.scale.place_of_long(Dsn(full), near),
         };
-        self.acked = self.acked.max(Some(place));
+        self.acked = self.acked.max(place);
         self.scale.relative(place)
     }
 
@@ -230,23 +310,30 @@ impl DataDirection {
     pub(crate) fn on_data_fin(&mut self, relative: i64, frame: u64) {
         let place = self.scale.place(relative);
         self.highest = self.highest.max(place.saturating_add(1));
-        self.data_fin.get_or_insert((place, frame));
+        if self.data_fin.1.is_none() {
+            self.data_fin = (place, Some(frame).into());
+        }
     }
 
     /// Frame of the first DATA_FIN.
     pub(crate) fn data_fin_frame(&self) -> Option<u64> {
-        self.data_fin.map(|(_, frame)| frame)
+        self.data_fin.1.get()
     }
 
     /// Relative DSN of the first DATA_FIN.
     pub(crate) fn data_fin(&self) -> Option<i64> {
-        self.data_fin.map(|(place, _)| self.scale.relative(place))
+        self.data_fin_place()
+            .map(|place| self.scale.relative(place))
+    }
+
+    fn data_fin_place(&self) -> Option<i64> {
+        self.data_fin.1.is_some().then_some(self.data_fin.0)
     }
 
     /// Whether the peer has acknowledged the DATA_FIN.
     pub(crate) fn data_fin_is_acked(&self) -> bool {
-        self.data_fin
-            .is_some_and(|(place, _)| self.acked_place() > place)
+        self.data_fin_place()
+            .is_some_and(|place| self.acked_place() > place)
     }
 
     /// The stream in order, as far as it goes without a hole, since the last call.
@@ -266,8 +353,10 @@ impl DataDirection {
     /// Nothing more will come: the stream goes on behind its holes. Finish the subflows first.
     pub(crate) fn finish(&mut self) {
         if let Some(assembler) = &mut self.assembler {
-            for (place, bytes) in self.spare.drain(..) {
-                assembler.push(place, &bytes);
+            if let Some(rare) = self.rare.get_mut() {
+                for (place, bytes) in rare.spare.drain(..) {
+                    assembler.push(place, &bytes);
+                }
             }
             assembler.finish();
         }
@@ -297,34 +386,35 @@ impl DataDirection {
     pub(crate) fn totals(&self) -> DirectionTotals {
         let scale = self.scale;
         let relative = |place: i64| scale.relative(place);
+        let rare = &*self.rare;
         let holes = self.missing().into_iter().take(DirectionTotals::MAX_HOLES);
         DirectionTotals {
-            bad_checksum_frames: self.bad_mappings.iter().map(|bad| bad.0).collect(),
-            bad_checksum_dsns: self
+            bad_checksum_frames: rare.bad_mappings.iter().map(|bad| bad.0).collect(),
+            bad_checksum_dsns: rare
                 .bad_mappings
                 .iter()
                 .map(|bad| relative(bad.1))
                 .collect(),
             holes: holes.map(|hole| (hole.start, hole.end)).collect(),
             unique_bytes: self.senders.unique_bytes(),
-            data_fin: self.data_fin.is_some(),
-            data_fin_at: self.data_fin.map(|(place, _)| relative(place)),
+            data_fin: self.data_fin.1.is_some(),
+            data_fin_at: self.data_fin(),
             range: self
                 .senders
                 .span()
                 .map(|span| (relative(span.start), relative(span.end))),
             base: scale.base(),
             base_is_idsn: scale.is_idsn(),
-            data_acked: self.acked.map(relative),
+            data_acked: (self.acked != NEVER).then(|| relative(self.acked)),
             missing_bytes: self.senders.missing_bytes(),
             wire_bytes: self.totals.wire_bytes,
-            reinjected_bytes: self.totals.reinjected_bytes,
-            data_retransmitted_bytes: self.totals.data_retransmitted_bytes,
-            spurious_bytes: self.totals.spurious_bytes,
+            reinjected_bytes: rare.reinjected_bytes,
+            data_retransmitted_bytes: rare.data_retransmitted_bytes,
+            spurious_bytes: rare.spurious_bytes,
             mappings: self.totals.mappings,
             mapping_options: self.totals.mapping_options,
-            checksums: self.totals.checksums,
-            data_times: self.totals.data_times,
+            checksums: rare.checksums,
+            data_times: self.totals.data_times(),
             stream_sha256: self.assembler.as_deref().and_then(Assembler::sha256),
         }
     }
@@ -346,7 +436,7 @@ impl DataDirection {
             (
                 "distance of data sequence numbers",
                 mptcp_proto::data::PLACE_LIMIT.cast_unsigned(),
-                self.out_of_range,
+                self.rare.out_of_range,
             ),
         ];
         limit_hits(hits)
@@ -366,7 +456,7 @@ impl DataDirection {
 
     /// Data place below which everything is acknowledged.
     pub(super) fn acked_place(&self) -> i64 {
-        self.acked.unwrap_or(i64::MIN)
+        self.acked
     }
 
     pub(super) fn count_mapping_option(&mut self) {
@@ -379,7 +469,8 @@ impl DataDirection {
     }
 
     pub(super) fn count_out_of_range(&mut self) {
-        self.out_of_range = self.out_of_range.saturating_add(1);
+        let count = &mut self.rare.made().out_of_range;
+        *count = count.saturating_add(1);
     }
 
     pub(super) fn count_wire_bytes(&mut self, len: u32) {
@@ -387,21 +478,25 @@ impl DataDirection {
     }
 
     pub(super) fn count_spurious(&mut self, len: u64) {
-        self.totals.spurious_bytes = self.totals.spurious_bytes.saturating_add(len);
+        if len > 0 {
+            let count = &mut self.rare.made().spurious_bytes;
+            *count = count.saturating_add(len);
+        }
     }
 
     /// The checksum of the mapping from `place` on, which `frame` carried first.
     pub(super) fn on_checksum(&mut self, frame: u64, place: i64, result: CheckResult) {
-        let tally = &mut self.totals.checksums;
+        let rare = self.rare.made();
+        let tally = &mut rare.checksums;
         let count = match result {
             CheckResult::Ok => &mut tally.ok,
             CheckResult::Bad => &mut tally.bad,
             CheckResult::Unverifiable(_) => &mut tally.unverifiable,
         };
         *count = count.saturating_add(1);
-        if result == CheckResult::Bad && self.bad_mappings.len() < DirectionTotals::MAX_BAD_MAPPINGS
+        if result == CheckResult::Bad && rare.bad_mappings.len() < DirectionTotals::MAX_BAD_MAPPINGS
         {
-            self.bad_mappings.push((frame, place));
+            rare.bad_mappings.push((frame, place));
         }
     }
 
@@ -482,7 +577,7 @@ impl DataDirection {
         };
         // Only after a rejected copy is a later one of interest.
         if self.assembler.is_some()
-            && (class == ByteClass::New || self.has_discarded || !self.rejected.is_empty())
+            && (class == ByteClass::New || self.has_discarded || !self.rare.rejected.is_empty())
         {
             self.push_accepted(subflow, places, bytes);
         }
@@ -495,16 +590,17 @@ impl DataDirection {
 
     /// Adds bytes to the stream, unless they came under a wrong checksum.
     fn push_accepted(&mut self, subflow: u32, places: &Range<i64>, bytes: &[u8]) {
-        let is_rejected = self.rejected.iter().any(|(rejected, range)| {
+        let is_rejected = self.rare.rejected.iter().any(|(rejected, range)| {
             *rejected == subflow && range.start < places.end && places.start < range.end
         });
         if !is_rejected && !self.discarding {
             self.push_stream(places.start, bytes);
         } else if self.assembler.is_some()
-            && self.spare_bytes.saturating_add(bytes.len()) <= MAX_SPARE_BYTES
+            && self.rare.spare_bytes.saturating_add(bytes.len()) <= MAX_SPARE_BYTES
         {
-            self.spare_bytes = self.spare_bytes.saturating_add(bytes.len());
-            self.spare.push((places.start, bytes.to_vec()));
+            let rare = self.rare.made();
+            rare.spare_bytes = rare.spare_bytes.saturating_add(bytes.len());
+            rare.spare.push((places.start, bytes.to_vec()));
         }
     }
 
@@ -519,31 +615,32 @@ impl DataDirection {
     pub(crate) fn reject(&mut self, subflow: u32, dsn: i64, len: u16) {
         let start = self.scale.place(dsn);
         let rejected = (subflow, start..start.saturating_add(i64::from(len)));
-        if self.rejected.len() < DirectionTotals::MAX_BAD_MAPPINGS
-            && !self.rejected.contains(&rejected)
+        if self.rare.rejected.len() < DirectionTotals::MAX_BAD_MAPPINGS
+            && !self.rare.rejected.contains(&rejected)
         {
-            self.rejected.push(rejected);
+            self.rare.made().rejected.push(rejected);
         }
     }
 
     fn count_repeated(&mut self, class: ByteClass, len: u64) {
         let count = match class {
-            ByteClass::DataRetransmission => &mut self.totals.data_retransmitted_bytes,
-            ByteClass::Reinjection { .. } => &mut self.totals.reinjected_bytes,
+            ByteClass::DataRetransmission => &mut self.rare.made().data_retransmitted_bytes,
+            ByteClass::Reinjection { .. } => &mut self.rare.made().reinjected_bytes,
             ByteClass::New | ByteClass::TcpRetransmission | ByteClass::Unmapped => return,
         };
         *count = count.saturating_add(len);
     }
 
     fn note_times(&mut self, at: Timestamp) {
-        let (first, last) = self.totals.data_times.unwrap_or((at, at));
-        self.totals.data_times = Some((first.min(at), last.max(at)));
+        let (first, last) = self.totals.data_times().unwrap_or((at, at));
+        self.totals.first_at = Some(first.min(at)).into();
+        self.totals.last_at = Some(last.max(at)).into();
     }
 
     #[inline]
     fn note_first(&mut self, places: &Range<i64>, subflow: u32, frame: u64) {
         self.highest = self.highest.max(places.end);
-        self.first_frame.get_or_insert(frame);
+        self.first_frame.set_first(frame);
         if self.last_sender != Some(subflow) {
             self.note_sender(subflow, frame);
         }
@@ -554,28 +651,36 @@ impl DataDirection {
 
     #[inline(never)]
     fn note_sender(&mut self, subflow: u32, frame: u64) {
-        self.first_frames.entry(subflow).or_insert(frame);
+        self.first_frames.note(subflow, frame);
         self.last_sender = Some(subflow);
     }
 
     fn note_recent(&mut self, places: &Range<i64>, frame: u64) {
-        if self.recent.len() >= MAX_RECENT_PIECES {
-            self.recent.pop_front();
+        let recent = &mut self.rare.made().recent;
+        if recent.len() >= MAX_RECENT_PIECES {
+            recent.pop_front();
         }
-        self.recent.push_back((places.clone(), frame));
+        recent.push_back((places.clone(), frame));
     }
 
     /// Frame in (or after) which `sender` sent the byte at `place` first.
     fn frame_of(&self, place: i64, sender: u32) -> u64 {
-        let recent = self.recent.iter().rev();
+        let recent = self.rare.recent.iter().rev();
         let exact = recent
             .clone()
             .find(|(places, _)| places.contains(&place))
             .map(|(_, frame)| *frame);
         exact
-            .or_else(|| self.first_frames.get(&sender).copied())
-            .or(self.first_frame)
+            .or_else(|| self.first_frames.get(sender))
+            .or(self.first_frame.get())
             .unwrap_or(0)
+    }
+}
+
+impl Counters {
+    #[inline]
+    fn data_times(&self) -> Option<(Timestamp, Timestamp)> {
+        Some((self.first_at.get()?, self.last_at.get()?))
     }
 }
 

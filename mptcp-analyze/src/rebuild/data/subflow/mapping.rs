@@ -7,7 +7,7 @@ use mptcp_proto::data::{Held, Insertion, PLACE_LIMIT};
 use super::super::open_mappings::{MappingKey, OpenMapping};
 use super::super::origin::MAX_HELD_MAPPINGS;
 use super::super::{MappingConflict, MappingInput, MappingOutcome, Sent};
-use super::{DataDirection, SubflowDirection, SynData};
+use super::{DataDirection, SubflowDirection};
 
 /// A mapping in places.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,7 @@ impl SubflowDirection {
                 ..MappingOutcome::default()
             };
         }
-        self.last_mapping_frame = Some(input.frame);
+        self.last_mapping_frame = Some(input.frame).into();
         let payload_len = input.len.saturating_sub(u16::from(input.data_fin));
         let mapping = PlacedMapping {
             data: place,
@@ -98,7 +98,7 @@ impl SubflowDirection {
             self.origin
                 .narrow(mapping.near, segment_len, mapping.ssn, mapping.payload_len);
         }
-        let repeated = self.held.iter().any(|held| held.is_same(&mapping));
+        let repeated = self.rare.held.iter().any(|held| held.is_same(&mapping));
         if repeated && !self.origin.is_settled() {
             return MappingOutcome {
                 repeated,
@@ -106,10 +106,10 @@ impl SubflowDirection {
             };
         }
         if !repeated {
-            self.held.push(mapping);
+            self.rare.made().held.push(mapping);
         }
-        let with_data = self.held.iter().filter(|held| held.with_data).count();
-        if with_data >= 2 || self.held.len() >= MAX_HELD_MAPPINGS {
+        let with_data = self.rare.held.iter().filter(|held| held.with_data).count();
+        if with_data >= 2 || self.rare.held.len() >= MAX_HELD_MAPPINGS {
             self.origin.settle();
         }
         if !self.origin.is_settled() {
@@ -132,11 +132,16 @@ impl SubflowDirection {
         data: &mut DataDirection,
         subflow: u32,
     ) -> Option<MappingOutcome> {
-        if !self.held.is_empty() {
+        let held = self
+            .rare
+            .get_mut()
+            .map(|rare| std::mem::take(&mut rare.held));
+        let held = held.unwrap_or_default();
+        if !held.is_empty() {
             self.origin.settle();
         }
         let mut last = None;
-        for mapping in std::mem::take(&mut self.held) {
+        for mapping in held {
             last = Some(self.apply(data, subflow, &mapping));
         }
         last
@@ -148,7 +153,7 @@ impl SubflowDirection {
         mapping: &PlacedMapping,
     ) -> MappingOutcome {
         let key = MappingKey::bare_data_fin(mapping.data);
-        let repeated = self.open.contains(&key);
+        let repeated = self.open.made().contains(&key);
         if !repeated {
             self.add_open(data, key, mapping);
         }
@@ -171,26 +176,20 @@ impl SubflowDirection {
             data: mapping.data,
             len: mapping.len,
         };
-        if self.open.contains(&key) {
+        if self.open.made().contains(&key) {
             return MappingOutcome {
                 repeated: true,
                 ..MappingOutcome::default()
             };
         }
         let mut added = Vec::new();
-        let insertion = if mapping.is_infinite() {
-            self.maps.insert_infinite(place, mapping.data, &mut added)
-        } else {
-            self.maps
-                .insert(place, mapping.data, mapping.payload_len, &mut added)
-        };
+        let end = place.saturating_add(i64::from(mapping.payload_len));
         let Insertion {
             added: new,
             refused,
             conflict,
             ..
-        } = insertion;
-        let end = place.saturating_add(i64::from(mapping.payload_len));
+        } = self.insert_mapping(place, mapping, &mut added);
         if self.open.may_be_closed(end) && new == 0 && refused == 0 {
             return MappingOutcome {
                 repeated: true,
@@ -216,6 +215,32 @@ impl SubflowDirection {
         }
     }
 
+    /// Enters a mapping from `place` on, and appends to `added` what bytes may wait for.
+    fn insert_mapping(
+        &mut self,
+        place: i64,
+        mapping: &PlacedMapping,
+        added: &mut Vec<Range<i64>>,
+    ) -> Insertion {
+        let PlacedMapping {
+            data, payload_len, ..
+        } = *mapping;
+        if mapping.is_infinite() {
+            return self.maps.insert_infinite(place, data, added);
+        }
+        if !self.maps.insert_free(place, data, payload_len) {
+            return self.maps.insert(place, data, payload_len, added);
+        }
+        // No byte waits for it unless some came without a mapping.
+        if self.totals.odd.unmapped_bytes > 0 {
+            added.push(place..place.saturating_add(i64::from(payload_len)));
+        }
+        Insertion {
+            added: u64::from(payload_len),
+            ..Insertion::default()
+        }
+    }
+
     fn add_open(&mut self, data: &mut DataDirection, key: MappingKey, mapping: &PlacedMapping) {
         data.count_mapping(mapping.data.saturating_add(i64::from(mapping.payload_len)));
         let open = OpenMapping::new(
@@ -224,13 +249,13 @@ impl SubflowDirection {
             mapping.checksum,
             mapping.payload_len,
         );
-        self.open.add(key, open, data);
+        self.open.made().add(key, open, data);
     }
 
     /// Without a SYN/ACK in the capture, the first mapping tells whether SYN data were accepted: SSN
     /// 1 is its own segment, and not the SYN's payload.
     fn infer_syn_data(&mut self, data: &mut DataDirection, mapping: &PlacedMapping) {
-        let SynData::Offered { len, .. } = self.syn_data else {
+        let Some(len) = self.rare.syn_data.as_ref().map(|offered| offered.len) else {
             return;
         };
         let after = self
@@ -250,14 +275,15 @@ impl SubflowDirection {
         data_start: i64,
         sent: Sent,
     ) {
-        if self.totals.unmapped_bytes == 0 {
+        if self.totals.odd.unmapped_bytes == 0 {
             return;
         }
         let offset = data_start.saturating_sub(places.start);
         let mut stretches = Vec::new();
         self.seen.look_up(places, &mut stretches);
         for stretch in stretches.iter().filter(|s| s.held == Held::By(())) {
-            let waiting = self.waiting.as_deref_mut();
+            let rare = self.rare.get_mut();
+            let waiting = rare.and_then(|rare| rare.waiting.as_deref_mut());
             let segments = waiting.map_or_else(Vec::new, |waiting| waiting.take(&stretch.range));
             let mut at = stretch.range.start;
             for segment in &segments {

@@ -14,6 +14,7 @@ use super::origin::Origin;
 use super::waiting::{MAX_WAITING_SEGMENTS, Waiting};
 use crate::model::{ByteClass, LimitHit};
 use crate::rebuild::pack::{Pack, Packer, Unpacker, pack_fields};
+use crate::rebuild::rare::{Absent, FrameMark, Rare};
 use mapping::PlacedMapping;
 
 /// One direction of one subflow: which bytes were sent, and what their mappings say.
@@ -26,29 +27,64 @@ pub(crate) struct SubflowDirection {
     /// Places sent.
     seen: IntervalMap<()>,
     maps: MapQueue,
-    open: OpenMappings,
+    /// Made at the first mapping.
+    open: Rare<OpenMappings>,
+    last_mapping_frame: FrameMark,
+    /// Whether it is known what became of data in the SYN.
+    syn_data_decided: bool,
+    rare: Rare<RareDirection>,
+    totals: ByteCounts,
+}
+
+/// What few directions have.
+#[derive(Debug, Clone, Default)]
+struct RareDirection {
     /// Made when a segment has to wait.
     waiting: Option<Box<Waiting>>,
     /// Mappings seen before it is known where SSN 1 is.
     held: Vec<PlacedMapping>,
-    last_mapping_frame: Option<u64>,
-    syn_data: SynData,
+    /// Data in the SYN (TCP Fast Open) that are not known to be accepted.
+    syn_data: Option<SynData>,
     implicit: Option<Implicit>,
-    totals: ByteCounts,
+}
+
+impl Absent for RareDirection {
+    const ABSENT: &'static Self = &RareDirection {
+        waiting: None,
+        held: Vec::new(),
+        syn_data: None,
+        implicit: None,
+    };
 }
 
 /// Bytes of one direction of one subflow, by what became of them; see
 /// [`SubflowTotals`](crate::model::SubflowTotals).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::struct_field_names, reason = "they are called as in the model")]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ByteCounts {
     pub(crate) wire_bytes: u64,
     pub(crate) unique_bytes: u64,
+    pub(in crate::rebuild) odd: Rare<OddBytes>,
+}
+
+/// Bytes that were not just sent once, with a mapping.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "they are called as in the model")]
+pub(crate) struct OddBytes {
     pub(crate) tcp_retransmitted_bytes: u64,
     pub(crate) data_retransmitted_bytes: u64,
     pub(crate) reinjected_bytes: u64,
     pub(crate) spurious_bytes: u64,
     pub(crate) unmapped_bytes: u64,
+}
+
+impl Absent for OddBytes {
+    const ABSENT: &'static Self = &OddBytes {
+        tcp_retransmitted_bytes: 0,
+        data_retransmitted_bytes: 0,
+        reinjected_bytes: 0,
+        spurious_bytes: 0,
+        unmapped_bytes: 0,
+    };
 }
 
 /// Where plain bytes begin that continue the stream after a fallback.
@@ -61,14 +97,10 @@ struct Implicit {
 }
 
 /// Data in the SYN (TCP Fast Open).
-#[derive(Debug, Clone, Default)]
-enum SynData {
-    #[default]
-    None,
-    /// Sent, but not known to be accepted.
-    Offered { len: u32, bytes: Vec<u8> },
-    /// Settled, one way or the other.
-    Decided,
+#[derive(Debug, Clone)]
+struct SynData {
+    len: u32,
+    bytes: Vec<u8>,
 }
 
 /// Bytes of SYN data that are kept for each direction of a subflow. A SYN is one segment, and no
@@ -78,6 +110,10 @@ const MAX_SYN_BYTES: usize = 64 << 10;
 pack_fields!(ByteCounts {
     wire_bytes,
     unique_bytes,
+    odd,
+});
+
+pack_fields!(OddBytes {
     tcp_retransmitted_bytes,
     data_retransmitted_bytes,
     reinjected_bytes,
@@ -92,22 +128,25 @@ impl Pack for SubflowDirection {
             seen,
             maps,
             open,
-            waiting,
-            held,
             last_mapping_frame,
-            syn_data,
-            implicit,
+            syn_data_decided,
+            rare,
             totals,
         } = self;
-        let is_decided = matches!(syn_data, SynData::Decided);
-        to.require(is_decided || matches!(syn_data, SynData::None));
-        to.require(waiting.is_none() && held.is_empty() && implicit.is_none());
+        let RareDirection {
+            waiting,
+            held,
+            syn_data,
+            implicit,
+        } = &**rare;
+        to.require(waiting.is_none() && held.is_empty());
+        to.require(syn_data.is_none() && implicit.is_none());
         origin.pack(to);
         seen.pack(to);
         maps.pack(to);
         open.pack(to);
         last_mapping_frame.pack(to);
-        is_decided.pack(to);
+        syn_data_decided.pack(to);
         totals.pack(to);
     }
 
@@ -117,16 +156,26 @@ impl Pack for SubflowDirection {
             seen: Pack::unpack(from),
             maps: Pack::unpack(from),
             open: Pack::unpack(from),
-            waiting: None,
-            held: Vec::new(),
             last_mapping_frame: Pack::unpack(from),
-            syn_data: if bool::unpack(from) {
-                SynData::Decided
-            } else {
-                SynData::None
-            },
-            implicit: None,
+            syn_data_decided: Pack::unpack(from),
+            rare: Rare::default(),
             totals: Pack::unpack(from),
+        }
+    }
+}
+
+impl RareDirection {
+    /// Moves all data places by `distance`.
+    fn shift_data(&mut self, distance: i64) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.shift_data(distance);
+        }
+        for held in &mut self.held {
+            held.data = held.data.saturating_add(distance);
+        }
+        self.held.retain(PlacedMapping::is_in_range);
+        if let Some(implicit) = &mut self.implicit {
+            implicit.data = implicit.data.saturating_add(distance);
         }
     }
 }
@@ -142,26 +191,28 @@ impl SubflowDirection {
     pub(crate) fn on_syn_payload(&mut self, data: &mut DataDirection, payload: &[u8], len: u32) {
         data.count_wire_bytes(len);
         self.totals.wire_bytes = self.totals.wire_bytes.saturating_add(u64::from(len));
-        if len > 0 && matches!(self.syn_data, SynData::None) {
+        if len > 0 && !self.syn_data_decided && self.rare.syn_data.is_none() {
             let kept = match data.options().assemble {
                 Assemble::No => &[],
                 Assemble::Hash | Assemble::Keep => payload,
             };
             let kept = kept.get(..kept.len().min(MAX_SYN_BYTES)).unwrap_or(kept);
-            self.syn_data = SynData::Offered {
+            self.rare.made().syn_data = Some(SynData {
                 len,
                 bytes: kept.to_vec(),
-            };
+            });
         }
     }
 
     /// The SYN/ACK acknowledged `len` bytes of the SYN's payload: SSN 1 is the byte after them.
     /// Call it for every SYN/ACK, also with 0.
     pub(crate) fn on_syn_acked(&mut self, data: &mut DataDirection, len: u32) {
-        let SynData::Offered {
+        self.syn_data_decided = true;
+        let offered = self.rare.get_mut().and_then(|rare| rare.syn_data.take());
+        let Some(SynData {
             len: offered,
             bytes,
-        } = std::mem::replace(&mut self.syn_data, SynData::Decided)
+        }) = offered
         else {
             return;
         };
@@ -176,7 +227,9 @@ impl SubflowDirection {
     /// Nothing will come any more: judges what is still open.
     pub(crate) fn finish(&mut self, data: &mut DataDirection, subflow: u32) {
         self.settle(data, subflow);
-        self.open.finish(data);
+        if let Some(open) = self.open.get_mut() {
+            open.finish(data);
+        }
     }
 
     /// From the end of the last mapping on (or from the first byte, if there was none), plain bytes
@@ -188,12 +241,12 @@ impl SubflowDirection {
         let start = self.origin.place_of_ssn(1, 1);
         let (place, at) = self.maps.end().unwrap_or((start, data.scale().place(1)));
         let implicit = Implicit { place, data: at };
-        self.implicit = Some(implicit);
-        if let Some(mut waiting) = self.waiting.take() {
+        let rare = self.rare.made();
+        rare.implicit = Some(implicit);
+        if let Some(waiting) = &mut rare.waiting {
             for segment in waiting.drain() {
                 implicit.push(data, &segment.places, &segment.bytes);
             }
-            self.waiting = Some(waiting);
         }
     }
 
@@ -231,23 +284,18 @@ impl SubflowDirection {
     /// Distinct payload bytes without a mapping so far.
     #[cfg(test)]
     pub(crate) fn unmapped(&self) -> u64 {
-        self.totals.unmapped_bytes
+        self.totals.odd.unmapped_bytes
     }
 
     /// Adapts to the merge of the data direction, for a subflow of the half that was taken over.
     pub(crate) fn follow_merge(&mut self, merged: &Merged) {
         if merged.distance != 0 {
             self.maps.shift_data(merged.distance);
-            self.open.shift_data(merged.distance);
-            if let Some(waiting) = &mut self.waiting {
-                waiting.shift_data(merged.distance);
+            if let Some(open) = self.open.get_mut() {
+                open.shift_data(merged.distance);
             }
-            for held in &mut self.held {
-                held.data = held.data.saturating_add(merged.distance);
-            }
-            self.held.retain(PlacedMapping::is_in_range);
-            if let Some(implicit) = &mut self.implicit {
-                implicit.data = implicit.data.saturating_add(merged.distance);
+            if let Some(rare) = self.rare.get_mut() {
+                rare.shift_data(merged.distance);
             }
         }
     }
@@ -256,10 +304,11 @@ impl SubflowDirection {
     pub(crate) fn lose(&mut self, lost: &Lost) {
         let totals = &mut self.totals;
         totals.unique_bytes = totals.unique_bytes.saturating_sub(lost.bytes);
+        let odd = totals.odd.made();
         let count = match lost.class {
-            ByteClass::Reinjection { .. } => &mut totals.reinjected_bytes,
-            ByteClass::Unmapped => &mut totals.unmapped_bytes,
-            _ => &mut totals.data_retransmitted_bytes,
+            ByteClass::Reinjection { .. } => &mut odd.reinjected_bytes,
+            ByteClass::Unmapped => &mut odd.unmapped_bytes,
+            _ => &mut odd.data_retransmitted_bytes,
         };
         *count = count.saturating_add(lost.bytes);
     }
@@ -279,7 +328,7 @@ impl SubflowDirection {
             (
                 "segments that wait for a mapping",
                 MAX_WAITING_SEGMENTS as u64,
-                self.waiting.as_deref().map_or(0, Waiting::dropped),
+                self.rare.waiting.as_deref().map_or(0, Waiting::dropped),
             ),
         ])
     }

@@ -9,7 +9,7 @@ use super::super::open_mappings::{MappingKey, OpenMapping};
 use super::super::{PayloadInput, Sent};
 use super::mapping::is_in_range;
 use super::payload::count;
-use super::{DataDirection, SubflowDirection, SynData};
+use super::{DataDirection, SubflowDirection};
 
 impl SubflowDirection {
     /// Takes a mapping without DATA_FIN if it is the latest one once more, as Linux repeats it in
@@ -26,10 +26,7 @@ impl SubflowDirection {
         let Some(near) = self.origin.peek(segment_seq) else {
             return false;
         };
-        if !self.origin.is_settled()
-            || matches!(self.syn_data, SynData::Offered { .. })
-            || mapping.is_infinite()
-        {
+        if !self.origin.is_settled() || self.rare.syn_data.is_some() || mapping.is_infinite() {
             return false;
         }
         let key = MappingKey {
@@ -41,7 +38,7 @@ impl SubflowDirection {
             return false;
         }
         data.count_mapping_option();
-        self.last_mapping_frame = Some(frame);
+        self.last_mapping_frame = Some(frame).into();
         true
     }
 
@@ -54,7 +51,7 @@ impl SubflowDirection {
         frame: u64,
     ) -> bool {
         let payload_len = u32::from(mapping.len);
-        if self.totals.unmapped_bytes > 0
+        if self.totals.odd.unmapped_bytes > 0
             || !self.open.is_highest(&key)
             || !is_in_range(key.data)
             || !self.maps.insert_free(key.place, key.data, payload_len)
@@ -64,7 +61,7 @@ impl SubflowDirection {
         let checksum = mapping.checksum.filter(|_| data.options().verify_checksums);
         data.count_mapping(key.data.saturating_add(i64::from(payload_len)));
         let open = OpenMapping::new(frame, mapping.ssn.0, checksum, payload_len);
-        self.open.add(key, open, data);
+        self.open.made().add(key, open, data);
         true
     }
 
@@ -77,7 +74,7 @@ impl SubflowDirection {
         subflow: u32,
         input: &PayloadInput<'_>,
     ) -> bool {
-        if !self.held.is_empty() {
+        if !self.rare.held.is_empty() {
             return false;
         }
         let len = i64::from(input.len);
@@ -99,7 +96,9 @@ impl SubflowDirection {
         data.count_wire_bytes(input.len);
         let totals = &mut self.totals;
         totals.wire_bytes = totals.wire_bytes.saturating_add(u64::from(input.len));
-        self.open.feed(&places, input.bytes, data);
+        if let Some(open) = self.open.get_mut() {
+            open.feed(&places, input.bytes, data);
+        }
         let sent = Sent {
             frame: input.frame,
             at: input.at,

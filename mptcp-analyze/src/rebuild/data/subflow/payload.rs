@@ -31,7 +31,7 @@ impl SubflowDirection {
         if input.len == 0 {
             return;
         }
-        if !self.held.is_empty() && self.last_mapping_frame != Some(input.frame) {
+        if !self.rare.held.is_empty() && self.last_mapping_frame.get() != Some(input.frame) {
             // This sender does not repeat a mapping in every segment, so that the one that waits
             // began with its segment.
             self.settle(data, subflow);
@@ -89,13 +89,16 @@ impl SubflowDirection {
     ) {
         // More than is unmapped was counted before: its mapping was forgotten, or lay beyond the limit
         // of places and moved.
-        let len = length(&places).min(self.totals.unmapped_bytes);
+        let len = length(&places).min(self.totals.odd.unmapped_bytes);
         if len == 0 {
             return;
         }
         let places = places.start..places.start.saturating_add(len.cast_signed());
-        self.totals.unmapped_bytes = self.totals.unmapped_bytes.saturating_sub(len);
-        self.open.feed(&places, bytes, data);
+        let odd = self.totals.odd.made();
+        odd.unmapped_bytes = odd.unmapped_bytes.saturating_sub(len);
+        if let Some(open) = self.open.get_mut() {
+            open.feed(&places, bytes, data);
+        }
         let mapped = places.start.saturating_add(offset)..places.end.saturating_add(offset);
         let totals = &mut self.totals;
         let mut spurious = 0u64;
@@ -112,13 +115,11 @@ impl SubflowDirection {
         places: &Range<i64>,
         cut: &mut Cut<'_>,
     ) {
-        self.open.feed(places, cut.part(places), data);
+        if let Some(open) = self.open.get_mut() {
+            open.feed(places, cut.part(places), data);
+        }
         let Self {
-            maps,
-            totals,
-            waiting,
-            implicit,
-            ..
+            maps, totals, rare, ..
         } = self;
         let sent = cut.sent;
         let mut spurious = 0u64;
@@ -127,9 +128,11 @@ impl SubflowDirection {
             let Some(mapped) = mapped else {
                 count(totals, ByteClass::Unmapped, &part, i64::MIN);
                 cut.add_unmapped(&part, ByteClass::Unmapped);
-                match implicit {
-                    Some(implicit) => implicit.push(data, &part, bytes),
-                    None => wait(waiting.get_or_insert_default(), data, part, sent, bytes),
+                if let Some(implicit) = rare.implicit {
+                    implicit.push(data, &part, bytes);
+                } else {
+                    let waiting = rare.made().waiting.get_or_insert_default();
+                    wait(waiting, data, part, sent, bytes);
                 }
                 return;
             };
@@ -249,19 +252,20 @@ pub(super) fn count(
     acked: i64,
 ) -> u64 {
     let len = length(mapped);
-    let count = match class {
-        ByteClass::New => &mut totals.unique_bytes,
-        ByteClass::TcpRetransmission => &mut totals.tcp_retransmitted_bytes,
-        ByteClass::DataRetransmission => &mut totals.data_retransmitted_bytes,
-        ByteClass::Reinjection { .. } => &mut totals.reinjected_bytes,
-        ByteClass::Unmapped => &mut totals.unmapped_bytes,
-    };
-    *count = count.saturating_add(len);
     if class == ByteClass::New {
+        totals.unique_bytes = totals.unique_bytes.saturating_add(len);
         return 0;
     }
+    let odd = totals.odd.made();
+    let count = match class {
+        ByteClass::New | ByteClass::TcpRetransmission => &mut odd.tcp_retransmitted_bytes,
+        ByteClass::DataRetransmission => &mut odd.data_retransmitted_bytes,
+        ByteClass::Reinjection { .. } => &mut odd.reinjected_bytes,
+        ByteClass::Unmapped => &mut odd.unmapped_bytes,
+    };
+    *count = count.saturating_add(len);
     let spurious = length(&(mapped.start..acked.clamp(mapped.start, mapped.end)));
-    totals.spurious_bytes = totals.spurious_bytes.saturating_add(spurious);
+    odd.spurious_bytes = odd.spurious_bytes.saturating_add(spurious);
     spurious
 }
 

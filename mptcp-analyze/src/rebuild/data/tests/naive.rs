@@ -160,11 +160,11 @@ fn counts(subflow: &SubflowDirection) -> Counts {
     let totals = subflow.totals();
     Counts {
         unique: totals.unique_bytes,
-        tcp: totals.tcp_retransmitted_bytes,
-        data: totals.data_retransmitted_bytes,
-        reinjected: totals.reinjected_bytes,
-        spurious: totals.spurious_bytes,
-        unmapped: totals.unmapped_bytes,
+        tcp: totals.odd.tcp_retransmitted_bytes,
+        data: totals.odd.data_retransmitted_bytes,
+        reinjected: totals.odd.reinjected_bytes,
+        spurious: totals.odd.spurious_bytes,
+        unmapped: totals.odd.unmapped_bytes,
     }
 }
 

@@ -35,10 +35,10 @@ fn the_same_bytes_have_a_class_by_where_they_are_sent_again() {
     assert_eq!(totals.spurious_bytes, 0);
     let first = rig.subflows[0].totals();
     assert_eq!(first.unique_bytes, 100);
-    assert_eq!(first.tcp_retransmitted_bytes, 100);
-    assert_eq!(first.data_retransmitted_bytes, 100);
+    assert_eq!(first.odd.tcp_retransmitted_bytes, 100);
+    assert_eq!(first.odd.data_retransmitted_bytes, 100);
     let second = rig.subflows[1].totals();
-    assert_eq!((second.unique_bytes, second.reinjected_bytes), (0, 100));
+    assert_eq!((second.unique_bytes, second.odd.reinjected_bytes), (0, 100));
 }
 
 #[test]
@@ -59,8 +59,8 @@ fn repeated_bytes_are_spurious_when_they_were_acknowledged_before() {
     rig.pay(0, 1, &stream(1, 100));
     let totals = rig.finish();
     assert_eq!(totals.spurious_bytes, 140);
-    assert_eq!(rig.subflows[0].totals().spurious_bytes, 100);
-    assert_eq!(rig.subflows[1].totals().spurious_bytes, 40);
+    assert_eq!(rig.subflows[0].totals().odd.spurious_bytes, 100);
+    assert_eq!(rig.subflows[1].totals().odd.spurious_bytes, 40);
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn two_halves_become_one_connection() {
     rig.subflows.append(&mut other.subflows);
     rig.follow_merge(&merged, 1);
     assert_eq!(rig.subflows[1].totals().unique_bytes, 50);
-    assert_eq!(rig.subflows[1].totals().reinjected_bytes, 50);
+    assert_eq!(rig.subflows[1].totals().odd.reinjected_bytes, 50);
     rig.frame = 30;
     assert_eq!(
         classes(&rig.send(1, 101, 101, 100)),

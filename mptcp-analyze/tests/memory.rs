@@ -1,0 +1,104 @@
+//! What a connection takes in memory, counted by the allocator: structures, stores and its share of
+//! the tables that find it.
+
+use std::alloc::System;
+use std::io::Cursor;
+
+use mptcp_analyze::capture::{Captures, Content};
+use mptcp_analyze::rebuild::{RebuildOptions, Rebuilder};
+use mptcp_proto::version::Version;
+use mptcp_tests::craft::{Capture, Connection, Flow, Host};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Connections of the smaller capture; the larger one has twice as many, and what that adds counts.
+/// The tables, which double, are as full after both.
+const COUNT: u32 = 1500;
+
+/// Bytes and allocations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Cost {
+    bytes: i64,
+    allocations: i64,
+}
+
+/// Connections of two subflows with data both ways, which end or stay open.
+fn capture(count: u32, ends: bool) -> Captures {
+    let mut capture = Capture::new();
+    for number in 0..count {
+        let mut keys = [*b"client-0", *b"server-0"];
+        for key in &mut keys {
+            key[..4].copy_from_slice(&number.to_be_bytes());
+        }
+        let mut connection = Connection::new(Version::V1).with_keys(keys[0], keys[1]);
+        let flow = |host: u8| {
+            let isn = number << 8;
+            let (net, port) = (number / 1000, 10_000 + number % 1000);
+            let client = format!("10.{host}.1.{net}:{port}");
+            Flow::new(&client, "10.0.9.1:80").with_isns(isn, !isn)
+        };
+        connection.connect(&mut capture, flow(1));
+        connection.join(&mut capture, flow(2), Host::Client);
+        for subflow in [0, 1, 0] {
+            connection.send(&mut capture, subflow, Host::Client, 1000);
+            connection.send(&mut capture, subflow, Host::Server, 4000);
+        }
+        if ends {
+            connection.close(&mut capture);
+        }
+    }
+    let bytes = Cursor::new(capture.pcap_bytes());
+    Captures::from_reader("crafted", bytes).expect("the kit writes captures")
+}
+
+/// What a rebuilder takes once it has seen all packets.
+fn cost_of(mut captures: Captures) -> Cost {
+    let region = Region::new(ALLOCATOR);
+    let mut rebuilder = Rebuilder::new(RebuildOptions::default());
+    let mut allocations = 0;
+    while let Some(packet) = captures.next_packet() {
+        if let Content::Tcp(segment) = &packet.content {
+            let push = Region::new(ALLOCATOR);
+            rebuilder.push(segment);
+            let change = push.change();
+            allocations += change.allocations + change.reallocations;
+        }
+    }
+    let before = region.change();
+    drop(rebuilder);
+    let after = region.change();
+    let freed = after.bytes_deallocated - before.bytes_deallocated;
+    Cost {
+        bytes: i64::try_from(freed).unwrap_or(i64::MAX),
+        allocations: i64::try_from(allocations).unwrap_or(i64::MAX),
+    }
+}
+
+fn cost_of_one(ends: bool) -> Cost {
+    let (few, many) = (
+        cost_of(capture(COUNT, ends)),
+        cost_of(capture(2 * COUNT, ends)),
+    );
+    let count = i64::from(COUNT);
+    Cost {
+        bytes: (many.bytes - few.bytes) / count,
+        allocations: (many.allocations - few.allocations) / count,
+    }
+}
+
+/// One test, because others at the same time would be counted too. The aims are 1,536 bytes and 10
+/// allocations for an open connection, and 900 bytes for one that is over.
+#[test]
+fn a_connection_takes_little_while_it_is_open_and_less_when_it_is_over() {
+    let open = cost_of_one(false);
+    let over = cost_of_one(true);
+    assert!(open.bytes <= MAX_OPEN_BYTES, "{open:?}");
+    assert!(open.allocations <= MAX_OPEN_ALLOCATIONS, "{open:?}");
+    assert!(over.bytes <= MAX_OVER_BYTES, "{over:?}");
+}
+
+const MAX_OPEN_BYTES: i64 = 4_700;
+const MAX_OPEN_ALLOCATIONS: i64 = 40;
+const MAX_OVER_BYTES: i64 = 1_300;

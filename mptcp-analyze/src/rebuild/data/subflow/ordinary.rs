@@ -99,7 +99,7 @@ impl SubflowDirection {
         data.count_wire_bytes(input.len);
         let totals = &mut self.totals;
         totals.wire_bytes = totals.wire_bytes.saturating_add(u64::from(input.len));
-        self.open.feed(&places, input.bytes, data);
+        self.open.feed(&places, input.bytes, input.sum, data);
         let sent = Sent {
             frame: input.frame,
             at: input.at,

@@ -95,7 +95,7 @@ impl SubflowDirection {
         }
         let places = places.start..places.start.saturating_add(len.cast_signed());
         self.totals.unmapped_bytes = self.totals.unmapped_bytes.saturating_sub(len);
-        self.open.feed(&places, bytes, data);
+        self.open.feed(&places, bytes, None, data);
         let mapped = places.start.saturating_add(offset)..places.end.saturating_add(offset);
         let totals = &mut self.totals;
         let mut spurious = 0u64;
@@ -112,7 +112,7 @@ impl SubflowDirection {
         places: &Range<i64>,
         cut: &mut Cut<'_>,
     ) {
-        self.open.feed(places, cut.part(places), data);
+        self.open.feed(places, cut.part(places), None, data);
         let Self {
             maps,
             totals,

@@ -272,6 +272,7 @@ fn run(steps: &[Step], follow: FollowPlan) -> Analysis {
         verify_tcp_checksums: true,
         note_packets: true,
         follow,
+        ..RebuildOptions::default()
     });
     for (frame, step) in (1..).zip(steps) {
         let from_client = step.is_client();

@@ -116,12 +116,10 @@ impl CaptureFile {
     }
 
     /// Reads on as long as records are in the window, and shows each to `each` with its bytes, until
-    /// that says `false`. Only a pcap file of which a record was read has any.
+    /// that says `false`. Only a file of which a record was read has any; the places of the current
+    /// record no longer hold.
     #[inline]
     pub(super) fn read_at_hand(&mut self, mut each: impl FnMut(&Record, &[u8]) -> bool) {
-        let Format::Pcap(pcap) = &self.format else {
-            return;
-        };
         if self.ended || self.summary.packets == 0 {
             return;
         }
@@ -129,7 +127,12 @@ impl CaptureFile {
         window.consume(std::mem::take(&mut self.current_len));
         let data = window.data();
         let mut rest = data;
-        while let Some((bytes, after)) = pcap.read_next(rest, &mut self.current) {
+        loop {
+            let next = match &mut self.format {
+                Format::Pcap(pcap) => pcap.read_next(rest, &mut self.current),
+                Format::PcapNg(pcapng) => pcapng.read_next(rest, &mut self.current),
+            };
+            let Some((bytes, after)) = next else { break };
             rest = after;
             account(&mut self.summary, &self.current);
             if !each(&self.current, bytes) {

@@ -114,17 +114,18 @@ impl Merge {
         let [file] = self.files.as_mut_slice() else {
             return;
         };
-        // A pcap file has one interface.
-        let Some(&interface) = self.numbers.first().and_then(|numbers| numbers.first()) else {
+        let Some(numbers) = self.numbers.first() else {
             return;
         };
         let frames = &mut self.frames;
         file.read_at_hand(|record, bytes| {
             *frames += 1;
+            // All that are known were given a number when a record was read.
+            let interface = numbers.get(record.interface as usize).copied();
             let merged = Merged {
                 frame: *frames,
                 file: 0,
-                interface,
+                interface: interface.unwrap_or_default(),
                 interleaved: false,
             };
             each(&merged, record, bytes)

@@ -4,7 +4,6 @@
 //! decodes every packet down to the TCP segment in it. What is wrong with a file or a packet is
 //! never an error: it stands in the file's summary or in the packet's [`Content`].
 
-mod batch;
 mod byte_order;
 mod decode;
 mod file;
@@ -17,7 +16,6 @@ mod reorder;
 mod window;
 mod zstd;
 
-pub(crate) use batch::Batch;
 pub use decode::{Content, IcmpError};
 pub use input::{Input, OpenError};
 pub use pcapng::Comments;

@@ -61,7 +61,7 @@ struct Few {
 
 /// What makes two packets the same packet.
 #[derive(Debug, Clone, Copy, Default)]
-struct Fingerprint {
+pub(super) struct Fingerprint {
     hash: u64,
     at: Timestamp,
     /// The identification, and above it the capture point: interface, direction, TTL.
@@ -71,10 +71,13 @@ struct Fingerprint {
 impl CopyWatch {
     /// A copy has the same TCP header, length and IPv4 identification, and either another capture
     /// point (interface, direction, TTL), or came at once with an identification that a repetition
-    /// would not have. `hashing` must always be the same.
-    #[inline]
-    pub(super) fn is_copy(&mut self, segment: &Segment<'_>, hashing: &DefaultHashBuilder) -> bool {
-        let print = Fingerprint::of(segment, hashing);
+    /// would not have.
+    #[expect(
+        clippy::inline_always,
+        reason = "once for each packet: the fingerprint stays in registers"
+    )]
+    #[inline(always)]
+    pub(super) fn is_copy(&mut self, print: Fingerprint) -> bool {
         let Recent::Few(few) = &mut self.recent else {
             return self.is_copy_of_many(print.hash, print.at, print.labels);
         };
@@ -205,8 +208,12 @@ impl Fingerprint {
     const ID_BITS: u32 = 17;
     const ID: u64 = (1 << Self::ID_BITS) - 1;
 
-    #[inline]
-    fn of(segment: &Segment<'_>, hashing: &DefaultHashBuilder) -> Self {
+    #[expect(
+        clippy::inline_always,
+        reason = "once for each packet: the parts stay in registers"
+    )]
+    #[inline(always)]
+    pub(super) fn of(segment: &Segment<'_>, hashing: &DefaultHashBuilder) -> Self {
         let mut hasher = hashing.build_hasher();
         hasher.write(segment.header());
         hasher.write_u32(segment.payload_len);

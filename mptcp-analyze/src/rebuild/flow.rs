@@ -3,12 +3,13 @@
 //! A generation begins with a SYN that cannot be a repetition (RFC 9293 §3.4: another initial
 //! sequence number), so a reused port is a new stream, and an ACK captured before its SYN is not.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use mptcp_proto::seq::TcpSeq;
 
+use super::glance::{Glance, Whole};
 use crate::model::Segment;
 
 /// How far before the SYN's next sequence number an early captured segment may start and still
@@ -131,12 +132,8 @@ impl FlowEnds {
         usize::from(self.is_end_0_lower != is_source_lower)
     }
 
-    /// Whether `segment`, sent by `end`, cannot belong to this generation.
-    #[inline]
+    /// Whether the SYN `segment`, sent by `end`, cannot belong to this generation.
     fn is_new_generation(&self, segment: &Segment<'_>, end: End) -> bool {
-        if !segment.flags.syn() {
-            return false;
-        }
         let peer = 1 - end;
         if let Some(isn) = self.isn(end) {
             let repeated = isn == segment.seq;
@@ -164,17 +161,12 @@ impl FlowEnds {
         }
     }
 
-    #[inline]
-    fn note(&mut self, segment: &Segment<'_>, end: End) {
-        if segment.flags.syn() {
-            self.isns[end].set_first(segment.seq);
-            if segment.flags.ack() {
-                self.accepted[end] = true;
-            } else {
-                self.opened[end] = true;
-            }
-        } else if !segment.flags.rst() {
-            self.first_seqs[end].set_first(segment.seq);
+    fn note_syn(&mut self, segment: &Segment<'_>, end: End) {
+        self.isns[end].set_first(segment.seq);
+        if segment.flags.ack() {
+            self.accepted[end] = true;
+        } else {
+            self.opened[end] = true;
         }
     }
 }
@@ -200,41 +192,61 @@ pub(super) struct Located {
 }
 
 impl FlowTable {
-    /// A table for so many streams.
-    pub(super) fn new(limit: usize) -> Self {
+    /// A table for so many streams, by the hashes that `hashing` makes.
+    pub(super) fn new(limit: usize, hashing: DefaultHashBuilder) -> Self {
         FlowTable {
             limit,
-            newest: Newest::default(),
+            newest: Newest::new(hashing),
             ends: Vec::new(),
             dropped: 0,
         }
     }
 
-    /// The stream of `segment`, made new if need be; `None` when there is no room for another.
+    /// The stream of a segment, made new if need be; `None` when there is no room for another.
     #[inline]
-    pub(super) fn locate(&mut self, segment: &Segment<'_>) -> Option<Located> {
-        let (key, is_source_lower) = FlowKey::of(segment.source, segment.destination);
-        if let Some(stream) = self.newest.get(key) {
-            let ends = &mut self.ends[stream];
-            let end = ends.end_of(is_source_lower);
-            if !ends.is_new_generation(segment, end) {
-                ends.note(segment, end);
-                return Some(Located {
-                    stream,
-                    end,
-                    is_new: false,
-                });
+    pub(super) fn locate<'a>(
+        &mut self,
+        glance: &Glance,
+        whole: &impl Whole<'a>,
+    ) -> Option<Located> {
+        let Some(stream) = self.newest.get(&glance.tuple) else {
+            return self.begin(&glance.tuple, &whole.segment());
+        };
+        let ends = &mut self.ends[stream];
+        let end = ends.end_of(glance.tuple.is_source_lower);
+        let located = Located {
+            stream,
+            end,
+            is_new: false,
+        };
+        if glance.flags.syn() {
+            let segment = whole.segment();
+            if ends.is_new_generation(&segment, end) {
+                return self.begin(&glance.tuple, &segment);
             }
+            ends.note_syn(&segment, end);
+        } else if !glance.flags.rst() {
+            ends.first_seqs[end].set_first(glance.seq);
         }
+        Some(located)
+    }
+
+    /// Begins a stream.
+    #[inline(never)]
+    fn begin(&mut self, tuple: &Tuple, segment: &Segment<'_>) -> Option<Located> {
         if self.ends.len() >= self.limit {
             self.dropped += 1;
             return None;
         }
         let stream = self.ends.len();
-        let mut ends = FlowEnds::new(segment, is_source_lower);
-        ends.note(segment, 0);
+        let mut ends = FlowEnds::new(segment, tuple.is_source_lower);
+        if segment.flags.syn() {
+            ends.note_syn(segment, 0);
+        } else if !segment.flags.rst() {
+            ends.first_seqs[0].set_first(segment.seq);
+        }
         self.ends.push(ends);
-        self.newest.insert(key, stream);
+        self.newest.insert(tuple, stream);
         Some(Located {
             stream,
             end: 0,
@@ -256,67 +268,116 @@ impl FlowTable {
 /// A 4-tuple without direction, packed so that hashing and comparing it is cheap.
 #[derive(Debug, Clone, Copy)]
 enum FlowKey {
-    /// Both addresses, both ports: the lower end first.
-    V4(u64, u32),
-    /// Likewise.
-    V6(u128, u128, u32),
+    V4(KeyV4),
+    V6(KeyV6),
 }
 
-/// The packed addresses and ports of [`FlowKey::V4`], hashed in one step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct KeyV4(u64, u32);
+/// Both addresses, both ports: the lower end first.
+type KeyV4 = (u64, u32);
 
-impl Hash for KeyV4 {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u128(u128::from(self.0) << 32 | u128::from(self.1));
-    }
+/// Likewise.
+type KeyV6 = ([u64; 2], [u64; 2], u32);
+
+/// The 4-tuple of a segment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tuple {
+    key: FlowKey,
+    hash: u64,
+    is_source_lower: bool,
 }
 
 /// The newest stream of each 4-tuple. The keys of IPv4 are small, and so is their table.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Newest {
-    v4: HashMap<KeyV4, u32>,
-    v6: HashMap<(u128, u128, u32), u32>,
+    hashing: DefaultHashBuilder,
+    v4: HashTable<(KeyV4, u32)>,
+    v6: HashTable<(KeyV6, u32)>,
 }
 
 impl Newest {
-    #[inline]
-    fn get(&self, key: FlowKey) -> Option<StreamId> {
-        let stream = match key {
-            FlowKey::V4(addresses, ports) => self.v4.get(&KeyV4(addresses, ports)),
-            FlowKey::V6(low, high, ports) => self.v6.get(&(low, high, ports)),
-        };
-        stream.map(|&stream| stream as StreamId)
+    fn new(hashing: DefaultHashBuilder) -> Self {
+        Newest {
+            hashing,
+            v4: HashTable::new(),
+            v6: HashTable::new(),
+        }
     }
 
-    fn insert(&mut self, key: FlowKey, stream: StreamId) {
+    #[inline]
+    fn get(&self, tuple: &Tuple) -> Option<StreamId> {
+        let stream = match &tuple.key {
+            FlowKey::V4(key) => self.v4.find(tuple.hash, |(k, _)| k == key).map(|e| e.1),
+            FlowKey::V6(key) => self.v6.find(tuple.hash, |(k, _)| k == key).map(|e| e.1),
+        };
+        stream.map(|stream| stream as StreamId)
+    }
+
+    fn insert(&mut self, tuple: &Tuple, stream: StreamId) {
         // There are no more streams than the limit, which is far below.
         let stream = u32::try_from(stream).unwrap_or(u32::MAX);
-        match key {
-            FlowKey::V4(addresses, ports) => self.v4.insert(KeyV4(addresses, ports), stream),
-            FlowKey::V6(low, high, ports) => self.v6.insert((low, high, ports), stream),
-        };
+        let (hash, hashing) = (tuple.hash, &self.hashing);
+        match tuple.key {
+            FlowKey::V4(key) => {
+                let hasher = |(k, _): &(KeyV4, u32)| hash_v4(hashing, k);
+                let same = |(k, _): &(KeyV4, u32)| *k == key;
+                self.v4.entry(hash, same, hasher).insert((key, stream));
+            }
+            FlowKey::V6(key) => {
+                let hasher = |(k, _): &(KeyV6, u32)| hashing.hash_one(k);
+                let same = |(k, _): &(KeyV6, u32)| *k == key;
+                self.v6.entry(hash, same, hasher).insert((key, stream));
+            }
+        }
     }
 }
 
-impl FlowKey {
-    /// The key of a 4-tuple, and whether the sender is its lower end.
-    #[inline]
-    fn of(source: SocketAddr, destination: SocketAddr) -> (Self, bool) {
+/// The hash of a key of IPv4, made in one step.
+#[inline]
+fn hash_v4(hashing: &DefaultHashBuilder, &(addresses, ports): &KeyV4) -> u64 {
+    let mut hasher = hashing.build_hasher();
+    hasher.write_u128(u128::from(addresses) << 32 | u128::from(ports));
+    hasher.finish()
+}
+
+impl Tuple {
+    /// The 4-tuple of what `source` sends to `destination`.
+    #[expect(
+        clippy::inline_always,
+        reason = "once for each packet: the parts stay in registers"
+    )]
+    #[inline(always)]
+    pub(super) fn of(
+        source: SocketAddr,
+        destination: SocketAddr,
+        hashing: &DefaultHashBuilder,
+    ) -> Self {
         if let (SocketAddr::V4(source), SocketAddr::V4(destination)) = (source, destination) {
             let packed =
                 |end: SocketAddrV4| u64::from(end.ip().to_bits()) << 16 | u64::from(end.port());
             let (low, high, is_source_lower) = ordered(packed(source), packed(destination));
             let ports = (low & 0xffff) << 16 | high & 0xffff;
             let addresses = (low >> 16) << 32 | high >> 16;
-            let key = FlowKey::V4(addresses, u32::try_from(ports).unwrap_or_default());
-            (key, is_source_lower)
+            let key = (addresses, u32::try_from(ports).unwrap_or_default());
+            Tuple {
+                key: FlowKey::V4(key),
+                hash: hash_v4(hashing, &key),
+                is_source_lower,
+            }
         } else {
-            let packed = |end: SocketAddr| (packed(end.ip()), end.port());
-            let (low, high, is_source_lower) = ordered(packed(source), packed(destination));
-            let ports = u32::from(low.1) << 16 | u32::from(high.1);
-            (FlowKey::V6(low.0, high.0, ports), is_source_lower)
+            Self::of_v6(source, destination, hashing)
+        }
+    }
+
+    #[inline(never)]
+    fn of_v6(source: SocketAddr, destination: SocketAddr, hashing: &DefaultHashBuilder) -> Self {
+        let packed = |end: SocketAddr| (halves(end.ip()), end.port());
+        let (low, high, is_source_lower) = ordered(packed(source), packed(destination));
+        let ports = u32::from(low.1) << 16 | u32::from(high.1);
+        let key = (low.0, high.0, ports);
+        Tuple {
+            key: FlowKey::V6(key),
+            hash: hashing.hash_one(key),
+            is_source_lower,
         }
     }
 }
@@ -330,9 +391,17 @@ fn ordered<T: PartialOrd>(one: T, other: T) -> (T, T, bool) {
     }
 }
 
-fn packed(address: IpAddr) -> u128 {
+/// The upper and the lower half of an address.
+fn halves(address: IpAddr) -> [u64; 2] {
     match address {
-        IpAddr::V4(v4) => u128::from(v4.to_bits()),
-        IpAddr::V6(v6) => v6.to_bits(),
+        IpAddr::V4(v4) => [0, u64::from(v4.to_bits())],
+        IpAddr::V6(v6) => {
+            let octets = v6.octets();
+            let (halves, _) = octets.as_chunks::<8>();
+            [0, 1].map(|index| {
+                let half = halves.get(index).copied();
+                u64::from_be_bytes(half.unwrap_or_default())
+            })
+        }
     }
 }

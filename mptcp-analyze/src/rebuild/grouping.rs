@@ -17,7 +17,7 @@ use super::flow::{End, FlowEnds, StreamId};
 use super::join::Candidate;
 use super::options::SegmentOptions;
 use super::stream::Place;
-use crate::model::{Direction, Grouping, Segment, Side, SubflowKind};
+use crate::model::{Direction, Grouping, PerDirection, Segment, Side, SubflowKind};
 
 /// Connections that share a token; more are a forged capture.
 const MAX_PER_TOKEN: usize = 64;
@@ -30,7 +30,7 @@ const MAX_PER_HOST: usize = 256;
 const MAX_KEYED: usize = 64;
 
 /// Packets with DSS by which grouping is tried before a stream stays on its own.
-const MAX_GROUPING_TRIES: u32 = 16;
+pub(super) const MAX_GROUPING_TRIES: u32 = 16;
 
 /// How far two parts of one stream may be from each other: no capture holds 64 TiB of one.
 const MAX_STREAM_SPAN: u64 = 1 << 46;
@@ -150,14 +150,13 @@ impl GroupingIndex {
 
     /// Connections that share a host with `ends`, the latest first.
     fn near_hosts(&self, ends: &FlowEnds) -> Vec<usize> {
-        let mut found: Vec<usize> = ends
-            .addresses()
+        let addresses = ends.addresses();
+        let lists = addresses
             .iter()
-            .filter_map(|address| self.hosts.get(&address.ip()))
-            .flatten()
-            .copied()
-            .collect();
-        found.sort_unstable_by(|a, b| b.cmp(a));
+            .filter_map(|address| self.hosts.get(&address.ip()));
+        let mut found: Vec<usize> = lists.flat_map(|list| list.iter().rev()).copied().collect();
+        // The lists are in order but for merged connections: a stable sort only merges them.
+        found.sort_by(|a, b| b.cmp(a));
         found.dedup();
         found
     }
@@ -227,10 +226,7 @@ impl Rebuilder {
             return;
         };
         let alone = mptcp.connection;
-        if mptcp.kind != SubflowKind::Unseen
-            || mptcp.grouping_tries >= MAX_GROUPING_TRIES
-            || !self.connections[alone].has_only(place.stream)
-        {
+        if !mptcp.may_be_regrouped(&self.connections[alone], place.stream) {
             return;
         }
         mptcp.grouping_tries += 1;
@@ -274,28 +270,28 @@ impl Rebuilder {
             .into_iter()
             .filter(|&c| Some(c) != except && !self.connections.is_merged(c))
             .collect();
-        let orientations = |connection: usize| [(connection, 0), (connection, 1)];
-        let numbers = |connection: usize, client_end: End| {
-            let sender = if place.end == client_end {
+        let sender = |client_end: End| {
+            if place.end == client_end {
                 Side::Client
             } else {
                 Side::Server
-            };
-            self.compare_numbers(connection, sender, dss)
+            }
         };
-        let mut fitting = near
-            .iter()
-            .flat_map(|&connection| orientations(connection))
-            .filter(|&(connection, client_end)| numbers(connection, client_end) == Numbers::Fit);
-        if let Some((connection, client_end)) = fitting.next() {
-            return Some(Fit {
-                connection,
-                client_end,
-                evidence: Grouping::Dsn,
-            });
+        for &connection in &near {
+            let known = self.connections.near(connection);
+            for client_end in [0, 1] {
+                if compare_numbers(&known, sender(client_end), dss) == Numbers::Fit {
+                    return Some(Fit {
+                        connection,
+                        client_end,
+                        evidence: Grouping::Dsn,
+                    });
+                }
+            }
         }
         let possible = |fit: &Fit| {
-            numbers(fit.connection, fit.client_end) != Numbers::Contradict
+            let known = self.connections.near(fit.connection);
+            compare_numbers(&known, sender(fit.client_end), dss) != Numbers::Contradict
                 && !self.connections.is_over(fit.connection)
         };
         self.fit_by_address(ends).filter(possible).or_else(|| {
@@ -430,29 +426,6 @@ impl Rebuilder {
         }
     }
 
-    /// Compares the DSN and DATA_ACK of a DSS that `sender` would have sent with what is known of a
-    /// connection.
-    fn compare_numbers(&self, connection: usize, sender: Side, dss: Option<&Dss>) -> Numbers {
-        let Some(dss) = dss else {
-            return Numbers::Silent;
-        };
-        let own = self.connections.near(connection, sender.sends());
-        let peer = self.connections.near(connection, sender.other().sends());
-        let dsn = dss.mapping.map(|mapping| match mapping.dsn {
-            WireDsn::Long(long) => is_near_long(own, long),
-            WireDsn::Short(short) => is_near_short(own, short),
-        });
-        let ack = dss.data_ack.map(|ack| match ack {
-            DataAck::Long(long) => is_near_long(peer, long),
-            DataAck::Short(short) => is_near_short(peer, short),
-        });
-        match (dsn.flatten(), ack.flatten()) {
-            (Some(false), _) | (_, Some(false)) => Numbers::Contradict,
-            (None, None) => Numbers::Silent,
-            _ => Numbers::Fit,
-        }
-    }
-
     /// Turns a connection around whose client was taken for its server.
     pub(super) fn turn_around(&mut self, connection: usize) {
         self.connections[connection].turn_around();
@@ -461,6 +434,29 @@ impl Rebuilder {
                 mptcp.client_end = 1 - mptcp.client_end;
             }
         }
+    }
+}
+
+/// Compares the DSN and DATA_ACK of a DSS that `sender` would have sent with what is known of a
+/// connection: the highest DSN of each direction.
+fn compare_numbers(known: &PerDirection<Option<Dsn>>, sender: Side, dss: Option<&Dss>) -> Numbers {
+    let Some(dss) = dss else {
+        return Numbers::Silent;
+    };
+    let own = *known.of(sender.sends());
+    let peer = *known.of(sender.other().sends());
+    let dsn = dss.mapping.and_then(|mapping| match mapping.dsn {
+        WireDsn::Long(long) => is_near_long(own, long),
+        WireDsn::Short(short) => is_near_short(own, short),
+    });
+    let ack = dss.data_ack.and_then(|ack| match ack {
+        DataAck::Long(long) => is_near_long(peer, long),
+        DataAck::Short(short) => is_near_short(peer, short),
+    });
+    match (dsn, ack) {
+        (Some(false), _) | (_, Some(false)) => Numbers::Contradict,
+        (None, None) => Numbers::Silent,
+        _ => Numbers::Fit,
     }
 }
 

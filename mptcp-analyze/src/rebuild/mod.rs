@@ -10,6 +10,7 @@ mod fallback;
 mod finish;
 mod flow;
 mod follow;
+mod glance;
 mod grouping;
 mod handshake;
 mod join;
@@ -28,11 +29,11 @@ mod transfer;
 pub use data::StreamChunk;
 pub use finish::Finished;
 pub use follow::FollowPlan;
+pub(crate) use glance::{Glance, Lookout, Whole, plain_dss};
 pub use limits::Limits;
 
 use std::collections::VecDeque;
 
-use hashbrown::DefaultHashBuilder;
 use mptcp_proto::wire::mptcp::MptcpOption;
 use tracing::{info, trace};
 
@@ -76,9 +77,8 @@ pub struct Rebuilder {
     frame: u64,
     /// Reasons of checks, for packed ones to name.
     words: Vec<&'static str>,
-    /// Makes the fingerprints of packets. A fixed state would let a capture be made whose packets
-    /// collide, and be taken for copies.
-    hashing: DefaultHashBuilder,
+    /// Looks at segments first.
+    lookout: Lookout,
     index: GroupingIndex,
     /// Pieces of the segment at hand, kept to use their memory again.
     pieces: Vec<Piece>,
@@ -104,17 +104,18 @@ impl Rebuilder {
     /// A rebuilder that has seen nothing.
     pub fn new(options: RebuildOptions) -> Self {
         let limits = options.limits;
+        let lookout = Lookout::default();
         Rebuilder {
             takes_long_way: options.note_packets || !options.follow.is_empty(),
             options,
             limits,
-            flows: FlowTable::new(limits.streams),
+            flows: FlowTable::new(limits.streams, lookout.hashing()),
             streams: Streams::default(),
             connections: Connections::default(),
             ending: VecDeque::new(),
             frame: 0,
             words: Vec::new(),
-            hashing: DefaultHashBuilder::default(),
+            lookout,
             index: GroupingIndex::default(),
             pieces: Vec::new(),
             segment_options: None,
@@ -131,17 +132,33 @@ impl Rebuilder {
 
     /// Takes the next segment. Returns what it turned out to be if notes were asked for.
     pub fn push(&mut self, segment: &Segment<'_>) -> Option<PacketNote> {
-        let located = self.flows.locate(segment)?;
+        let glance = self.lookout.glance(segment);
+        self.push_seen(&glance, segment)
+    }
+
+    /// What looks at segments for [`Self::push_seen`].
+    pub(crate) fn lookout(&self) -> Lookout {
+        self.lookout.clone()
+    }
+
+    /// Takes the next segment, which was looked at before.
+    #[inline]
+    pub(crate) fn push_seen<'a>(
+        &mut self,
+        glance: &Glance,
+        whole: &impl Whole<'a>,
+    ) -> Option<PacketNote> {
+        let located = self.flows.locate(glance, whole)?;
         if located.is_new {
-            self.streams.push(Stream::new(segment));
+            self.streams.push(Stream::new(&whole.segment()));
         }
-        self.rest(segment.frame);
+        self.rest(glance.frame);
         self.wake_stream(located.stream);
         let mut note = self
             .options
             .note_packets
             .then(|| PacketNote::new(located.stream as u64));
-        if self.streams[located.stream].count(segment, located.end, &self.hashing) {
+        if self.streams[located.stream].count(glance, located.end) {
             if let Some(note) = &mut note {
                 note.duplicate = true;
                 note.direction = Some(self.direction_of(located));
@@ -149,21 +166,21 @@ impl Rebuilder {
             return note;
         }
         trace!(
-            frame = segment.frame,
+            frame = glance.frame,
             tcp_stream = located.stream,
-            from = %segment.source,
-            seq = segment.seq.0,
-            len = segment.payload_len,
+            from = %whole.segment().source,
+            seq = glance.seq.0,
+            len = glance.payload_len,
             "segment"
         );
         let place = Place {
             stream: located.stream,
             end: located.end,
-            frame: segment.frame,
-            at: segment.at,
+            frame: glance.frame,
+            at: glance.at,
         };
-        if !self.take_ordinary(segment, place) {
-            self.take(segment, place, note.as_mut());
+        if !self.take_ordinary(glance, whole, place) {
+            self.take(&whole.segment(), place, note.as_mut());
         }
         if let Some(note) = &mut note {
             note.direction = Some(self.direction_of(located));
@@ -171,6 +188,7 @@ impl Rebuilder {
         note
     }
 
+    #[inline(never)]
     fn take(&mut self, segment: &Segment<'_>, place: Place, note: Option<&mut PacketNote>) {
         let joined = self.streams[place.stream]
             .mptcp

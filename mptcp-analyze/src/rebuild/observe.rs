@@ -1,7 +1,9 @@
 //! What the options of a segment show beside data: counts, malformed options, answers without
 //! option, MP_PRIO, MP_FAIL, addresses.
 
-use mptcp_proto::wire::checksum::{TcpChecksum, check_tcp_checksum};
+use mptcp_proto::wire::checksum::{
+    PartialSum, TcpChecksum, check_tcp_checksum, check_tcp_checksum_of,
+};
 use mptcp_proto::wire::mptcp::{MptcpOption, Priority, Subtype};
 
 use super::Rebuilder;
@@ -214,19 +216,36 @@ impl Rebuilder {
 
 /// Judges the TCP checksum of a segment.
 pub(super) fn verify_tcp_checksum(tally: &mut TcpChecksums, segment: &Segment<'_>) {
-    if segment.is_cut() {
-        tally.unverifiable += 1;
-        return;
-    }
     let (source, destination) = (segment.source.ip(), segment.destination.ip());
-    match check_tcp_checksum(source, destination, segment.bytes) {
+    let judged = if segment.is_cut() {
+        None
+    } else {
+        check_tcp_checksum(source, destination, segment.bytes)
+    };
+    note_tcp_checksum(tally, segment.frame, judged);
+}
+
+/// Judges the TCP checksum of a segment that is not cut; `payload` is the sum of its payload.
+pub(super) fn verify_tcp_checksum_with(
+    tally: &mut TcpChecksums,
+    segment: &Segment<'_>,
+    payload: PartialSum,
+) {
+    let (source, destination) = (segment.source.ip(), segment.destination.ip());
+    let payload = (payload, segment.payload().len());
+    let judged = check_tcp_checksum_of(source, destination, segment.header(), payload);
+    note_tcp_checksum(tally, segment.frame, judged);
+}
+
+fn note_tcp_checksum(tally: &mut TcpChecksums, frame: u64, judged: Option<TcpChecksum>) {
+    match judged {
         None => tally.unverifiable += 1,
         Some(TcpChecksum::Good) => tally.ok += 1,
         Some(TcpChecksum::Partial) => tally.offloaded += 1,
         Some(TcpChecksum::Bad) => {
             tally.bad += 1;
             if tally.bad_frames.len() < Finding::MAX_FRAMES {
-                tally.bad_frames.push(segment.frame);
+                tally.bad_frames.push(frame);
             }
         }
     }

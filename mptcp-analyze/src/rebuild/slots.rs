@@ -183,11 +183,15 @@ impl Connections {
             .is_none_or(ConnectionBuilder::is_over)
     }
 
-    /// Highest DSN of a direction; its upper half may be a guess.
-    pub(super) fn near(&self, connection: usize, direction: Direction) -> Option<Dsn> {
-        match self.slots.get(connection)? {
-            ConnectionSlot::Awake(builder) => builder.data.of(direction).near(),
-            ConnectionSlot::Asleep(asleep) => *asleep.near.of(direction),
+    /// Highest DSN of each direction; their upper halves may be a guess.
+    pub(super) fn near(&self, connection: usize) -> PerDirection<Option<Dsn>> {
+        match self.slots.get(connection) {
+            Some(ConnectionSlot::Awake(builder)) => PerDirection {
+                to_server: builder.data.of(Direction::ToServer).near(),
+                to_client: builder.data.of(Direction::ToClient).near(),
+            },
+            Some(ConnectionSlot::Asleep(asleep)) => asleep.near,
+            None => PerDirection::default(),
         }
     }
 

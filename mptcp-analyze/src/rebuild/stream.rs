@@ -1,14 +1,16 @@
 //! What is kept of one TCP stream while the capture is read.
 
-use hashbrown::DefaultHashBuilder;
 use mptcp_proto::hmac::{JoinHmac, TruncatedHmac};
 use mptcp_proto::key::{AddressId, Nonce, Token};
 
 use mptcp_proto::seq::TcpSeq;
 
+use super::connection::ConnectionBuilder;
 use super::copies::CopyWatch;
 use super::data::SubflowDirection;
 use super::flow::{End, StreamId};
+use super::glance::Glance;
+use super::grouping::MAX_GROUPING_TRIES;
 use super::pack::pack_fields;
 use super::rare::{Absent, FrameMark, Rare, TimeMark};
 use crate::model::{
@@ -339,26 +341,25 @@ impl Stream {
     }
 
     /// Counts a packet; `true` when it is a copy of one that was counted before.
-    #[inline]
-    pub(super) fn count(
-        &mut self,
-        segment: &Segment<'_>,
-        end: End,
-        hashing: &DefaultHashBuilder,
-    ) -> bool {
+    #[expect(
+        clippy::inline_always,
+        reason = "once for each packet: what was seen of it stays in registers"
+    )]
+    #[inline(always)]
+    pub(super) fn count(&mut self, glance: &Glance, end: End) -> bool {
         self.packets += 1;
-        self.first_frame = self.first_frame.min(segment.frame);
-        self.last_frame = self.last_frame.max(segment.frame);
-        self.first_at = self.first_at.min(segment.at);
-        self.last_at = self.last_at.max(segment.at);
+        self.first_frame = self.first_frame.min(glance.frame);
+        self.last_frame = self.last_frame.max(glance.frame);
+        self.first_at = self.first_at.min(glance.at);
+        self.last_at = self.last_at.max(glance.at);
         let sender = &mut self.ends[end];
-        if sender.copies.is_copy(segment, hashing) {
+        if sender.copies.is_copy(glance.print) {
             self.duplicates += 1;
             return true;
         }
         sender.packets += 1;
-        sender.wire_bytes += u64::from(segment.payload_len);
-        if segment.flags.syn() && !segment.flags.ack() {
+        sender.wire_bytes += u64::from(glance.payload_len);
+        if glance.flags.syn() && !glance.flags.ack() {
             // What was refused before the SYN (captured late, or sent by a host that had forgotten
             // the subflow) does not end what begins now.
             for end in &mut self.ends {
@@ -366,12 +367,12 @@ impl Stream {
             }
         }
         let sender = &mut self.ends[end];
-        if segment.flags.syn() {
-            sender.syn_at.set_first(segment.at);
-            sender.syn_payload_len = sender.syn_payload_len.max(segment.payload_len);
+        if glance.flags.syn() {
+            sender.syn_at.set_first(glance.at);
+            sender.syn_payload_len = sender.syn_payload_len.max(glance.payload_len);
         }
-        if segment.flags.fin() {
-            sender.fin_frame.set_first(segment.frame);
+        if glance.flags.fin() {
+            sender.fin_frame.set_first(glance.frame);
         }
         false
     }
@@ -428,6 +429,14 @@ impl MptcpStream {
         if let Some(join) = self.join.get_mut() {
             join.confirmed |= join.ack_frame.is_some() && end != join.opener;
         }
+    }
+
+    /// Whether its connection may still be found: it is `stream`, has no handshake and is on its own.
+    #[inline]
+    pub(super) fn may_be_regrouped(&self, alone: &ConnectionBuilder, stream: StreamId) -> bool {
+        self.kind == SubflowKind::Unseen
+            && self.grouping_tries < MAX_GROUPING_TRIES
+            && alone.has_only(stream)
     }
 
     fn both_sent_dss(&self) -> bool {

@@ -21,6 +21,8 @@ use options::Options;
 pub(super) const MAX_INTERFACES: usize = 65_536;
 /// Bytes kept of an interface name; the kernel's limit is 16.
 const MAX_NAME_BYTES: usize = 256;
+/// Where the captured bytes begin in a packet block.
+const PACKET_AT: usize = 28;
 /// The obsolete Packet Block of the first drafts.
 const PACKET_BLOCK: u32 = 2;
 /// Bytes of the shortest block: type, length, length.
@@ -116,6 +118,56 @@ impl PcapNgFile {
                 Err(reason) => return (Next::Cut(reason.to_owned()), 0),
             }
         }
+    }
+
+    /// Reads the block at the beginning of `data` if all of it is there and it is the enhanced packet
+    /// of a known interface, and gives its captured bytes and what follows the block; nothing is done
+    /// otherwise. `record` tells no places afterwards.
+    #[inline]
+    pub(super) fn read_next<'a>(
+        &mut self,
+        data: &'a [u8],
+        record: &mut Record,
+    ) -> Option<(&'a [u8], &'a [u8])> {
+        let header: &[u8; PACKET_AT] = data.first_chunk()?;
+        let (fields, _) = header.as_chunks::<4>();
+        let field = |index: usize| {
+            let field = fields.get(index).copied().unwrap_or_default();
+            match self.order {
+                ByteOrder::Little => u32::from_le_bytes(field),
+                ByteOrder::Big => u32::from_be_bytes(field),
+            }
+        };
+        let (len, id, captured) = (field(1) as usize, field(2), field(5) as usize);
+        if field(0) != ENHANCED_PACKET
+            || self.interleaved
+            || !len.is_multiple_of(4)
+            || len > MAX_RECORD_BYTES
+        {
+            return None;
+        }
+        let (block, after) = data.split_at_checked(len)?;
+        let (body, again) = block.split_last_chunk::<4>()?;
+        if *again != fields.get(1).copied()? {
+            return None;
+        }
+        let (bytes, rest) = body.get(PACKET_AT..)?.split_at_checked(captured)?;
+        let index = self.section.get(id as usize).copied()?;
+        let described = self.interfaces.get(index as usize)?;
+        let ticks = (u64::from(field(3)) << 32) | u64::from(field(4));
+        record.at = described.clock.at(ticks);
+        record.timed = true;
+        record.interface = index;
+        record.link_type = Some(described.interface.link_type);
+        record.original_len = field(6);
+        record.data_len = captured;
+        let padding = captured.next_multiple_of(4) - captured;
+        record.outbound = match rest.get(padding..) {
+            None | Some([]) => None,
+            Some(options) => direction(self.order, options),
+        };
+        self.last_at = record.at;
+        Some((bytes, after))
     }
 
     /// Makes the whole next block available; `None` at the end of the file.
@@ -229,7 +281,6 @@ impl PcapNgFile {
 
     #[inline]
     fn packet(&mut self, bytes: &[u8], id: u32) -> Result<Record, &'static str> {
-        const DATA_AT: usize = 28;
         let [high, low, captured, original_len] =
             [12, 16, 20, 24].map(|at| self.order.u32(bytes, at));
         let (Some(high), Some(low), Some(captured), Some(original_len)) =
@@ -238,11 +289,11 @@ impl PcapNgFile {
             return Err(SHORT_PACKET);
         };
         let data_len = captured as usize;
-        let room = bytes.len().saturating_sub(DATA_AT);
+        let room = bytes.len().saturating_sub(PACKET_AT);
         if data_len > room {
             return Err("a packet block is shorter than its packet");
         }
-        let options_at = (DATA_AT + data_len.next_multiple_of(4)).min(bytes.len());
+        let options_at = (PACKET_AT + data_len.next_multiple_of(4)).min(bytes.len());
         let options_len = bytes.len() - options_at;
         let outbound = match options_len {
             0 => None,
@@ -255,7 +306,7 @@ impl PcapNgFile {
             interface,
             link_type,
             original_len,
-            data_at: DATA_AT,
+            data_at: PACKET_AT,
             data_len,
             options_at,
             options_len,

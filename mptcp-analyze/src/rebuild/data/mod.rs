@@ -17,6 +17,7 @@ mod subflow;
 mod waiting;
 
 use mptcp_proto::seq::TcpSeq;
+use mptcp_proto::wire::checksum::PartialSum;
 
 use super::pack::{Pack, Packer, Unpacker};
 use crate::model::{Segment, Timestamp};
@@ -120,6 +121,8 @@ pub(crate) struct PayloadInput<'a> {
     pub(crate) seq: TcpSeq,
     /// The captured part of the payload.
     pub(crate) bytes: &'a [u8],
+    /// Their sum, if it is known already; then they are all.
+    pub(crate) sum: Option<PartialSum>,
     /// Length on the wire, in bytes.
     pub(crate) len: u32,
     /// Frame of the segment.
@@ -135,6 +138,7 @@ impl<'a> PayloadInput<'a> {
         PayloadInput {
             seq: segment.seq,
             bytes: segment.payload(),
+            sum: None,
             len: segment.payload_len,
             frame: segment.frame,
             at: segment.at,

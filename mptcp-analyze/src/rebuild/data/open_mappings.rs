@@ -282,15 +282,28 @@ impl OpenMappings {
         self.sums.made().insert(key, open);
     }
 
-    /// Adds the first copy of payload to the sums of the mappings that cover it.
+    /// Adds the first copy of payload to the sums of the mappings that cover it. `known` is its sum, if
+    /// that is known already and all of the payload is there.
     #[inline]
-    pub(super) fn feed(&mut self, places: &Range<i64>, bytes: &[u8], data: &mut DataDirection) {
+    pub(super) fn feed(
+        &mut self,
+        places: &Range<i64>,
+        bytes: &[u8],
+        known: Option<PartialSum>,
+        data: &mut DataDirection,
+    ) {
         if self.unjudged > 0 && !bytes.is_empty() {
-            self.feed_sums(places, bytes, data);
+            self.feed_sums(places, bytes, known, data);
         }
     }
 
-    fn feed_sums(&mut self, places: &Range<i64>, bytes: &[u8], data: &mut DataDirection) {
+    fn feed_sums(
+        &mut self,
+        places: &Range<i64>,
+        bytes: &[u8],
+        known: Option<PartialSum>,
+        data: &mut DataDirection,
+    ) {
         let lowest = MappingKey {
             place: places.start.saturating_sub(MAX_PAYLOAD),
             data: i64::MIN,
@@ -313,7 +326,11 @@ impl OpenMappings {
             let bytes = part_of(bytes, places.start, &part);
             let offset = u32::try_from(part.start.saturating_sub(key.place)).unwrap_or(0);
             let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            open.sum = open.sum.plus(PartialSum::of_at(bytes, offset));
+            let sum = match known {
+                Some(whole) if part == *places => whole,
+                _ => PartialSum::of(bytes),
+            };
+            open.sum = open.sum.plus(sum.moved(offset));
             open.covered = open.covered.saturating_add(len);
             judge(key, open, &mut self.unjudged, data);
         }

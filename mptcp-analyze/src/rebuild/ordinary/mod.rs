@@ -5,45 +5,45 @@
 //! segment turns out to be of another kind; the long way stays the definition, and the tests
 //! compare both.
 
+use mptcp_proto::seq::TcpSeq;
+use mptcp_proto::wire::checksum::PartialSum;
 use mptcp_proto::wire::mptcp::{DataAck, Dss, DssMapping, Subtype};
-use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION};
 
 use super::Rebuilder;
 use super::connection::ConnectionBuilder;
 use super::data::PayloadInput;
-use super::observe::verify_tcp_checksum;
+use super::glance::{Glance, Whole};
+use super::observe::{verify_tcp_checksum, verify_tcp_checksum_with};
 use super::stream::{MptcpStream, Place};
 use super::transfer::{enter_payload, take_mapping};
-use crate::model::{Segment, SubflowKind, TcpFlags};
+use crate::model::{Segment, TcpChecksums};
 
 impl Rebuilder {
     /// Takes a segment if it is an ordinary one; `false` when it is not, and nothing was done.
     #[inline]
-    pub(super) fn take_ordinary(&mut self, segment: &Segment<'_>, place: Place) -> bool {
-        if self.takes_long_way
-            || segment.flags.0 & !TcpFlags::PSH != TcpFlags::ACK
-            || segment.are_options_cut()
-        {
+    pub(super) fn take_ordinary<'a>(
+        &mut self,
+        glance: &Glance,
+        whole: &impl Whole<'a>,
+        place: Place,
+    ) -> bool {
+        if self.takes_long_way {
             return false;
         }
         let stream = &mut self.streams[place.stream];
-        let seen = |mptcp: &&mut MptcpStream| mptcp.kind != SubflowKind::Unseen;
-        let Some(mptcp) = stream.mptcp.as_deref_mut().filter(seen) else {
-            return false;
-        };
-        let Some(bytes) = only_mptcp_option(segment.options()) else {
+        let Some(mptcp) = stream.mptcp.as_deref_mut() else {
             return false;
         };
         // Looked at where it was made: to copy what has just been written in parts takes long.
-        let Some(dss) = &Dss::parse_plain(bytes) else {
+        let Some(dss) = &whole.plain_dss() else {
             return false;
         };
-        if dss.data_fin {
-            // It may end the connection.
+        let builder = &mut self.connections[mptcp.connection];
+        // A DATA_FIN may end the connection.
+        if dss.data_fin || mptcp.may_be_regrouped(builder, place.stream) {
             return false;
         }
-        let builder = &mut self.connections[mptcp.connection];
-        stream.ends[place.end].ttl = Some(segment.ip.ttl);
+        stream.ends[place.end].ttl = Some(glance.ttl);
         mptcp.packets_with_option += 1;
         mptcp.note_answer(place.end);
         let end = &mut mptcp.ends[place.end];
@@ -51,36 +51,70 @@ impl Rebuilder {
         end.bare_since = None;
         end.had_option = true;
         end.sent_dss = true;
+        let mut payload_sum = None;
         if self.options.verify_tcp_checksums {
-            if segment.is_cut() {
+            if glance.is_cut {
                 end.tcp_checksums.made().unverifiable += 1;
             } else {
-                verify_tcp_checksum(end.tcp_checksums.made(), segment);
+                payload_sum = verify(end.tcp_checksums.made(), &whole.segment(), dss);
             }
         }
         if let Some(ack) = dss.data_ack {
             take_data_ack(mptcp, builder, place, ack);
         }
         if let Some(mapping) = &dss.mapping
-            && !take_next_mapping(mptcp, builder, segment, place, mapping)
+            && !take_next_mapping(mptcp, builder, glance.seq, place, mapping)
         {
             let parts = (&mut *mptcp, &mut *builder);
             let follow = &self.options.follow;
+            let segment = &whole.segment();
             take_mapping(follow, parts, segment, place, (dss, *mapping), None);
         }
-        if segment.payload_len == 0 {
-            return true;
-        }
-        let data = builder.data.of_mut(mptcp.direction(place.end));
-        let end = &mut mptcp.ends[place.end];
-        let input = PayloadInput::of(segment);
-        if end.data.append(data, place.stream_number(), &input) {
-            end.excess = false;
-        } else {
-            self.pieces.clear();
-            enter_payload(mptcp, data, segment, place, &mut self.pieces);
+        if glance.payload_len > 0 {
+            let input = payload_of(glance, whole, payload_sum);
+            let data = builder.data.of_mut(mptcp.direction(place.end));
+            let end = &mut mptcp.ends[place.end];
+            if end.data.append(data, place.stream_number(), &input) {
+                end.excess = false;
+            } else {
+                self.pieces.clear();
+                enter_payload(mptcp, data, &whole.segment(), place, &mut self.pieces);
+            }
         }
         true
+    }
+}
+
+/// Judges the TCP checksum of a segment that is not cut. Gives the sum of the payload if the checksum
+/// of the mapping will want it too.
+fn verify(tally: &mut TcpChecksums, segment: &Segment<'_>, dss: &Dss) -> Option<PartialSum> {
+    let has_checksum = |mapping: &DssMapping| mapping.checksum.is_some();
+    if dss.mapping.as_ref().is_some_and(has_checksum) {
+        let sum = PartialSum::of(segment.payload());
+        verify_tcp_checksum_with(tally, segment, sum);
+        return Some(sum);
+    }
+    verify_tcp_checksum(tally, segment);
+    None
+}
+
+#[inline]
+fn payload_of<'a>(
+    glance: &Glance,
+    whole: &impl Whole<'a>,
+    sum: Option<PartialSum>,
+) -> PayloadInput<'a> {
+    PayloadInput {
+        seq: glance.seq,
+        bytes: if glance.has_payload {
+            whole.segment().payload()
+        } else {
+            &[]
+        },
+        sum,
+        len: glance.payload_len,
+        frame: glance.frame,
+        at: glance.at,
     }
 }
 
@@ -102,7 +136,7 @@ fn take_data_ack(
 fn take_next_mapping(
     mptcp: &mut MptcpStream,
     builder: &mut ConnectionBuilder,
-    segment: &Segment<'_>,
+    seq: TcpSeq,
     place: Place,
     mapping: &DssMapping,
 ) -> bool {
@@ -110,38 +144,7 @@ fn take_next_mapping(
     let is_known =
         builder.idsn_is_checked(direction) && !builder.lacks_checksum(mapping.checksum.is_some());
     let end = &mut mptcp.ends[place.end].data;
-    is_known
-        && end.take_next_mapping(
-            builder.data.of_mut(direction),
-            mapping,
-            segment.seq,
-            place.frame,
-        )
-}
-
-/// The one MPTCP option of an area that is as it should be.
-#[inline]
-fn only_mptcp_option(area: &[u8]) -> Option<&[u8]> {
-    let mut found = None;
-    // Linux puts the timestamps first, with two fillers before them (RFC 7323 appendix A).
-    let mut rest = match area {
-        [1, 1, 8, 10, _, _, _, _, _, _, _, _, after @ ..] => after,
-        _ => area,
-    };
-    loop {
-        rest = match *rest {
-            [] | [KIND_END_OF_LIST, ..] => return found,
-            [KIND_NO_OPERATION, ref after @ ..] => after,
-            [kind, len, ..] if len >= 2 => {
-                let (option, after) = rest.split_at_checked(usize::from(len))?;
-                if kind == KIND_MPTCP && found.replace(option).is_some() {
-                    return None;
-                }
-                after
-            }
-            _ => return None,
-        };
-    }
+    is_known && end.take_next_mapping(builder.data.of_mut(direction), mapping, seq, place.frame)
 }
 
 #[cfg(test)]

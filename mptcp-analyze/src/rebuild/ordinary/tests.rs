@@ -6,13 +6,13 @@ use mptcp_proto::hmac::join_hmac;
 use mptcp_proto::key::{Key, Nonce};
 use mptcp_proto::seq::{Ssn, TcpSeq};
 use mptcp_proto::version::Version;
-use mptcp_proto::wire::mptcp::{MptcpOption, WireDsn};
+use mptcp_proto::wire::mptcp::{Dss, MptcpOption, WireDsn};
 use mptcp_proto::wire::writer::OptionArea;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Analysis, IpFacts, Timestamp};
+use crate::model::{Analysis, IpFacts, Segment, TcpFlags, Timestamp};
 use crate::rebuild::RebuildOptions;
 
 const KEYS: [Key; 2] = [Key([1; 8]), Key([0x81; 8])];
@@ -76,6 +76,20 @@ fn step() -> impl Strategy<Value = Step> {
     )
 }
 
+/// What the capture begins with.
+#[derive(Debug, Clone, Copy)]
+enum Begin {
+    Handshake { checksums: bool },
+    Middle,
+}
+
+fn begin() -> impl Strategy<Value = Begin> {
+    prop_oneof![
+        any::<bool>().prop_map(|checksums| Begin::Handshake { checksums }),
+        Just(Begin::Middle),
+    ]
+}
+
 /// DSN, SSN, length.
 type Mapped = (u64, u32, u16);
 
@@ -99,7 +113,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(takes_long_way: bool, checksums: bool) -> Self {
+    fn new(takes_long_way: bool, begin: Begin) -> Self {
         let mut rebuilder = Rebuilder::new(RebuildOptions {
             verify_checksums: true,
             verify_tcp_checksums: true,
@@ -115,7 +129,10 @@ impl Rig {
             }; 2]; 2],
             dsns: [1, 1],
         };
-        rig.shake_hands(checksums);
+        match begin {
+            Begin::Handshake { checksums } => rig.shake_hands(checksums),
+            Begin::Middle => {}
+        }
         rig
     }
 
@@ -288,8 +305,8 @@ impl Rig {
     }
 }
 
-fn run(steps: &[Step], takes_long_way: bool, checksums: bool) -> Analysis {
-    let mut rig = Rig::new(takes_long_way, checksums);
+fn run(steps: &[Step], takes_long_way: bool, begin: Begin) -> Analysis {
+    let mut rig = Rig::new(takes_long_way, begin);
     for &step in steps {
         rig.take(step);
     }
@@ -299,18 +316,18 @@ fn run(steps: &[Step], takes_long_way: bool, checksums: bool) -> Analysis {
 proptest! {
     #[test]
     fn the_short_way_finds_what_the_long_way_finds(
-        steps in vec(step(), 1..120),
-        checksums in any::<bool>(),
+        steps in vec(step(), 1..160),
+        begin in begin(),
     ) {
-        let short = run(&steps, false, checksums);
-        let long = run(&steps, true, checksums);
+        let short = run(&steps, false, begin);
+        let long = run(&steps, true, begin);
         prop_assert_eq!(format!("{short:?}"), format!("{long:?}"));
     }
 }
 
 #[test]
 fn a_plain_transfer_takes_the_short_way() {
-    let mut rig = Rig::new(false, false);
+    let mut rig = Rig::new(false, Begin::Handshake { checksums: false });
     let step = |what| Step {
         subflow: 1,
         host: 0,
@@ -330,25 +347,24 @@ fn a_plain_transfer_takes_the_short_way() {
     let segment = |area: &[u8]| [&[0; 20], area].concat();
     let check = |rig: &mut Rig, area: &[u8], expected: bool| {
         let bytes = segment(area);
-        let taken = rig.rebuilder.take_ordinary(
-            &Segment {
-                frame: 99,
-                at: Timestamp(0),
-                interface: 0,
-                source: (Ipv4Addr::new(10, 0, 0, 0), 40_001).into(),
-                destination: (Ipv4Addr::new(10, 0, 0, 1), 80).into(),
-                ip: IpFacts::default(),
-                seq: TcpSeq(0),
-                ack: TcpSeq(0),
-                flags: TcpFlags(TcpFlags::ACK),
-                window: 0,
-                checksum: 0,
-                header_len: u8::try_from(bytes.len()).unwrap(),
-                bytes: &bytes,
-                payload_len: 0,
-            },
-            place,
-        );
+        let segment = Segment {
+            frame: 99,
+            at: Timestamp(0),
+            interface: 0,
+            source: (Ipv4Addr::new(10, 0, 0, 0), 40_001).into(),
+            destination: (Ipv4Addr::new(10, 0, 0, 1), 80).into(),
+            ip: IpFacts::default(),
+            seq: TcpSeq(0),
+            ack: TcpSeq(0),
+            flags: TcpFlags(TcpFlags::ACK),
+            window: 0,
+            checksum: 0,
+            header_len: u8::try_from(bytes.len()).unwrap(),
+            bytes: &bytes,
+            payload_len: 0,
+        };
+        let glance = rig.rebuilder.lookout().glance(&segment);
+        let taken = rig.rebuilder.take_ordinary(&glance, &segment, place);
         assert_eq!(taken, expected, "{area:?}");
     };
     let ack = [30, 8, 0x20, 1, 0, 0, 0, 1];

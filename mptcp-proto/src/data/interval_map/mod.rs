@@ -380,3 +380,5 @@ fn within_limits(range: &Range<i64>) -> Option<Range<i64>> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod work;

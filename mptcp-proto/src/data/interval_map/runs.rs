@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+#[cfg(test)]
+use super::work;
+
 /// Runs in a block. Entering one in the middle moves half a block, 1 KiB or so.
 const BLOCK: usize = 128;
 
@@ -201,9 +204,11 @@ impl<V: Copy + Eq> Blocks<V> {
     }
 
     fn find_in_older(&self, place: i64) -> At {
-        let block = self
-            .blocks
-            .partition_point(|block| block.last().is_none_or(|run| run.range.end <= place));
+        let block = self.blocks.partition_point(|block| {
+            #[cfg(test)]
+            work::compared();
+            block.last().is_none_or(|run| run.range.end <= place)
+        });
         let index = self
             .blocks
             .get(block)
@@ -278,8 +283,12 @@ impl<V: Copy + Eq> Blocks<V> {
         if at.index >= runs.len() {
             return;
         }
+        #[cfg(test)]
+        work::moved(runs.len() - at.index);
         let end = runs.remove(at.index).range.end;
         if runs.is_empty() {
+            #[cfg(test)]
+            work::moved(self.blocks.len() - at.block);
             self.blocks.remove(at.block);
         }
         self.count = self.count.saturating_sub(1);
@@ -291,11 +300,14 @@ impl<V: Copy + Eq> Blocks<V> {
     fn insert_new(&mut self, at: At, run: Run<V>) {
         self.count = self.count.saturating_add(1);
         let At { block, index } = at;
-        let is_last = block.saturating_add(1) >= self.blocks.len();
+        let blocks = self.blocks.len();
+        let is_last = block.saturating_add(1) >= blocks;
         let Some(runs) = self.blocks.get_mut(block) else {
             self.blocks.push(vec![run]);
             return;
         };
+        #[cfg(test)]
+        work::moved(runs.len() - index.min(runs.len()));
         if runs.len() < BLOCK {
             if index == runs.len() {
                 runs.push(run);
@@ -307,6 +319,8 @@ impl<V: Copy + Eq> Blocks<V> {
             fresh.push(run);
             self.blocks.push(fresh);
         } else {
+            #[cfg(test)]
+            work::moved(BLOCK / 2 + blocks - block);
             let mut upper = runs.split_off(BLOCK / 2);
             match index.checked_sub(BLOCK / 2) {
                 Some(index) if index > 0 => upper.insert(index, run),
@@ -320,6 +334,8 @@ impl<V: Copy + Eq> Blocks<V> {
         if self.blocks.is_empty() {
             return Vec::new();
         }
+        #[cfg(test)]
+        work::moved(self.blocks.len());
         let lowest = self.blocks.remove(0);
         self.count = self.count.saturating_sub(lowest.len());
         lowest
@@ -331,12 +347,18 @@ impl<V: Copy + Eq> Blocks<V> {
 fn index_of<V>(runs: &[Run<V>], place: i64) -> usize {
     let mut rest = runs;
     for _ in 0..NEAR_END {
+        #[cfg(test)]
+        work::compared();
         match rest.split_last() {
             Some((last, before)) if last.range.end > place => rest = before,
             _ => return rest.len(),
         }
     }
-    rest.partition_point(|run| run.range.end <= place)
+    rest.partition_point(|run| {
+        #[cfg(test)]
+        work::compared();
+        run.range.end <= place
+    })
 }
 
 #[cfg(test)]

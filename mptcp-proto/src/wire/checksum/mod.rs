@@ -139,14 +139,33 @@ pub fn check_tcp_checksum(
 ) -> Option<TcpChecksum> {
     let pseudo_header = tcp_pseudo_header(source, destination, segment.len())?;
     let field = segment.get(CHECKSUM_OFFSET..)?.first_chunk()?;
-    let whole = pseudo_header.plus(PartialSum::of(segment));
-    Some(if whole.is_all_ones() {
+    Some(judge_tcp(*field, pseudo_header, PartialSum::of(segment)))
+}
+
+/// The same for a segment of which the sum of the payload, `payload_len` bytes, is known already, as
+/// that of the DSS checksum may be. A header is a multiple of four bytes long.
+#[must_use]
+pub fn check_tcp_checksum_of(
+    source: IpAddr,
+    destination: IpAddr,
+    header: &[u8],
+    (payload, payload_len): (PartialSum, usize),
+) -> Option<TcpChecksum> {
+    let len = header.len().checked_add(payload_len)?;
+    let pseudo_header = tcp_pseudo_header(source, destination, len)?;
+    let field = header.get(CHECKSUM_OFFSET..)?.first_chunk()?;
+    let segment = PartialSum::of(header).plus(payload);
+    Some(judge_tcp(*field, pseudo_header, segment))
+}
+
+fn judge_tcp(field: [u8; 2], pseudo_header: PartialSum, segment: PartialSum) -> TcpChecksum {
+    if pseudo_header.plus(segment).is_all_ones() {
         TcpChecksum::Good
-    } else if u16::from_be_bytes(*field) == pseudo_header.0 {
+    } else if u16::from_be_bytes(field) == pseudo_header.0 {
         TcpChecksum::Partial
     } else {
         TcpChecksum::Bad
-    })
+    }
 }
 
 /// Checksum that a TCP segment should have, whatever it has now (RFC 9293 §3.1). None as for

@@ -87,6 +87,28 @@ fn check_tcp(source: IpAddr, destination: IpAddr, pseudo_header: &[u8]) {
 }
 
 #[test]
+fn a_payload_that_was_summed_up_before_gives_the_same_verdict() {
+    let (source, destination) = ([10, 1, 1, 1].into(), [10, 2, 1, 1].into());
+    for len in [0, 1, 2, 3, 1400, 1401] {
+        let payload: Vec<u8> = (0..len).map(|n: u32| n.to_be_bytes()[3]).collect();
+        let segment = [&SEGMENT[..], &payload].concat();
+        let right = tcp_checksum(source, destination, &segment).unwrap();
+        let pseudo_header = [
+            &[10, 1, 1, 1, 10, 2, 1, 1, 0, 6][..],
+            &(20 + len).to_be_bytes()[2..],
+        ];
+        for field in [right, naive(&pseudo_header.concat()), right ^ 0x100] {
+            let header = with_checksum(field);
+            let known = (PartialSum::of(&payload), payload.len());
+            assert_eq!(
+                check_tcp_checksum_of(source, destination, &header, known),
+                check_tcp_checksum(source, destination, &[&header[..], &payload].concat()),
+            );
+        }
+    }
+}
+
+#[test]
 fn tcp_checksum_covers_the_ipv4_pseudo_header() {
     let pseudo_header = [10, 1, 1, 1, 10, 2, 1, 1, 0, 6, 0, 20];
     check_tcp([10, 1, 1, 1].into(), [10, 2, 1, 1].into(), &pseudo_header);

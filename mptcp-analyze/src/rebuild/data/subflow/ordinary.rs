@@ -97,7 +97,7 @@ impl SubflowDirection {
         let totals = &mut self.totals;
         totals.wire_bytes = totals.wire_bytes.saturating_add(u64::from(input.len));
         if let Some(open) = self.open.get_mut() {
-            open.feed(&places, input.bytes, data);
+            open.feed(&places, input.bytes, input.sum, data);
         }
         let sent = Sent {
             frame: input.frame,

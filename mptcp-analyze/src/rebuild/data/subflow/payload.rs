@@ -97,7 +97,7 @@ impl SubflowDirection {
         let odd = self.totals.odd.made();
         odd.unmapped_bytes = odd.unmapped_bytes.saturating_sub(len);
         if let Some(open) = self.open.get_mut() {
-            open.feed(&places, bytes, data);
+            open.feed(&places, bytes, None, data);
         }
         let mapped = places.start.saturating_add(offset)..places.end.saturating_add(offset);
         let totals = &mut self.totals;
@@ -116,7 +116,7 @@ impl SubflowDirection {
         cut: &mut Cut<'_>,
     ) {
         if let Some(open) = self.open.get_mut() {
-            open.feed(places, cut.part(places), data);
+            open.feed(places, cut.part(places), None, data);
         }
         let Self {
             maps, totals, rare, ..

@@ -81,6 +81,7 @@ fn feed(rig: &mut Rig, packet: &Packet) {
             };
             subflow.on_mapping(&mut rig.data, id, &input);
             let payload = PayloadInput {
+                sum: None,
                 seq: TcpSeq(low_half(seq)),
                 bytes: &[7; 100],
                 len: if packet.data_fin {

@@ -99,6 +99,7 @@ impl Rig {
     ) -> Vec<Piece> {
         let mut pieces = Vec::new();
         let input = PayloadInput {
+            sum: None,
             seq: seq(ssn),
             bytes,
             len,

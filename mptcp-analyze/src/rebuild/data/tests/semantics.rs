@@ -346,6 +346,7 @@ fn a_subflow_carries_more_than_4_gib_in_a_handful_of_runs() {
     while at <= total {
         rig.map_in(0, (at, at, 65_000), (at, 65_000), None, false);
         let input = PayloadInput {
+            sum: None,
             seq: seq(at),
             bytes: &[],
             len: 65_000,

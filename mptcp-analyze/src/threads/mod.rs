@@ -3,14 +3,17 @@
 //! Segments reach the rebuilder in the order of the capture, so the result does not depend on the
 //! number of threads.
 
+mod batch;
+
 use std::num::NonZero;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use crate::capture::{Batch, Captures, Content};
+use self::batch::Batch;
+use crate::capture::{Captures, Content};
 use crate::progress::Progress;
-use crate::rebuild::Rebuilder;
+use crate::rebuild::{Lookout, Rebuilder};
 
 /// Batches on their way; the faster thread waits when so many are.
 const MAX_BATCHES: usize = 8;
@@ -61,10 +64,11 @@ fn in_two(captures: Captures, rebuilder: &mut Rebuilder, progress: &mut Progress
     thread::scope(|scope| {
         let (filled, take) = sync_channel::<Batch>(MAX_BATCHES);
         let (give_back, emptied) = sync_channel::<Batch>(MAX_BATCHES);
-        let decoder = scope.spawn(move || decode(captures, &filled, &emptied));
+        let lookout = rebuilder.lookout();
+        let decoder = scope.spawn(move || decode(captures, &lookout, &filled, &emptied));
         for mut batch in take {
-            for segment in batch.segments() {
-                rebuilder.push(&segment);
+            for (glance, whole) in batch.items() {
+                rebuilder.push_seen(glance, &whole);
                 if progress.is_due() {
                     progress.show(batch.bytes_read);
                 }
@@ -80,13 +84,14 @@ fn in_two(captures: Captures, rebuilder: &mut Rebuilder, progress: &mut Progress
 /// Decodes until the end; the batches that come back are filled again.
 fn decode(
     mut captures: Captures,
+    lookout: &Lookout,
     filled: &SyncSender<Batch>,
     emptied: &Receiver<Batch>,
 ) -> Captures {
     let mut batch = Batch::default();
     while captures.read_some(|content| {
         if let Content::Tcp(segment) = content {
-            batch.push(segment);
+            batch.push(segment, lookout);
         }
         !batch.is_full()
     }) {

@@ -1,23 +1,33 @@
 //! Segments on their way to another thread: copies that need no buffer of the reader.
 
 use mptcp_proto::seq::TcpSeq;
+use mptcp_proto::wire::mptcp::Dss;
 
 use crate::model::{Segment, TcpFlags};
+use crate::rebuild::{Glance, Lookout, Whole, plain_dss};
 
 /// Segments that travel together: enough that handing them over costs nothing, few enough that both
 /// threads begin soon and all batches together stay below 8 MiB.
-pub(crate) const BATCH_SEGMENTS: usize = 2048;
+const BATCH_SEGMENTS: usize = 2048;
 
 /// Captured bytes after which a batch is full all the same.
 const BATCH_BYTES: usize = 512 * 1024;
 
 /// A stretch of the segments of a capture, in its order.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
+pub(super) struct Batch {
+    /// What was seen of each segment: all that is read of an ordinary one.
+    seen: Vec<Seen>,
     heads: Vec<Head>,
     bytes: Vec<u8>,
     /// Bytes of the inputs that had been read when the batch was filled.
-    pub(crate) bytes_read: u64,
+    pub(super) bytes_read: u64,
+}
+
+#[derive(Debug)]
+struct Seen {
+    glance: Glance,
+    dss: Option<Dss>,
 }
 
 /// A segment whose bytes lie in the batch.
@@ -29,10 +39,17 @@ struct Head {
     len: usize,
 }
 
+/// A segment of a batch.
+pub(super) struct Item<'a> {
+    dss: Option<&'a Dss>,
+    head: &'a Head,
+    bytes: &'a [u8],
+}
+
 impl Batch {
-    /// Adds a copy of `segment`.
+    /// Adds a copy of `segment`, which `lookout` looks at.
     #[inline]
-    pub(crate) fn push(&mut self, segment: &Segment<'_>) {
+    pub(super) fn push(&mut self, segment: &Segment<'_>, lookout: &Lookout) {
         let at = self.bytes.len();
         self.bytes.extend_from_slice(segment.bytes);
         self.heads.push(Head {
@@ -40,34 +57,54 @@ impl Batch {
             at,
             len: segment.bytes.len(),
         });
+        self.seen.push(Seen {
+            glance: lookout.glance(segment),
+            dss: plain_dss(segment),
+        });
     }
 
     /// Whether it is time to hand it over.
     #[inline]
-    pub(crate) fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.heads.len() >= BATCH_SEGMENTS || self.bytes.len() >= BATCH_BYTES
     }
 
     /// Whether nothing is in it.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.heads.is_empty()
     }
 
     /// Makes it empty, and keeps its memory.
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
+        self.seen.clear();
         self.heads.clear();
         self.bytes.clear();
     }
 
     /// Its segments, in order.
-    pub(crate) fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
-        self.heads.iter().map(|head| {
-            let from = self.bytes.get(head.at..).unwrap_or_default();
-            Segment {
-                bytes: from.get(..head.len).unwrap_or_default(),
-                ..head.segment
-            }
+    #[inline]
+    pub(super) fn items(&self) -> impl Iterator<Item = (&Glance, Item<'_>)> {
+        let bytes = self.bytes.as_slice();
+        self.seen.iter().zip(&self.heads).map(move |(seen, head)| {
+            let dss = seen.dss.as_ref();
+            (&seen.glance, Item { dss, head, bytes })
         })
+    }
+}
+
+impl<'a> Whole<'a> for Item<'a> {
+    #[inline]
+    fn segment(&self) -> Segment<'a> {
+        let from = self.bytes.get(self.head.at..).unwrap_or_default();
+        Segment {
+            bytes: from.get(..self.head.len).unwrap_or_default(),
+            ..self.head.segment
+        }
+    }
+
+    #[inline]
+    fn plain_dss(&self) -> Option<Dss> {
+        self.dss.copied()
     }
 }
 

@@ -7,6 +7,9 @@
 pub mod data;
 pub mod hmac;
 pub mod key;
+pub mod path;
+pub mod random;
 pub mod seq;
+pub mod time;
 pub mod version;
 pub mod wire;

@@ -10,6 +10,7 @@ pub mod key;
 pub mod path;
 pub mod random;
 pub mod seq;
+pub mod tcp;
 pub mod time;
 pub mod version;
 pub mod wire;

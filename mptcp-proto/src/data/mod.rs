@@ -8,9 +8,11 @@
 mod interval_map;
 mod map_queue;
 mod mapping;
+mod payload;
 mod sender_map;
 
 pub use interval_map::{Held, IntervalMap, PLACE_LIMIT, Stretch};
 pub use map_queue::{Conflict, Insertion, MapQueue};
 pub use mapping::DataSequenceMapping;
+pub use payload::Payload;
 pub use sender_map::SenderMap;

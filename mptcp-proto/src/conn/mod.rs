@@ -1,0 +1,3 @@
+//! A connection of several subflows.
+
+pub mod mechanism;

@@ -137,6 +137,11 @@ impl SynSent {
         self.key.token(self.version)
     }
 
+    /// Number before our first byte.
+    pub fn idsn(&self) -> Dsn {
+        self.key.idsn(self.version)
+    }
+
     /// The option of the SYN.
     pub fn option(&self) -> Capable {
         Capable {
@@ -252,6 +257,11 @@ impl SynReceived {
     /// Our token, reserved from here on.
     pub fn token(&self) -> Token {
         self.local_key.token(self.version)
+    }
+
+    /// Number before our first byte.
+    pub fn idsn(&self) -> Dsn {
+        self.local_key.idsn(self.version)
     }
 
     /// The option of the SYN/ACK.

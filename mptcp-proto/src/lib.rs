@@ -4,7 +4,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod conn;
 pub mod data;
+pub mod endpoint;
 pub mod hmac;
 pub mod key;
 pub mod path;

@@ -1,0 +1,4 @@
+//! One Multipath TCP connection.
+
+pub mod counters;
+pub mod options;

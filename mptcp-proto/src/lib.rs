@@ -7,6 +7,7 @@
 pub mod cc;
 pub mod conn;
 pub mod data;
+pub mod endpoint;
 pub mod hmac;
 pub mod key;
 pub mod path;

@@ -1,102 +1,92 @@
-//! Bytes that are sent, shared by every copy of them that waits for an acknowledgement.
+//! Bytes that several owners share without copying them.
 
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-/// A range of a block of bytes. To clone or to cut it copies no byte.
+/// A range of a block of bytes. Cloning and slicing cost a reference count; the block is freed with
+/// its last range.
+///
+/// A range that reaches past the end is cut there, so that no length from outside can panic.
 #[derive(Clone, Default)]
 pub struct Payload {
-    /// None when empty, which then costs no allocation.
-    block: Option<Arc<[u8]>>,
+    block: Arc<[u8]>,
     start: usize,
     end: usize,
 }
 
 impl Payload {
-    /// No bytes.
-    pub const EMPTY: Self = Self {
-        block: None,
-        start: 0,
-        end: 0,
-    };
-
-    /// A whole block.
-    pub fn new(block: Arc<[u8]>) -> Self {
-        let end = block.len();
+    /// These bytes.
+    pub fn from_vec(bytes: Vec<u8>) -> Self {
+        let end = bytes.len();
         Self {
-            block: Some(block),
+            block: bytes.into(),
             start: 0,
             end,
         }
     }
 
-    /// The bytes.
-    pub fn as_slice(&self) -> &[u8] {
-        let block = self.block.as_deref().unwrap_or_default();
-        block.get(self.start..self.end).unwrap_or_default()
+    /// A copy of these bytes.
+    pub fn from_slice(bytes: &[u8]) -> Self {
+        Self {
+            block: bytes.into(),
+            start: 0,
+            end: bytes.len(),
+        }
     }
 
-    /// How many bytes.
+    /// The part of it that `range` says, counted from its own beginning.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        let start = self.start.saturating_add(range.start).min(self.end);
+        let end = self.start.saturating_add(range.end).min(self.end);
+        Self {
+            block: Arc::clone(&self.block),
+            start,
+            end: end.max(start),
+        }
+    }
+
+    /// Its first `at` bytes, and the rest.
+    #[must_use]
+    pub fn split_at(&self, at: usize) -> (Self, Self) {
+        (self.slice(0..at), self.slice(at..self.len()))
+    }
+
+    /// Number of bytes.
     pub const fn len(&self) -> usize {
         self.end.saturating_sub(self.start)
     }
 
-    /// Whether there are none.
+    /// Whether there is no byte.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A part of it; what lies past its end is left out.
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        self.block.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Bytes of memory that it keeps alive, which can be many more than it has.
+    pub fn block_len(&self) -> usize {
+        self.block.len()
+    }
+
+    /// The same bytes, in a block of their own if the block they are in is more than
+    /// [`MAX_WASTE`](Self::MAX_WASTE) times as large: a peer that sends large segments of which one
+    /// byte is new must not fill the memory.
     #[must_use]
-    pub fn slice(&self, range: Range<usize>) -> Self {
-        let start = self.start.saturating_add(range.start).min(self.end);
-        let end = self.start.saturating_add(range.end).clamp(start, self.end);
-        Self {
-            block: self.block.clone(),
-            start,
-            end,
+    pub fn compact(self) -> Self {
+        if self.block_len() > self.len().saturating_mul(Self::MAX_WASTE) {
+            Self::from_slice(self.as_slice())
+        } else {
+            self
         }
     }
 
-    /// Takes the first `len` bytes off, or all when there are fewer.
-    #[must_use]
-    pub fn split_to(&mut self, len: usize) -> Self {
-        let head = self.slice(0..len);
-        self.start = head.end;
-        head
-    }
-
-    /// Appends `next` when it lies right behind in the same block, and says whether it does.
-    pub fn try_join(&mut self, next: &Self) -> bool {
-        let same = match (&self.block, &next.block) {
-            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
-            _ => false,
-        };
-        let joins = same && self.end == next.start;
-        if joins {
-            self.end = next.end;
-        }
-        joins
-    }
-}
-
-impl From<&[u8]> for Payload {
-    fn from(bytes: &[u8]) -> Self {
-        if bytes.is_empty() {
-            return Self::EMPTY;
-        }
-        Self::new(Arc::from(bytes))
-    }
-}
-
-impl From<Vec<u8>> for Payload {
-    fn from(bytes: Vec<u8>) -> Self {
-        if bytes.is_empty() {
-            return Self::EMPTY;
-        }
-        Self::new(Arc::from(bytes))
-    }
+    /// Bytes of a block that one byte may keep alive after [`Payload::compact`].
+    pub const MAX_WASTE: usize = 4;
 }
 
 impl Deref for Payload {
@@ -110,6 +100,18 @@ impl Deref for Payload {
 impl AsRef<[u8]> for Payload {
     fn as_ref(&self) -> &[u8] {
         self.as_slice()
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::from_vec(bytes)
+    }
+}
+
+impl From<&[u8]> for Payload {
+    fn from(bytes: &[u8]) -> Self {
+        Self::from_slice(bytes)
     }
 }
 
@@ -132,34 +134,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_share_the_block() {
-        let whole = Payload::from(&b"abcdef"[..]);
-        let mut rest = whole.clone();
-        let head = rest.split_to(2);
-        assert_eq!((&*head, &*rest), (&b"ab"[..], &b"cdef"[..]));
-        assert_eq!(&*rest.slice(1..3), b"de");
-        let mut joined = head;
-        assert!(joined.try_join(&rest));
-        assert_eq!(joined, whole);
+    fn a_slice_counts_from_the_beginning_of_what_is_sliced() {
+        let payload = Payload::from_slice(b"0123456789");
+        assert_eq!(payload.slice(2..8).slice(1..3).as_slice(), b"34");
+        let (head, tail) = payload.split_at(4);
+        assert_eq!((head.as_slice(), &tail[..]), (&b"0123"[..], &b"456789"[..]));
     }
 
     #[test]
-    fn a_part_past_the_end_is_cut() {
-        let mut whole = Payload::from(&b"abc"[..]);
-        assert_eq!(&*whole.slice(2..9), b"c");
-        assert!(whole.slice(7..9).is_empty());
-        assert_eq!(whole.slice(usize::MAX..usize::MAX).len(), 0);
-        assert_eq!(&*whole.split_to(9), b"abc");
-        assert!(whole.is_empty());
+    #[expect(
+        clippy::reversed_empty_ranges,
+        reason = "a caller's mistake must not panic"
+    )]
+    fn a_range_past_the_end_is_cut() {
+        let payload = Payload::from_slice(b"0123456789").slice(2..5);
+        assert_eq!(payload.slice(1..usize::MAX).as_slice(), b"34");
+        assert!(payload.slice(7..9).is_empty());
+        assert!(payload.slice(2..1).is_empty());
+        assert_eq!(payload.split_at(usize::MAX).0, payload);
     }
 
     #[test]
-    fn bytes_of_two_blocks_do_not_join() {
-        let mut first = Payload::from(&b"abc"[..]);
-        assert!(!first.try_join(&Payload::from(&b"def"[..])));
-        let gap = first.slice(2..3);
-        let mut head = first.slice(0..1);
-        assert!(!head.try_join(&gap));
-        assert!(!head.try_join(&Payload::EMPTY));
+    fn slices_share_their_block_until_they_would_waste_it() {
+        let payload = Payload::from_vec(vec![7; 100]);
+        assert_eq!(payload.slice(0..25).compact().block_len(), 100);
+        assert_eq!(payload.slice(0..24).compact().block_len(), 24);
+    }
+
+    #[test]
+    fn no_byte_of_a_payload_is_printed() {
+        assert_eq!(
+            format!("{:?}", Payload::from_slice(b"secret")),
+            "Payload(6 bytes)"
+        );
     }
 }

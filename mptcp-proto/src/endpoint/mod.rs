@@ -1,0 +1,3 @@
+//! All connections of a host.
+
+pub mod tokens;

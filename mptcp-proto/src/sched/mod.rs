@@ -3,6 +3,16 @@
 //! Backup semantics (RFC 8684 §3.3.8), stale subflows and the rules for reinjection are in
 //! [`Picker`], before any algorithm.
 
+mod blest;
+mod ecf;
+mod lowest_rtt;
+mod picker;
+mod redundant;
+mod room;
+mod round_robin;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,6 +20,13 @@ use thiserror::Error;
 
 use crate::path::{PathView, SubflowId};
 use crate::time::Instant;
+
+pub use blest::Blest;
+pub use ecf::Ecf;
+pub use lowest_rtt::LowestRtt;
+pub use picker::Picker;
+pub use redundant::Redundant;
+pub use round_robin::RoundRobin;
 
 /// What is to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +43,8 @@ pub enum Chunk<'a> {
     Reinjection {
         /// Bytes of it.
         len: u64,
-        /// Which subflows.
+        /// Subflows that were given it and whose TCP has not seen it acknowledged: it is never
+        /// sent there. Empty when only the DATA_ACK is missing.
         already_on: &'a [SubflowId],
     },
     /// A DATA_FIN without data (RFC 8684 §3.3.3): it needs no room in any window.
@@ -113,6 +131,17 @@ impl Kind {
             Self::Redundant => "redundant",
             Self::Blest => "blest",
             Self::Ecf => "ecf",
+        }
+    }
+
+    /// A scheduler of this kind, as it begins.
+    pub fn build(self) -> Box<dyn Scheduler> {
+        match self {
+            Self::LowestRtt => Box::new(LowestRtt),
+            Self::RoundRobin => Box::new(RoundRobin::default()),
+            Self::Redundant => Box::new(Redundant),
+            Self::Blest => Box::new(Blest::default()),
+            Self::Ecf => Box::new(Ecf::default()),
         }
     }
 }

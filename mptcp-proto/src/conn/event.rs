@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::conn::fallback::FallbackReason;
 use crate::conn::violation::Violation;
+use crate::endpoint::ListenerId;
 use crate::key::AddressId;
 use crate::path::SubflowId;
 use crate::seq::Dsn;
@@ -13,6 +14,11 @@ use crate::wire::mptcp::{Priority, ResetReason};
 /// Something that happened to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
+    /// The connection came in at this listener. It is the first event of such a connection.
+    Incoming {
+        /// Which listener.
+        listener: ListenerId,
+    },
     /// The handshake is complete; the version is absent when the connection is plain TCP.
     Connected {
         /// Version of MPTCP.

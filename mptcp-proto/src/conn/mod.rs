@@ -9,10 +9,11 @@
 mod address;
 mod buffer;
 mod close;
-mod command;
+pub mod command;
 pub mod config;
 pub mod counters;
 pub mod event;
+mod fail;
 pub mod fallback;
 mod fast_close;
 pub mod handshake;
@@ -20,7 +21,7 @@ mod hook;
 pub mod info;
 pub mod join;
 pub mod mechanism;
-mod open;
+pub(crate) mod open;
 pub mod options;
 mod receive;
 pub mod received;
@@ -36,6 +37,7 @@ pub mod violation;
 use std::collections::VecDeque;
 
 pub use config::Config;
+pub use counters::{Counter, Counters};
 pub use event::{ConnectionEnd, Event, SubflowEnd};
 pub use fallback::FallbackReason;
 pub use info::{MptcpInfo, SubflowInfo};
@@ -214,6 +216,16 @@ impl Connection {
     /// Next event for the application.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Whether an event waits.
+    pub(crate) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Whether the handshake of the initial subflow is complete, or was.
+    pub(crate) const fn is_connected(&self) -> bool {
+        self.progress.is_connected
     }
 
     pub(crate) fn poll_change(&mut self) -> Option<Change> {

@@ -7,10 +7,11 @@ use crate::conn::hook::Hook;
 use crate::conn::received::ReceivedOptions;
 use crate::conn::subflow::Step;
 use crate::conn::timer::Timer;
-use crate::conn::{Connection, Counter, Phase, State, Violation};
-use crate::data::{
-    DataAcked, Delivered, FinNoted, Inserted, Mapped, MappingFault, Payload,
-};
+use crate::conn::{Change, Connection, Counter, Phase, State, Violation};
+use crate::data::Payload;
+use crate::data::receive::{FinNoted, Inserted};
+use crate::data::send::DataAcked;
+use crate::data::subflow_receive::{Delivered, Mapped, MappingFault};
 use crate::path::SubflowId;
 use crate::seq::Dsn;
 use crate::tcp::{Acked, Received, TcpEvent, TcpEvents};
@@ -20,10 +21,16 @@ use crate::wire::mptcp::{DataAck, Dss, WireDsn};
 use crate::wire::segment::Segment;
 
 impl Connection {
-    /// Takes a segment of the subflow with this id.
-    pub(crate) fn handle_segment(&mut self, now: Instant, id: SubflowId, segment: &Segment<'_>) {
+    /// Takes a segment of the subflow with this id. Says whether it is a SYN that begins a new connection
+    /// where this one is in TIME-WAIT (RFC 9293 §3.6.1); the subflow is forgotten then.
+    pub(crate) fn handle_segment(
+        &mut self,
+        now: Instant,
+        id: SubflowId,
+        segment: &Segment<'_>,
+    ) -> bool {
         let Some(index) = self.index_of(id) else {
-            return;
+            return false;
         };
         let options = self.read_options(segment);
         self.refresh_views();
@@ -42,15 +49,25 @@ impl Connection {
             let goes_on = self.advance(now, index, segment, &options, &received);
             if goes_on && self.is_mptcp() {
                 self.handle_options(now, index, segment, &options, &received);
+            } else if goes_on {
+                self.on_farewell_segment(&options, !segment.payload.is_empty());
             }
             // Options may have ended the subflow, or the connection.
             if goes_on && self.subflows[index].end.is_none() {
                 self.deliver(now, index, segment, received.delivered.clone(), position);
             }
         }
-        self.handle_acked(now, index, &options, received.acked);
+        self.handle_acked(now, index, received.acked);
         self.handle_tcp_events(now, index, received.events, &options);
         self.settle(now);
+        let reopens = received.events.contains(TcpEvent::Reopen);
+        if reopens {
+            let path = self.subflows[index].path();
+            self.end_subflow(index, SubflowEnd::Closed);
+            self.subflows.remove(index);
+            self.changes.push_back(Change::PathClosed(path));
+        }
+        reopens
     }
 
     /// Whether both hosts have agreed on MPTCP and nothing took it back.
@@ -190,7 +207,7 @@ impl Connection {
         let subflow = &mut self.subflows[index];
         // A FIN-only mapping of version 0 and of some hosts has a number other than 0, and no payload.
         match subflow.incoming.map(&mapping, dss.data_fin, near) {
-            Ok(Mapped::Infinite) => self.on_infinite_mapping(now, index, mapping.dsn.expand(near)),
+            Ok(Mapped::Infinite) => self.on_infinite_mapping(now, index),
             Ok(_) => {}
             Err(fault) => self.on_mapping_fault(now, index, fault),
         }
@@ -323,12 +340,12 @@ impl Connection {
             self.count(Counter::NoDssInWindow);
         }
         if is_readable {
-            self.readable();
+            self.on_readable();
         }
         self.check_end_of_data();
     }
 
-    fn readable(&mut self) {
+    fn on_readable(&mut self) {
         if self.progress.is_read_closed {
             // RFC 9293 §3.6.1: data that nobody reads any more are not accepted silently.
             self.abort();
@@ -372,7 +389,6 @@ impl Connection {
         &mut self,
         now: Instant,
         index: usize,
-        options: &ReceivedOptions,
         acked: Option<Acked>,
     ) {
         let Some(acked) = acked else {
@@ -380,7 +396,7 @@ impl Connection {
         };
         self.subflows[index].outgoing.on_ack(acked.until);
         if let Phase::Tcp(plain) = self.phase {
-            self.on_farewell_acked(acked.until, options);
+            self.on_farewell_acked(acked.until);
             let data_ack = plain.send_base.add(acked.until);
             if let DataAcked::Advanced { bytes, fin } = self.send.on_data_ack(data_ack) {
                 self.progress.last_acked = now;

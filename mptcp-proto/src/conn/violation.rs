@@ -34,6 +34,9 @@ pub enum Violation {
     /// More bytes without a mapping than a receive window holds (RFC 8684 §3.3.1).
     #[error("a whole receive window came without a mapping")]
     Unmapped,
+    /// The first data of a subflow came without any option (RFC 8684 §3.7).
+    #[error("the first data came without options")]
+    FirstDataOptionMissing,
     /// Data came without any option, and no mapping followed (RFC 8684 §3.7).
     #[error("data came without options")]
     OptionsMissing,
@@ -105,6 +108,10 @@ impl Violation {
             ),
             Self::Unmapped => Reaction::FallBackOrReset(
                 FallbackReason::Unmapped,
+                ResetReason::MIDDLEBOX_INTERFERENCE,
+            ),
+            Self::FirstDataOptionMissing => Reaction::FallBackOrReset(
+                FallbackReason::FirstDataOptionMissing,
                 ResetReason::MIDDLEBOX_INTERFERENCE,
             ),
             Self::OptionsMissing => Reaction::FallBackOrReset(

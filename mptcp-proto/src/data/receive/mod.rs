@@ -231,6 +231,15 @@ impl ReceiveBuffer {
         self.window()
     }
 
+    /// The window that [`Self::announce`] would announce.
+    pub fn possible_window(&self) -> u64 {
+        let fin = u64::from(self.is_fin_reached());
+        self.edge
+            .max(self.possible_edge())
+            .saturating_sub(self.ready.end())
+            .saturating_sub(fin)
+    }
+
     /// The window that was announced last, as it is now.
     pub fn window(&self) -> u64 {
         let fin = u64::from(self.is_fin_reached());

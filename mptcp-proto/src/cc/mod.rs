@@ -3,31 +3,54 @@
 //! Windows are in bytes. A coupled algorithm looks at every subflow when one of them grows; with a
 //! single subflow it is Reno.
 
+mod balia;
+mod cubic;
+mod flow;
+mod flows;
+mod lia;
+mod olia;
+mod reno;
+#[cfg(test)]
+mod tests;
+mod wvegas;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::path::{PathView, SubflowId};
+use crate::path::{LossState, PathView, SubflowId};
 use crate::time::Instant;
 
-/// An acknowledgement, as congestion control hears of it.
+use flows::Flows;
+
+/// What one segment acknowledged: field for field what the subflow's TCP reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AckSample {
-    /// Bytes newly acknowledged, by the cumulative acknowledgement or by SACK blocks.
+    /// Bytes that had not been acknowledged, nor reported by SACK, before.
     pub acked: u64,
-    /// Round-trip time that this acknowledgement measured; none for a retransmitted segment
-    /// (Karn's rule, RFC 6298 §3).
+    /// Round-trip time of the newest of them, when it can be told (Karn's rule, RFC 6298 §3).
     pub rtt: Option<Duration>,
-    /// Bytes in flight just before this acknowledgement.
+    /// Bytes in flight before this acknowledgement.
     pub in_flight: u64,
-    /// Whether the congestion window was what kept the sender from sending more. A window that is
-    /// not used does not grow (RFC 9293 §3.8.2, RFC 7661).
+    /// Whether the congestion window was what held the sender back. A window that is not used does
+    /// not grow (RFC 7661 §4.1).
     pub is_cwnd_limited: bool,
-    /// Whether the segment carried ECE (RFC 3168 §6.1.2). The algorithm itself sees to it that the
-    /// window shrinks once per round trip; `on_loss` is not called for it.
+    /// Whether the peer echoes congestion (RFC 3168 §6.1). The reduction for it is asked for by
+    /// [`CongestionControl::on_loss`].
     pub ece: bool,
+    /// How the subflow stands with losses. The window does not grow in fast recovery.
+    pub loss_state: LossState,
+}
+
+/// A retransmission timeout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeout {
+    /// What was sent and not yet cumulatively acknowledged.
+    pub flight_size: u64,
+    /// False when the same data times out again, which leaves the threshold alone.
+    pub is_first: bool,
 }
 
 /// Congestion control of the subflows of one connection.
@@ -51,12 +74,13 @@ pub trait CongestionControl: fmt::Debug + Send {
     /// New data was acknowledged.
     fn on_ack(&mut self, now: Instant, id: SubflowId, ack: &AckSample, paths: &[PathView]);
 
-    /// Fast retransmit: called once per recovery episode. `flight_size` is what was sent and not
-    /// yet cumulatively acknowledged, before any of it was taken for lost (RFC 5681 §2).
+    /// Data was lost, or ECN says that it nearly was: once per round trip at most (RFC 5681 §3.2,
+    /// RFC 3168 §6.1.2). `flight_size` is what was sent and not yet cumulatively acknowledged
+    /// (RFC 5681 §2).
     fn on_loss(&mut self, now: Instant, id: SubflowId, flight_size: u64, paths: &[PathView]);
 
-    /// The retransmission timer fired (RFC 5681 §3.1), again for each time it fires in a row.
-    fn on_timeout(&mut self, now: Instant, id: SubflowId, flight_size: u64, paths: &[PathView]);
+    /// The retransmission timer fired (RFC 5681 §3.1).
+    fn on_timeout(&mut self, now: Instant, id: SubflowId, timeout: Timeout, paths: &[PathView]);
 
     /// Everything that was outstanding at the last loss or timeout is acknowledged.
     fn on_recovered(&mut self, now: Instant, id: SubflowId);
@@ -118,6 +142,18 @@ impl Kind {
             Self::Olia => "olia",
             Self::Balia => "balia",
             Self::Wvegas => "wvegas",
+        }
+    }
+
+    /// Congestion control of this kind, without subflows.
+    pub fn build(self) -> Box<dyn CongestionControl> {
+        match self {
+            Self::Reno => Box::new(Flows::<reno::Reno>::new()),
+            Self::Cubic => Box::new(Flows::<cubic::Cubic>::new()),
+            Self::Lia => Box::new(Flows::<lia::Lia>::new()),
+            Self::Olia => Box::new(Flows::<olia::Olia>::new()),
+            Self::Balia => Box::new(Flows::<balia::Balia>::new()),
+            Self::Wvegas => Box::new(Flows::<wvegas::Wvegas>::new()),
         }
     }
 

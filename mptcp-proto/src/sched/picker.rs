@@ -84,12 +84,12 @@ impl Picker {
                 least = least.min(max);
             }
         }
-        match self.each.is_empty() {
-            true => Pick::Wait,
-            false => Pick::Each {
-                on: &self.each,
-                max: least,
-            },
+        if self.each.is_empty() {
+            return Pick::Wait;
+        }
+        Pick::Each {
+            on: &self.each,
+            max: least,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a subflow's TCP tells congestion control, which knows all subflows.
 
-use crate::cc::{AckSample, CongestionControl};
+use crate::cc::{AckSample, CongestionControl, Timeout};
 use crate::path::{PathView, SubflowId};
 use crate::tcp::{self, CongestionHook};
 use crate::time::Instant;
@@ -20,6 +20,7 @@ impl CongestionHook for Hook<'_> {
             in_flight: sample.in_flight,
             is_cwnd_limited: sample.is_cwnd_limited,
             ece: sample.ece,
+            loss_state: sample.loss_state,
         };
         self.congestion.on_ack(now, self.id, &sample, self.paths);
     }
@@ -32,9 +33,12 @@ impl CongestionHook for Hook<'_> {
         self.congestion.on_recovered(now, self.id);
     }
 
-    fn on_timeout(&mut self, now: Instant, in_flight: u64, _is_first: bool) {
-        self.congestion
-            .on_timeout(now, self.id, in_flight, self.paths);
+    fn on_timeout(&mut self, now: Instant, in_flight: u64, is_first: bool) {
+        let timeout = Timeout {
+            flight_size: in_flight,
+            is_first,
+        };
+        self.congestion.on_timeout(now, self.id, timeout, self.paths);
     }
 
     fn on_undo(&mut self, now: Instant) {

@@ -170,8 +170,14 @@ impl Endpoint {
                     return Some((id, event));
                 }
                 entry.is_talkative = false;
+                let is_gone = entry.connection.is_gone();
+                self.talkative.pop_front();
+                if is_gone {
+                    self.remove_if_gone(id);
+                }
+            } else {
+                self.talkative.pop_front();
             }
-            self.talkative.pop_front();
         }
         None
     }

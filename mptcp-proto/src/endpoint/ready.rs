@@ -131,7 +131,7 @@ impl Endpoint {
         }
     }
 
-    fn remove_if_gone(&mut self, id: ConnId) {
+    pub(super) fn remove_if_gone(&mut self, id: ConnId) {
         let Some(entry) = self.entry_mut(id) else {
             return;
         };

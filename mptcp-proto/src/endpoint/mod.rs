@@ -10,6 +10,9 @@
 //!
 //! Nothing is sent from within `handle_packet`: the answers come from `poll_transmit`.
 
+pub mod addresses;
+pub mod blackhole;
+pub mod cookie;
 mod demux;
 mod listener;
 mod open;

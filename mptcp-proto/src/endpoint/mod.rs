@@ -185,6 +185,12 @@ impl Endpoint {
         None
     }
 
+    /// All connections.
+    pub fn connections(&self) -> impl Iterator<Item = &Connection> {
+        let entries = self.slots.iter().filter_map(|slot| slot.entry.as_deref());
+        entries.map(|entry| &entry.connection)
+    }
+
     /// Connections, those that are being closed among them.
     pub fn connection_count(&self) -> usize {
         self.slots.len().saturating_sub(self.free.len())

@@ -50,7 +50,8 @@ pub struct PmView<'a> {
     pub initial_local: SocketAddr,
     /// The peer's end of the initial subflow.
     pub initial_remote: SocketAddr,
-    /// All subflows that are not closed, those whose handshake is under way among them.
+    /// All subflows that are not closed. Those whose handshake is under way are among them, and
+    /// those that an action asked for and whose SYN is not sent yet: what is not here is asked for.
     pub subflows: &'a [PmSubflow],
     /// The addresses that the peer advertised and did not withdraw, in the order of their coming.
     pub remotes: &'a [RemoteAddress],
@@ -135,7 +136,8 @@ pub enum DownReason {
 /// What the connection is to do. An action that is not possible any more is left out and counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PmAction {
-    /// Open a subflow (RFC 8684 §3.2).
+    /// Open a subflow (RFC 8684 §3.2). It is in the view from now on; if it cannot be opened, that
+    /// is told by [`PmEvent::SubflowDown`].
     Open(Join),
     /// Close a subflow with a FIN.
     Close(SubflowId),

@@ -134,6 +134,7 @@ impl Connection {
             has_dss: false,
             timeouts: 0,
             is_stale: false,
+            is_closed_by_peer: false,
             is_closing: false,
             end: None,
             is_down: false,
@@ -193,7 +194,7 @@ impl Connection {
             self.count(Counter::JoinRejected);
             return Err(Violation::TooManySubflows);
         }
-        self.check_join_request(now, path, request)?;
+        self.check_join_request(path, request)?;
         let (local_id, priority) = self.local_end(path.local);
         let nonce = Nonce(context.random.next_u32());
         let step = JoinSynReceived::new(session, request, nonce, local_id, priority);
@@ -237,7 +238,7 @@ impl Connection {
             }
             // RFC 8684 §3.2: any segment of the listener that is not its SYN/ACK again.
             Step::JoinAckSent(_) if !segment.flags.syn() => {
-                self.bring_up(now, index);
+                self.bring_up(index);
                 true
             }
             Step::JoinSynSent(_) | Step::JoinSynReceived(_) | Step::JoinAckSent(_) => true,
@@ -434,7 +435,7 @@ impl Connection {
         match step.handle_ack(options.join.as_ref()) {
             Ok(_proof) => {
                 self.count(Counter::JoinAckRx);
-                self.bring_up(now, index);
+                self.bring_up(index);
                 // RFC 8684 §3.2: the fourth ACK, without which the initiator sends nothing.
                 self.subflows[index].tcp.ack_now();
                 true
@@ -450,7 +451,7 @@ impl Connection {
     }
 
     /// A joined subflow may carry data.
-    fn bring_up(&mut self, now: Instant, index: usize) {
+    fn bring_up(&mut self, index: usize) {
         let subflow = &mut self.subflows[index];
         subflow.step = Step::Up;
         subflow.join_ack = None;
@@ -460,15 +461,15 @@ impl Connection {
         self.timers.stop(super::timer::Timer::Close);
         self.progress.may_schedule = true;
         self.tell(Event::SubflowUp { id });
-        self.on_subflow_up(now, id);
+        self.on_subflow_up(index);
     }
 
     /// The peer has shown that options pass in both directions (RFC 8684 §3.1).
-    pub(super) fn fully_established(&mut self, now: Instant) {
+    pub(super) fn fully_established(&mut self) {
         if !self.progress.is_fully_established {
             self.progress.is_fully_established = true;
             self.tell(Event::FullyEstablished);
-            self.on_established(now);
+            self.on_established();
         }
     }
 

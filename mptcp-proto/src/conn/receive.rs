@@ -32,6 +32,7 @@ impl Connection {
         let Some(index) = self.index_of(id) else {
             return false;
         };
+        self.progress.now = now;
         let options = self.read_options(segment);
         self.refresh_views();
         let subflow = &mut self.subflows[index];
@@ -127,7 +128,7 @@ impl Connection {
             self.on_fail(now, index, fail.dsn);
         }
         if self.is_mptcp() {
-            self.on_address_options(now, index, options);
+            self.on_address_options(index, options);
         }
     }
 
@@ -156,14 +157,14 @@ impl Connection {
             self.subflows[index].has_dss |= options.dss.is_some();
             if options.dss.is_some_and(|dss| dss.data_ack.is_some()) || options.add_addr.is_some()
             {
-                self.fully_established(now);
+                self.fully_established();
             }
             self.progress.bare_acks = 0;
             return true;
         }
         if let Some(data) = options.capable.and_then(|capable| capable.data) {
             self.subflows[index].has_dss |= data.len > 0;
-            self.fully_established(now);
+            self.fully_established();
             return true;
         }
         if !options.is_empty() {

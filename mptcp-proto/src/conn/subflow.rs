@@ -96,6 +96,8 @@ pub(crate) struct Subflow {
     /// Timeouts in a row.
     pub(crate) timeouts: u32,
     pub(crate) is_stale: bool,
+    /// Whether the peer sent its FIN before ours.
+    pub(crate) is_closed_by_peer: bool,
     /// Whether FIN is to be sent, or was.
     pub(crate) is_closing: bool,
     /// How it ended, once it has.

@@ -4,6 +4,7 @@ use crate::conn::event::{ConnectionEnd, Event, SubflowEnd};
 use crate::conn::subflow::Step;
 use crate::conn::timer::Timer;
 use crate::conn::{Change, Connection, Counter, Phase, Reaction, State, Violation};
+use crate::pm::PmSubflow;
 use crate::time::Instant;
 use crate::wire::mptcp::ResetReason;
 
@@ -45,7 +46,11 @@ impl Connection {
         subflow.is_down = true;
         subflow.join_ack = None;
         let (id, was_up) = (subflow.id, subflow.step == Step::Up);
-        let view = subflow.pm_view();
+        let view = PmSubflow {
+            is_established: was_up,
+            ..subflow.pm_view()
+        };
+        let by_peer = subflow.is_closed_by_peer;
         self.congestion.remove(id);
         if self.is_mptcp() {
             self.send.forget_subflow(id);
@@ -53,7 +58,7 @@ impl Connection {
         if was_up || id.0 > 0 {
             self.tell(Event::SubflowDown { id, how });
         }
-        self.on_subflow_down(view, how);
+        self.on_subflow_down(view, how, by_peer);
         self.progress.may_schedule = true;
         if matches!(self.phase, Phase::Tcp(_)) && self.state != State::Closed {
             self.end_tcp(how);

@@ -50,6 +50,7 @@ fn back_off(wait: Duration, tries: u32) -> Duration {
 impl Connection {
     /// Acts on all deadlines up to `now`.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.progress.now = now;
         for index in 0..self.subflows.len() {
             self.subflow_timeout(now, index);
         }

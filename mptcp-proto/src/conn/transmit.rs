@@ -20,6 +20,7 @@ impl Connection {
         out: &mut Vec<u8>,
         context: &mut Context<'_>,
     ) -> bool {
+        self.progress.now = now;
         self.run_actions(now, context);
         if self.progress.may_schedule {
             self.progress.may_schedule = false;
@@ -88,8 +89,7 @@ impl Connection {
         let is_handshake = matches!(subflow.step, Step::JoinAckSent(_));
         let pure = match is_handshake || !self.progress.is_fully_established {
             true => JOIN_ACK,
-            false if self.paths.has_announcements() => MAX_RESERVE,
-            false => DSS_HEADER + ack,
+            false => self.paths.waiting.max(DSS_HEADER + ack),
         };
         (data.max(CAPABLE_WITH_DATA), pure)
     }
@@ -188,8 +188,9 @@ impl Connection {
                     address_id: None,
                     reserved: 0,
                 });
-                let id = subflow.id;
-                self.paths.fill(now, id, &mut wanted);
+                if !subflow.is_closing {
+                    self.fill_addresses(now, &mut wanted);
+                }
             }
         }
         let composed = compose(session.version, &wanted, &mut outgoing.area);
@@ -205,8 +206,7 @@ impl Connection {
         if composed.has(Subtype::DSS) && has_fin {
             self.on_fin_sent(now);
         }
-        let id = self.subflows[index].id;
-        self.paths_sent(now, id, &wanted, &composed);
+        self.on_addresses_sent(now, &wanted, &composed);
     }
 
     /// RFC 8684 §3.1: the initiator repeats both keys until it has heard of the peer, with its first

@@ -90,8 +90,10 @@ impl Endpoint {
         let Some(entry) = slot.entry.as_deref_mut() else {
             return self.refuse(segment, Violation::UnknownToken);
         };
+        let paths = &self.paths;
         let mut context = Context {
             random: &mut *self.random,
+            is_free: &|path| !paths.contains_key(path),
         };
         let answer = entry
             .connection

@@ -20,6 +20,7 @@ mod ready;
 pub mod tokens;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
 
 pub use listener::{ListenError, ListenerId};
 pub use open::ConnectError;
@@ -82,6 +83,8 @@ pub struct Endpoint {
     /// Counts of what belongs to no connection, or to one that is gone.
     counters: Counters,
     dropped: Dropped,
+    /// Addresses of the host that are up.
+    addresses: Vec<IpAddr>,
 }
 
 /// A place for a connection.
@@ -151,6 +154,7 @@ impl Endpoint {
             replies: VecDeque::new(),
             counters: Counters::new(),
             dropped: Dropped::default(),
+            addresses: Vec::new(),
         }
     }
 
@@ -183,6 +187,36 @@ impl Endpoint {
             }
         }
         None
+    }
+
+    /// An address of the host is usable: path managers may use it.
+    pub fn address_up(&mut self, address: IpAddr) {
+        if !self.addresses.contains(&address) && self.addresses.len() < MAX_ADDRESSES {
+            self.addresses.push(address);
+            self.for_each(|connection| connection.local_up(address));
+        }
+    }
+
+    /// An address of the host is gone.
+    pub fn address_down(&mut self, address: IpAddr) {
+        self.addresses.retain(|known| *known != address);
+        self.for_each(|connection| connection.local_down(address));
+    }
+
+    fn for_each(&mut self, mut act: impl FnMut(&mut Connection)) {
+        for slot in 0..self.slots.len() {
+            let Some(generation) = self.slots.get(slot).map(|slot| slot.generation) else {
+                return;
+            };
+            let id = ConnId {
+                slot: u32::try_from(slot).unwrap_or(u32::MAX),
+                generation,
+            };
+            if let Some(entry) = self.entry_mut(id) {
+                act(&mut entry.connection);
+                self.touch(id);
+            }
+        }
     }
 
     /// All connections.
@@ -248,5 +282,7 @@ impl std::fmt::Debug for Endpoint {
 
 /// Connections of a host at most.
 pub const MAX_CONNECTIONS: usize = 131_072;
+/// Addresses of a host.
+const MAX_ADDRESSES: usize = 255;
 /// Answers that wait to be sent.
 const MAX_REPLIES: usize = 1024;

@@ -156,10 +156,13 @@ impl Endpoint {
     fn insert(
         &mut self,
         id: ConnId,
-        connection: Connection,
+        mut connection: Connection,
         initial: Path,
         incoming: Option<ListenerId>,
     ) {
+        for address in &self.addresses {
+            connection.local_up(*address);
+        }
         if let Some(slot) = self.slots.get_mut(id.slot as usize) {
             slot.entry = Some(Box::new(Entry {
                 connection,

@@ -13,8 +13,10 @@ impl Endpoint {
             return true;
         }
         while let Some(id) = self.ready.pop_front() {
+            let paths = &self.paths;
             let mut context = Context {
                 random: &mut *self.random,
+                is_free: &|path| !paths.contains_key(path),
             };
             let Some(entry) = self
                 .slots

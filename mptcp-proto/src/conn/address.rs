@@ -79,7 +79,8 @@ impl Paths {
     }
 
     pub(super) fn request(&mut self, action: PmAction) {
-        if self.actions.len() < MAX_ACTIONS {
+        // The view of the path manager lacks what it has just asked for.
+        if self.actions.len() < MAX_ACTIONS && !self.actions.contains(&action) {
             self.actions.push_back(action);
         }
     }

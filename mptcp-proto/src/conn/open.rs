@@ -97,8 +97,11 @@ impl Connection {
             config,
         };
         connection.add_subflow(tcp, Step::Initial, AddressId(0), Priority::Regular);
-        if matches!(begin, Begin::Tcp(_)) {
+        if let Begin::Tcp(reason) = begin {
             connection.map_all();
+            if reason != FallbackReason::Disabled {
+                connection.tell(Event::FellBack { reason });
+            }
         }
         connection
     }

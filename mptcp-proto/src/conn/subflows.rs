@@ -60,7 +60,7 @@ impl Connection {
         }
         self.on_subflow_down(view, how, by_peer);
         self.progress.may_schedule = true;
-        if matches!(self.phase, Phase::Tcp(_)) && self.state != State::Closed {
+        if matches!(self.phase, Phase::Tcp(_)) && !self.progress.is_closed_told {
             self.end_tcp(how);
         }
     }

@@ -228,9 +228,6 @@ impl Pair {
         while !is_done(self) {
             if !self.step(until) {
                 let is_done = is_done(self);
-                if !is_done && let Some(file) = std::env::var_os("PAIR_PCAP") {
-                    std::fs::write(file, self.pcap()).unwrap();
-                }
                 let hosts = [&self.client, &self.server];
                 let infos = hosts.map(|host| host.connections().map(|c| (c.info(), c.subflows().collect::<Vec<_>>())).collect::<Vec<_>>());
                 assert!(is_done, "not done within {limit:?}: {infos:#?}");
@@ -305,6 +302,22 @@ impl Pair {
             out.extend_from_slice(&sent.packet);
         }
         out
+    }
+}
+
+/// With `PAIR_PCAP_DIR` every run leaves its capture there, for other programs to look at.
+impl Drop for Pair {
+    fn drop(&mut self) {
+        let Some(dir) = std::env::var_os("PAIR_PCAP_DIR") else {
+            return;
+        };
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("test").replace("::", "-");
+        let free = (0..).map(|n| std::path::Path::new(&dir).join(format!("{name}-{n}.pcap")));
+        if let Some(file) = free.into_iter().find(|file| !file.exists()) {
+            // A capture that cannot be written is no reason to fail while another test does.
+            let _ = std::fs::write(file, self.pcap());
+        }
     }
 }
 

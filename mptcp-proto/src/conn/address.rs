@@ -118,11 +118,6 @@ impl Paths {
         let due = self.book.as_ref().and_then(AddressBook::poll_timeout);
         due.is_some_and(|at| at <= now)
     }
-
-    /// The ADD_ADDR that is due.
-    pub(super) fn add_addr(&self, now: Instant) -> Option<AddAddr> {
-        self.book.as_ref()?.next_add_addr(now)
-    }
 }
 
 impl Connection {

@@ -35,7 +35,7 @@ impl Connection {
             return false;
         }
         let subflow = &self.subflows[index];
-        let is_idle = self.send.in_flight() == 0 && !self.send.is_fin_unacked();
+        let is_idle = self.send.in_flight() == 0;
         let first = subflow.linear.first();
         let is_linear = self.send.unacked_dsn().distance_from(first).is_some();
         let sends_gapless = self.send.reinjections() == 0

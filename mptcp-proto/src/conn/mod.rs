@@ -146,6 +146,8 @@ struct Progress {
     bare_acks: u32,
     /// A DATA_FIN is to be sent, alone, on this subflow or any.
     is_fin_wanted: bool,
+    /// The last acknowledgement was a third ACK.
+    has_repeated_third_ack: bool,
     /// New data may be given to subflows.
     may_schedule: bool,
     /// DATA_ACK of four octets will do: the peer's last DSN had four (RFC 8684 §3.3.2).

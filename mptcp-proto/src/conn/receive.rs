@@ -13,10 +13,9 @@ use crate::data::receive::{FinNoted, Inserted};
 use crate::data::send::DataAcked;
 use crate::data::subflow_receive::{Delivered, Mapped, MappingFault};
 use crate::path::SubflowId;
-use crate::seq::Dsn;
-use crate::tcp::{Acked, Received, TcpEvent, TcpEvents};
+use crate::seq::{Dsn, TcpSeq};
+use crate::tcp::{Acked, IcmpError, Received, TcpEvent, TcpEvents};
 use crate::time::Instant;
-use crate::version::Version;
 use crate::wire::mptcp::{DataAck, Dss, WireDsn};
 use crate::wire::segment::Segment;
 
@@ -69,6 +68,31 @@ impl Connection {
             self.changes.push_back(Change::PathClosed(path));
         }
         reopens
+    }
+
+    /// Takes an ICMP message about a segment of this subflow: what it says holds for the subflow alone.
+    pub(crate) fn handle_icmp(
+        &mut self,
+        now: Instant,
+        id: SubflowId,
+        quoted: TcpSeq,
+        error: IcmpError,
+    ) {
+        let Some(index) = self.index_of(id) else {
+            return;
+        };
+        self.progress.now = now;
+        let events = self.subflows[index].tcp.handle_icmp(now, quoted, error);
+        if events.contains(TcpEvent::Refused) {
+            self.end_subflow(index, SubflowEnd::Unreachable);
+            if self.state == State::Opening {
+                self.refused(ConnectionEnd::Refused);
+            }
+        }
+        let mss = self.subflows[index].tcp.mss(super::transmit::MAX_RESERVE);
+        self.congestion.set_mss(id, mss);
+        self.progress.may_schedule = true;
+        self.settle(now);
     }
 
     /// Whether both hosts have agreed on MPTCP and nothing took it back.
@@ -177,9 +201,9 @@ impl Connection {
             self.react(now, index, Violation::FirstDataOptionMissing);
             return false;
         }
-        if received.acked.is_some() {
+        if received.acked.is_some() || !self.progress.is_fully_established {
             self.progress.bare_acks = self.progress.bare_acks.saturating_add(1);
-            if !has_dss {
+            if !has_dss && received.acked.is_some() {
                 self.react(now, index, Violation::DataAckMissing);
                 return self.is_mptcp();
             }
@@ -328,7 +352,7 @@ impl Connection {
             is_readable,
             ..
         } = self.receive.insert(id, dsn, payload);
-        self.tuning.on_received(id, len);
+        self.tuning.on_received(len);
         if duplicate > 0 {
             self.count(Counter::DuplicateData);
         }
@@ -446,15 +470,6 @@ impl Connection {
             self.progress.is_fin_wanted = false;
             self.state = self.state.after_data_fin_acked();
         }
-        if self.progress.is_write_blocked && self.send.free() >= self.send.capacity() / 4 {
-            self.progress.is_write_blocked = false;
-            self.tell(Event::Writable);
-        }
-    }
-
-    /// Whether the version has MP_TCPRST.
-    pub(super) fn has_reset_option(&self) -> bool {
-        self.session()
-            .is_some_and(|session| session.version == Version::V1)
+        self.tell_writable();
     }
 }

@@ -45,12 +45,14 @@ impl Connection {
     pub(super) fn schedule(&mut self, now: Instant) {
         match self.phase {
             Phase::Mptcp(_) if self.state != State::FastCloseWait => self.schedule_mptcp(now),
-            Phase::Tcp(_) => self.schedule_tcp(),
+            Phase::Tcp(_) => self.schedule_tcp(now),
             _ => {}
         }
     }
 
-    fn schedule_tcp(&mut self) {
+    fn schedule_tcp(&mut self, now: Instant) {
+        self.refresh_views();
+        self.tune(now);
         let Some(index) = self.subflows.iter().position(|subflow| subflow.is_up()) else {
             return;
         };
@@ -73,6 +75,7 @@ impl Connection {
 
     fn schedule_mptcp(&mut self, now: Instant) {
         self.refresh_views();
+        self.tune(now);
         self.schedule_reinjections(now);
         self.schedule_new(now);
         self.schedule_opportunistic(now);
@@ -188,13 +191,13 @@ impl Connection {
         true
     }
 
-    /// Puts a byte on a subflow that the peer had no room for.
-    pub(super) fn give_probe(&mut self, now: Instant, on: SubflowId, dsn: Dsn, payload: Payload) {
+    /// Puts data on a subflow that were sent before, or that the peer has no room for.
+    pub(super) fn give_again(&mut self, now: Instant, on: SubflowId, dsn: Dsn, payload: Payload) {
         self.give(now, on, dsn, payload, false);
     }
 
     /// Bytes of the next mapping on this subflow, of at most `max`.
-    fn mapping_len(&self, on: SubflowId, max: u64) -> usize {
+    pub(super) fn mapping_len(&self, on: SubflowId, max: u64) -> usize {
         let view = self.views.iter().find(|view| view.id == on);
         let mss = view.map_or(1, |view| u64::from(view.mss.max(1)));
         let subflow = self.subflows.iter().find(|subflow| subflow.id == on);

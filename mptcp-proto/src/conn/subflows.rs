@@ -52,6 +52,7 @@ impl Connection {
         };
         let by_peer = subflow.is_closed_by_peer;
         self.congestion.remove(id);
+        self.tuning.remove(id);
         if self.is_mptcp() {
             self.send.forget_subflow(id);
         }

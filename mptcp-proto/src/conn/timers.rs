@@ -128,7 +128,7 @@ impl Connection {
     fn on_timer(&mut self, now: Instant, timer: Timer) {
         match timer {
             Timer::DataRetransmit => self.on_data_retransmit(now),
-            Timer::DataFin => self.on_data_fin_timer(),
+            Timer::DataFin => self.on_data_fin_timer(now),
             Timer::WindowProbe => self.on_window_probe(now),
             Timer::FastClose => self.on_fast_close_timer(now),
             Timer::Fail => self.on_fail_timer(),
@@ -167,8 +167,13 @@ impl Connection {
         self.restart_retransmission(now);
     }
 
-    fn on_data_fin_timer(&mut self) {
-        if self.is_mptcp() && self.send.is_fin_unacked() {
+    fn on_data_fin_timer(&mut self, now: Instant) {
+        if self.progress.bare_acks > 0
+            && !self.progress.is_fully_established
+            && let Some(index) = self.only_up()
+        {
+            self.react(now, index, Violation::DataAckMissing);
+        } else if self.is_mptcp() && self.send.is_fin_unacked() {
             self.tries.data_fins = self.tries.data_fins.saturating_add(1);
             self.progress.is_fin_wanted = true;
         }
@@ -185,7 +190,7 @@ impl Connection {
         if let Some(id) = best
             && let Some((dsn, payload)) = self.send.take_probe(id)
         {
-            self.give_probe(now, id, dsn, payload);
+            self.give_again(now, id, dsn, payload);
         }
         let due = now + self.tries.window_probe(self.data_rto());
         self.timers.set(Timer::WindowProbe, due);

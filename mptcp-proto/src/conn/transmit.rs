@@ -194,7 +194,12 @@ impl Connection {
             }
         }
         let composed = compose(session.version, &wanted, &mut outgoing.area);
+        let is_third_ack = is_pure && composed.has(Subtype::CAPABLE);
+        self.progress.has_repeated_third_ack = is_third_ack;
         let subflow = &mut self.subflows[index];
+        if is_third_ack && self.progress.is_fin_wanted {
+            subflow.tcp.ack_now();
+        }
         if composed.has(Subtype::PRIO) {
             subflow.announce.prio = None;
             self.count(Counter::PrioTx);
@@ -215,11 +220,14 @@ impl Connection {
         let session = self.session()?;
         let subflow = &self.subflows[index];
         let is_initial = self.role == Role::Client && subflow.id == SubflowId(0);
-        if !is_initial || self.progress.is_fully_established || outgoing.stream.start > 0 {
+        let is_first = outgoing.seq == subflow.tcp.initial_numbers().0.add(1);
+        if !is_initial || self.progress.is_fully_established || !is_first {
             return None;
         }
         if outgoing.payload.is_empty() {
-            return (subflow.outgoing.end() == 0).then(|| session.third_ack(None));
+            // A DATA_FIN without data goes right after a third ACK, lest it arrive without one.
+            let is_fin_next = self.progress.is_fin_wanted && self.progress.has_repeated_third_ack;
+            return (!is_fin_next).then(|| session.third_ack(None));
         }
         let mapping = subflow.outgoing.at(0)?;
         (session.version == Version::V1 && !mapping.has_fin).then(|| {

@@ -6,7 +6,8 @@ use crate::conn::received::ReceivedOptions;
 use crate::conn::{Context, Violation};
 use crate::endpoint::{Endpoint, Handled, MAX_REPLIES};
 use crate::conn::violation::Reaction;
-use crate::tcp::{Path, reset_reply};
+use crate::seq::TcpSeq;
+use crate::tcp::{IcmpError, Path, reset_reply};
 use crate::time::Instant;
 use crate::wire::mptcp::{Join, MptcpOption, ResetFlags, ResetReason, TcpReset};
 use crate::wire::segment::Segment;
@@ -14,6 +15,7 @@ use crate::wire::segment::Segment;
 impl Endpoint {
     /// Takes a packet, from its IP header on.
     pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) -> Handled {
+        self.now = now;
         match Segment::parse(packet, self.config.checksums_known_good) {
             Ok(segment) => self.handle_segment(now, &segment),
             Err(error) => {
@@ -40,6 +42,21 @@ impl Endpoint {
             }
         }
         self.handle_stranger(now, segment)
+    }
+
+    /// Takes an ICMP message that quotes a segment of ours: from where to where it went, and its sequence
+    /// number.
+    pub fn handle_icmp(&mut self, now: Instant, path: Path, quoted: TcpSeq, error: IcmpError) {
+        self.now = now;
+        let Some((id, subflow)) = self.paths.get(&path).copied() else {
+            self.dropped.stray = self.dropped.stray.saturating_add(1);
+            return;
+        };
+        if let Some(entry) = self.entry_mut(id) {
+            entry.connection.handle_icmp(now, subflow, quoted, error);
+            self.touch(id);
+            self.apply_changes(id);
+        }
     }
 
     /// A segment of no connection.

@@ -21,11 +21,13 @@ pub mod tokens;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
+use std::time::Duration;
 
 pub use listener::{ListenError, ListenerId};
 pub use open::ConnectError;
 
 use crate::conn::{Connection, Counters, Event};
+use crate::endpoint::blackhole::Destinations;
 use crate::endpoint::listener::Listeners;
 use crate::endpoint::tokens::TokenTable;
 use crate::path::SubflowId;
@@ -48,6 +50,9 @@ pub struct Config {
     pub checksums_known_good: bool,
     /// Whether segments that belong to nothing are answered with RST (RFC 9293 §3.10.7.1).
     pub resets_strays: bool,
+    /// For how long MPTCP is not tried with a destination after a black hole; zero for never
+    /// (RFC 8684 §3.9.3).
+    pub blackhole_period: Duration,
     /// Connections at most, those in their handshake included.
     pub max_connections: usize,
 }
@@ -57,6 +62,7 @@ impl Default for Config {
         Self {
             checksums_known_good: false,
             resets_strays: true,
+            blackhole_period: Destinations::FIRST_PERIOD,
             max_connections: MAX_CONNECTIONS,
         }
     }
@@ -83,6 +89,10 @@ pub struct Endpoint {
     /// Counts of what belongs to no connection, or to one that is gone.
     counters: Counters,
     dropped: Dropped,
+    /// What is known of the hosts that connections go to.
+    destinations: Destinations,
+    /// Time of the last call.
+    now: Instant,
     /// Addresses of the host that are up.
     addresses: Vec<IpAddr>,
 }
@@ -140,6 +150,7 @@ impl Endpoint {
     /// A host without connections. The random source decides about keys, nonces and sequence numbers.
     pub fn new(config: Config, random: Box<dyn RandomSource + Send>) -> Self {
         let max = config.max_connections;
+        let destinations = Destinations::new(config.blackhole_period);
         Self {
             config,
             random,
@@ -154,6 +165,8 @@ impl Endpoint {
             replies: VecDeque::new(),
             counters: Counters::new(),
             dropped: Dropped::default(),
+            destinations,
+            now: Instant::ZERO,
             addresses: Vec::new(),
         }
     }

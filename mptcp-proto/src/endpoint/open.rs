@@ -46,6 +46,7 @@ impl Endpoint {
         let id = self.reserve().ok_or(ConnectError::LimitReached(
             self.config.max_connections,
         ))?;
+        self.now = now;
         let begin = self.choose_offer(id, path, &config);
         self.randomize(&mut config);
         let isn = TcpSeq(self.random.next_u32());
@@ -55,10 +56,17 @@ impl Endpoint {
     }
 
     fn choose_offer(&mut self, id: ConnId, path: Path, config: &conn::Config) -> Begin {
-        let _ = path;
-        let Some(version) = config.mptcp.versions().last().copied() else {
+        let versions = config.mptcp.versions();
+        let Some(newest) = versions.last().copied() else {
             return Begin::Tcp(FallbackReason::Disabled);
         };
+        let destination = path.remote.ip();
+        if self.destinations.is_blackhole(self.now, destination) {
+            self.counters.count(Counter::CapableSynTxDisabled);
+            return Begin::Tcp(FallbackReason::Blackhole);
+        }
+        let known = self.destinations.version(destination);
+        let version = known.filter(|known| versions.contains(known)).unwrap_or(newest);
         match self.tokens.fresh_key(version, &mut *self.random, id) {
             Ok(fresh) => Begin::Offer(SynSent::new(version, fresh.key, config.wishes)),
             Err(_) => {

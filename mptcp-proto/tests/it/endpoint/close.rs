@@ -8,6 +8,7 @@ use mptcp_proto::conn::{Config, ConnectionEnd, Event, State, SubflowEnd, Violati
 use mptcp_proto::path::SubflowId;
 use mptcp_proto::wire::mptcp::{Priority, Subtype};
 
+use super::handshake::fallback;
 use super::join::{down, established, join, violation};
 use super::meddle::{drop_if, flip, meddle, subtypes};
 use super::pair::{Pair, Way, pattern, read_all};
@@ -129,6 +130,7 @@ fn a_connection_may_close_right_after_the_handshake_with_data_on_their_way() {
         let mut got = Vec::new();
         read_all(pair.client(ours), &mut got);
         assert_eq!(got, b"answer", "{config:?}");
+        assert_eq!(pair.picked(0, fallback), []);
         assert_eq!(pair.picked(0, closed), [ConnectionEnd::Closed]);
     }
 }
@@ -233,4 +235,25 @@ fn a_refused_connection_says_so() {
     pair.run_for(Duration::from_secs(1));
     assert_eq!(pair.picked(0, closed), [ConnectionEnd::Refused]);
     assert_eq!(pair.client.connection_count(), 0);
+}
+
+#[test]
+fn a_connection_may_close_without_data_though_the_third_ack_is_lost() {
+    for config in configs() {
+        for lost in 0..3 {
+            let mut pair = Pair::new(4);
+            pair.hook = Some(drop_if(move |seen| {
+                seen.way == Way::ToServer && (1..=lost).contains(&seen.number)
+            }));
+            let ours = pair.connect(config.clone(), config.clone());
+            pair.client(ours).shutdown_write();
+            pair.run_for(Duration::from_secs(20));
+            let theirs = pair.accepted();
+            pair.server(theirs).shutdown_write();
+            pair.run_for(Duration::from_secs(20));
+            for side in 0..2 {
+                assert_eq!(pair.picked(side, closed), [ConnectionEnd::Closed], "{lost} {config:?}");
+            }
+        }
+    }
 }

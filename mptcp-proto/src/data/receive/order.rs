@@ -71,7 +71,8 @@ impl OutOfOrder {
             let held = reached.map_or(0, |run| run.end().saturating_sub(at));
             if held > 0 {
                 let (known, rest) = payload.split_at(super::narrow(held));
-                done.differing += reached.map_or(0, |run| run.differing(at, &known));
+                let differing = reached.map_or(0, |run| run.differing(at, &known));
+                done.differing = done.differing.saturating_add(differing);
                 done.duplicate = done.duplicate.saturating_add(wide(known.len()));
                 at = at.saturating_add(wide(known.len()));
                 payload = rest;
@@ -85,16 +86,13 @@ impl OutOfOrder {
             };
             let (new, rest) = payload.split_at(super::narrow(free));
             let len = wide(new.len());
-            match self.add(below, at, new) {
-                Some(now_below) => {
-                    below = now_below;
-                    done.new = done.new.saturating_add(len);
-                    self.bytes = self.bytes.saturating_add(len);
-                }
-                None => {
-                    done.refused = done.refused.saturating_add(len);
-                    below = below.saturating_add(1);
-                }
+            if let Some(now_below) = self.add(below, at, new) {
+                below = now_below;
+                done.new = done.new.saturating_add(len);
+                self.bytes = self.bytes.saturating_add(len);
+            } else {
+                done.refused = done.refused.saturating_add(len);
+                below = below.saturating_add(1);
             }
             at = at.saturating_add(len);
             payload = rest;
@@ -177,15 +175,14 @@ impl OutOfOrder {
 
     fn set_hint(&mut self, subflow: SubflowId, run: usize) {
         let hint = self.taken.wrapping_add(run);
-        match self.hints.iter_mut().find(|(id, _)| *id == subflow) {
-            Some((_, index)) => *index = hint,
-            None => {
-                if self.hints.len() >= MAX_HINTS {
-                    self.hints.remove(0);
-                }
-                self.hints.push((subflow, hint));
-            }
+        if let Some((_, index)) = self.hints.iter_mut().find(|(id, _)| *id == subflow) {
+            *index = hint;
+            return;
         }
+        if self.hints.len() >= MAX_HINTS {
+            self.hints.remove(0);
+        }
+        self.hints.push((subflow, hint));
     }
 }
 

@@ -196,9 +196,9 @@ struct Naive {
 
 impl Naive {
     fn next(&self) -> u64 {
-        (self.read..)
-            .find(|place| !self.held.contains_key(place))
-            .unwrap_or(0)
+        let held = self.held.range(self.read..).map(|(place, _)| *place);
+        let in_order = (self.read..).zip(held).take_while(|(a, b)| a == b);
+        self.read + in_order.count() as u64
     }
 
     fn insert(&mut self, start: u64, bytes: &[u8], edge: u64) -> (u64, u64, u64) {

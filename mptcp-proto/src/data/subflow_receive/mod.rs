@@ -245,8 +245,10 @@ impl SubflowMappings {
     /// Takes the next bytes of the subflow, the first of which has this position. What came before is
     /// passed over.
     pub fn push(&mut self, position: u64, payload: Payload) {
-        let old = narrow(self.received.saturating_sub(position));
-        let payload = payload.slice(old..payload.len());
+        let payload = match self.received.checked_sub(position) {
+            Some(old) if old > 0 => payload.slice(narrow(old)..payload.len()),
+            _ => payload,
+        };
         if payload.is_empty() {
             return;
         }

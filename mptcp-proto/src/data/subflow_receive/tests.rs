@@ -17,7 +17,7 @@ fn bytes(dsn: u64, len: u64) -> Payload {
 fn option(position: u64, dsn: u64, len: u16) -> DssMapping {
     DssMapping {
         dsn: WireDsn::Long(dsn),
-        ssn: Ssn((position + 1) as u32),
+        ssn: Ssn(Dsn(position + 1).low()),
         len,
         checksum: None,
     }
@@ -63,12 +63,10 @@ fn delivered(mappings: &mut SubflowMappings) -> Vec<(u64, usize)> {
 fn a_mapping_may_come_with_any_segment_of_its_data() {
     for with_segment in 0..3 {
         for mut mappings in [plain(), checked()] {
-            for segment in 0..3 {
+            for (segment, position, len) in [(0, 0, 10), (1, 10, 11), (2, 21, 10)] {
                 if segment == with_segment {
                     map(&mut mappings, with_checksum(0, 500, 31)).unwrap();
                 }
-                let len = [10, 11, 10][segment as usize];
-                let position = [0, 10, 21][segment as usize];
                 mappings.push(position, bytes(500 + position, len));
             }
             assert_eq!(delivered(&mut mappings), [(500, 31)]);
@@ -307,7 +305,7 @@ fn short_dsns_and_wrapped_subflow_sequence_numbers_are_expanded() {
     let near = Dsn(0x7_ffff_fff0);
     for n in 0..4 {
         let mut short = option(start + 4 * n, 0, 4);
-        short.dsn = WireDsn::Short((0xffff_fff8 + 4 * n) as u32);
+        short.dsn = WireDsn::Short(Dsn(0xffff_fff8 + 4 * n).low());
         assert_eq!(mappings.map(&short, false, near), Ok(Mapped::New));
         mappings.push(start + 4 * n, bytes(0x7_ffff_fff8 + 4 * n, 4));
     }

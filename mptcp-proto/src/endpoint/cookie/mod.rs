@@ -1,6 +1,8 @@
 //! SYN cookies: a server that keeps nothing of a SYN until the third ACK proves its sender (RFC 4987
 //! §3.6), with the keys of Multipath TCP.
 
+mod joins;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,6 +13,8 @@ use crate::random::RandomSource;
 use crate::seq::TcpSeq;
 use crate::time::Instant;
 use crate::wire::mptcp::Capable;
+
+pub use joins::{PendingJoin, PendingJoins};
 
 /// Makes SYN cookies and knows them again.
 ///
@@ -49,7 +53,7 @@ pub struct Cookie {
 pub struct Period(u8);
 
 /// The two ends of the initial subflow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ends {
     /// Ours.
     pub local: SocketAddr,

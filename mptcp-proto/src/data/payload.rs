@@ -53,6 +53,27 @@ impl Payload {
         (self.slice(0..at), self.slice(at..self.len()))
     }
 
+    /// Takes its first `at` bytes off.
+    #[must_use]
+    pub fn take_front(&mut self, at: usize) -> Self {
+        if at >= self.len() {
+            return std::mem::take(self);
+        }
+        let taken = self.slice(0..at);
+        self.start = taken.end;
+        taken
+    }
+
+    /// Drops its first `len` bytes.
+    pub fn advance(&mut self, len: usize) {
+        self.start = self.start.saturating_add(len).min(self.end);
+    }
+
+    /// Drops everything after its first `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.end = self.start.saturating_add(len).min(self.end);
+    }
+
     /// Number of bytes.
     pub const fn len(&self) -> usize {
         self.end.saturating_sub(self.start)
@@ -152,6 +173,19 @@ mod tests {
         assert!(payload.slice(7..9).is_empty());
         assert!(payload.slice(2..1).is_empty());
         assert_eq!(payload.split_at(usize::MAX).0, payload);
+    }
+
+    #[test]
+    fn front_and_end_are_dropped_in_place() {
+        let mut payload = Payload::from_slice(b"0123456789");
+        payload.advance(2);
+        payload.truncate(5);
+        assert_eq!(payload.take_front(2).as_slice(), b"23");
+        assert_eq!(payload.as_slice(), b"456");
+        payload.truncate(9);
+        assert_eq!(payload.take_front(9).as_slice(), b"456");
+        payload.advance(9);
+        assert!(payload.is_empty());
     }
 
     #[test]

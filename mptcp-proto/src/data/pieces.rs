@@ -85,21 +85,24 @@ impl Pieces {
         }
     }
 
-    /// Appends all of `other`, which begins where this ends.
-    pub(super) fn append(&mut self, mut other: Self) {
-        if self.list.len() < other.list.len() && self.end == other.start {
-            while let Some((at, piece)) = self.list.pop_back() {
-                other.list.push_front((at, piece));
+    /// Appends all of `other`, which begins where this ends, and leaves nothing there.
+    pub(super) fn append(&mut self, other: &mut Self) {
+        if self.list.len() < other.list.len() {
+            while let Some(piece) = self.list.pop_back() {
+                other.list.push_front(piece);
             }
-            other.start = self.start;
-            *self = other;
-            return;
+            std::mem::swap(&mut self.list, &mut other.list);
+        } else {
+            self.list.append(&mut other.list);
         }
-        for (_, piece) in other.list {
-            let len = wide(piece.len());
-            self.list.push_back((self.end, piece));
-            self.end = self.end.saturating_add(len);
-        }
+        self.end = other.end;
+        other.start = other.end;
+    }
+
+    /// Begins anew at the place `at`, with the memory that it has.
+    pub(super) fn reset(&mut self, at: u64) {
+        self.list.clear();
+        (self.start, self.end) = (at, at);
     }
 
     /// Takes up to `max` bytes from the front, no more than the first piece has.
@@ -108,10 +111,8 @@ impl Pieces {
         let taken = if first.len() <= max {
             self.list.pop_front()?.1
         } else {
-            let (taken, rest) = first.split_at(max);
-            *at = at.saturating_add(wide(taken.len()));
-            *first = rest;
-            taken
+            *at = at.saturating_add(wide(max));
+            first.take_front(max)
         };
         self.start = self.start.saturating_add(wide(taken.len()));
         Some(taken)
@@ -255,7 +256,7 @@ mod tests {
             (0..first).for_each(|_| pieces.push_back(Payload::from_vec(vec![1; 200])));
             let mut tail = Pieces::new(pieces.end());
             (0..second).for_each(|_| tail.push_back(Payload::from_vec(vec![2; 200])));
-            pieces.append(tail);
+            pieces.append(&mut tail);
             assert_eq!((pieces.start(), pieces.len()), (7, 1200));
             let border = 7 + 200 * first;
             assert_eq!(pieces.copy(border - 1, 2).unwrap().as_slice(), [1, 2]);

@@ -245,10 +245,8 @@ impl SubflowMappings {
     /// Takes the next bytes of the subflow, the first of which has this position. What came before is
     /// passed over.
     pub fn push(&mut self, position: u64, payload: Payload) {
-        let payload = match self.received.checked_sub(position) {
-            Some(old) if old > 0 => payload.slice(narrow(old)..payload.len()),
-            _ => payload,
-        };
+        let mut payload = payload;
+        payload.advance(narrow(self.received.saturating_sub(position)));
         if payload.is_empty() {
             return;
         }
@@ -426,14 +424,13 @@ impl SubflowMappings {
                     .get(after)
                     .map_or(u64::MAX, |next| next.position),
             };
-            let (part, rest) = payload.split_at(narrow(end.saturating_sub(position)));
+            let part = payload.take_front(narrow(end.saturating_sub(position)));
             let part_len = wide(part.len());
             match covering {
                 Some(index) => self.fill(index, position, part),
                 None => self.keep(position, part),
             }
             position = position.saturating_add(part_len);
-            payload = rest;
         }
         self.finish();
     }

@@ -10,29 +10,44 @@ use std::sync::Arc;
 /// A range that reaches past the end is cut there, so that no length from outside can panic.
 #[derive(Clone, Default)]
 pub struct Payload {
-    block: Arc<[u8]>,
+    /// None when empty, which then costs no allocation.
+    block: Option<Arc<[u8]>>,
     start: usize,
     end: usize,
 }
 
 impl Payload {
-    /// These bytes.
-    pub fn from_vec(bytes: Vec<u8>) -> Self {
-        let end = bytes.len();
+    /// No bytes.
+    pub const EMPTY: Self = Self {
+        block: None,
+        start: 0,
+        end: 0,
+    };
+
+    /// A whole block.
+    pub fn new(block: Arc<[u8]>) -> Self {
+        let end = block.len();
         Self {
-            block: bytes.into(),
+            block: (end > 0).then_some(block),
             start: 0,
             end,
         }
     }
 
+    /// These bytes.
+    pub fn from_vec(bytes: Vec<u8>) -> Self {
+        if bytes.is_empty() {
+            return Self::EMPTY;
+        }
+        Self::new(bytes.into())
+    }
+
     /// A copy of these bytes.
     pub fn from_slice(bytes: &[u8]) -> Self {
-        Self {
-            block: bytes.into(),
-            start: 0,
-            end: bytes.len(),
+        if bytes.is_empty() {
+            return Self::EMPTY;
         }
+        Self::new(bytes.into())
     }
 
     /// The part of it that `range` says, counted from its own beginning.
@@ -41,7 +56,7 @@ impl Payload {
         let start = self.start.saturating_add(range.start).min(self.end);
         let end = self.start.saturating_add(range.end).min(self.end);
         Self {
-            block: Arc::clone(&self.block),
+            block: self.block.clone(),
             start,
             end: end.max(start),
         }
@@ -53,25 +68,25 @@ impl Payload {
         (self.slice(0..at), self.slice(at..self.len()))
     }
 
-    /// Takes its first `at` bytes off.
+    /// Takes the first `len` bytes off, or all when there are fewer.
     #[must_use]
-    pub fn take_front(&mut self, at: usize) -> Self {
-        if at >= self.len() {
-            return std::mem::take(self);
+    pub fn split_to(&mut self, len: usize) -> Self {
+        let head = self.slice(0..len);
+        self.start = head.end.max(self.start);
+        head
+    }
+
+    /// Appends `next` when it lies right behind in the same block, and says whether it does.
+    pub fn try_join(&mut self, next: &Self) -> bool {
+        let same = match (&self.block, &next.block) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        };
+        let joins = same && self.end == next.start;
+        if joins {
+            self.end = next.end;
         }
-        let taken = self.slice(0..at);
-        self.start = taken.end;
-        taken
-    }
-
-    /// Drops its first `len` bytes.
-    pub fn advance(&mut self, len: usize) {
-        self.start = self.start.saturating_add(len).min(self.end);
-    }
-
-    /// Drops everything after its first `len` bytes.
-    pub fn truncate(&mut self, len: usize) {
-        self.end = self.start.saturating_add(len).min(self.end);
+        joins
     }
 
     /// Number of bytes.
@@ -86,12 +101,13 @@ impl Payload {
 
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
-        self.block.get(self.start..self.end).unwrap_or_default()
+        let block = self.block.as_deref().unwrap_or_default();
+        block.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Bytes of memory that it keeps alive, which can be many more than it has.
     pub fn block_len(&self) -> usize {
-        self.block.len()
+        self.block.as_deref().map_or(0, <[u8]>::len)
     }
 
     /// The same bytes, in a block of their own if the block they are in is more than
@@ -104,6 +120,27 @@ impl Payload {
         } else {
             self
         }
+    }
+
+    /// Takes the first `len` bytes off, or itself when there are no more than that: unlike
+    /// [`Self::split_to`] it counts no reference then.
+    #[must_use]
+    pub fn take_front(&mut self, len: usize) -> Self {
+        if len >= self.len() {
+            std::mem::take(self)
+        } else {
+            self.split_to(len)
+        }
+    }
+
+    /// Drops its first `len` bytes.
+    pub fn advance(&mut self, len: usize) {
+        self.start = self.start.saturating_add(len).min(self.end);
+    }
+
+    /// Drops everything after its first `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.end = self.start.saturating_add(len).min(self.end);
     }
 
     /// Bytes of a block that one byte may keep alive after [`Payload::compact`].
@@ -176,6 +213,13 @@ mod tests {
     }
 
     #[test]
+    fn slices_share_their_block_until_they_would_waste_it() {
+        let payload = Payload::from_vec(vec![7; 100]);
+        assert_eq!(payload.slice(0..25).compact().block_len(), 100);
+        assert_eq!(payload.slice(0..24).compact().block_len(), 24);
+    }
+
+    #[test]
     fn front_and_end_are_dropped_in_place() {
         let mut payload = Payload::from_slice(b"0123456789");
         payload.advance(2);
@@ -189,10 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn slices_share_their_block_until_they_would_waste_it() {
-        let payload = Payload::from_vec(vec![7; 100]);
-        assert_eq!(payload.slice(0..25).compact().block_len(), 100);
-        assert_eq!(payload.slice(0..24).compact().block_len(), 24);
+    fn only_neighbours_in_one_block_join() {
+        let whole = Payload::from_slice(b"0123456789");
+        let mut head = whole.slice(2..4);
+        assert!(!head.try_join(&whole.slice(5..7)));
+        assert!(!head.try_join(&Payload::from_slice(b"45")));
+        assert!(head.try_join(&whole.slice(4..7)));
+        assert_eq!(head.as_slice(), b"23456");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod data_path;
 mod identity;
 mod lax;
 mod lengths;
 mod strategy;
 mod vectors;
+mod whole_stream;

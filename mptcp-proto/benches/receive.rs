@@ -1,10 +1,11 @@
-//! What putting data in order costs: the receive buffer of a connection against a plain tree.
+//! What the data cost on their way: put in order, against a plain tree; mapped; kept for sending.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use mptcp_proto::data::{Payload, ReceiveBuffer};
+use mptcp_proto::data::subflow_receive::Delivered;
+use mptcp_proto::data::{Payload, ReceiveBuffer, SendBuffer, SentMappings, SubflowMappings};
 use mptcp_proto::path::SubflowId;
 use mptcp_proto::seq::Dsn;
 
@@ -21,7 +22,67 @@ fn main() {
         });
     }
     group.finish();
+    way(&mut criterion);
     criterion.final_summary();
+}
+
+fn way(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("way");
+    group.throughput(Throughput::Elements(SEGMENTS));
+    for checksum in [false, true] {
+        let with = if checksum { "with" } else { "without" };
+        group.bench_function(format!("mapped, {with} checksums"), |b| {
+            b.iter(|| mapped(checksum));
+        });
+    }
+    for subflows in [1, 8] {
+        group.bench_function(format!("sent on {subflows}"), |b| b.iter(|| sent(subflows)));
+    }
+    group.finish();
+}
+
+/// A mapping for each segment, declared, sent and received.
+fn mapped(checksum: bool) -> u64 {
+    let payload = Payload::from_vec(vec![7; 1400]);
+    let mut sent = SentMappings::new(checksum);
+    let mut received = SubflowMappings::new(checksum, 1 << 20);
+    let mut bytes = 0;
+    for number in 0..SEGMENTS {
+        let dsn = Dsn(number * SEGMENT_BYTES);
+        let tag = sent.push(dsn, &payload, false).unwrap_or(0);
+        if let Some(mapping) = sent.by_tag(tag) {
+            let mapped = received.map(&mapping.option(false), false, dsn);
+            assert!(mapped.is_ok());
+            received.push(mapping.position, payload.clone());
+        }
+        while let Ok(Some(Delivered::Data { payload, .. })) = received.poll() {
+            bytes += payload.len() as u64;
+        }
+        sent.on_ack(received.received());
+    }
+    assert_eq!(bytes, SEGMENTS * SEGMENT_BYTES);
+    black_box(bytes)
+}
+
+/// Written in blocks of 64 KiB, sent in turns of 4 segments, acknowledged 200 segments later.
+fn sent(subflows: u64) -> u64 {
+    let mut buffer = SendBuffer::new(Dsn(0), 4 << 20);
+    let block = vec![7; 64 * 1024];
+    let mut bytes = 0;
+    for number in 0..SEGMENTS {
+        if buffer.unsent() < SEGMENT_BYTES {
+            buffer.write(&block);
+        }
+        let late = number.saturating_sub(200) * SEGMENT_BYTES;
+        buffer.on_data_ack(Dsn(late));
+        buffer.set_window(Dsn(late), 1 << 30);
+        let on = SubflowId(u32::try_from(number / 4 % subflows).unwrap_or(0));
+        bytes += buffer
+            .take_new(on, 1400)
+            .map_or(0, |(_, payload)| payload.len() as u64);
+    }
+    assert_eq!(bytes, SEGMENTS * SEGMENT_BYTES);
+    black_box(bytes)
 }
 
 const SEGMENTS: u64 = 20_000;

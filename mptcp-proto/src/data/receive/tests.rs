@@ -155,6 +155,26 @@ fn a_subflow_that_delivers_in_order_needs_no_search() {
 }
 
 #[test]
+fn of_eight_subflows_most_segments_need_no_search() {
+    let mut buffer = ReceiveBuffer::new(FIRST, 1 << 20);
+    let segments = 8000_u64;
+    // Turns of 16 segments, each subflow 200 segments slower than the one before.
+    let mut order: Vec<(u64, u64)> = (0..segments)
+        .map(|number| (number + number / 16 % 8 * 200, number))
+        .collect();
+    order.sort_unstable();
+    for (_, number) in order {
+        let on = SubflowId(u32::try_from(number / 16 % 8).unwrap());
+        insert(&mut buffer, on, number * 10..number * 10 + 10);
+    }
+    assert_eq!(read_all(&mut buffer).len() as u64, segments * 10);
+    let stats = buffer.order_stats();
+    let all = stats.shortcuts + stats.searches;
+    assert!(stats.shortcuts * 10 > all * 9, "{stats:?}");
+    assert!(stats.comparisons < all * 3, "{stats:?}");
+}
+
+#[test]
 fn holes_are_bounded() {
     let mut buffer = ReceiveBuffer::new(FIRST, 1 << 20);
     let max = ReceiveBuffer::MAX_RUNS as u64;

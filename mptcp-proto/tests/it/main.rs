@@ -8,3 +8,4 @@ mod lax;
 mod lengths;
 mod strategy;
 mod vectors;
+mod whole_stream;

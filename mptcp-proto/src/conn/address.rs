@@ -18,7 +18,7 @@ use crate::pm::{
 use crate::tcp::Path;
 use crate::time::Instant;
 use crate::version::Version;
-use crate::wire::mptcp::{AddAddr, Priority, Prio, RemoveAddr, ResetFlags, TcpReset};
+use crate::wire::mptcp::{AddAddr, Prio, Priority, RemoveAddr, ResetFlags, TcpReset};
 
 /// Addresses of both hosts, and who decides about them.
 #[derive(Debug)]
@@ -110,7 +110,10 @@ impl Paths {
     /// When an option about addresses is to be sent.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let book = self.book.as_ref().and_then(AddressBook::poll_timeout);
-        [book, self.manager.poll_timeout()].into_iter().flatten().min()
+        [book, self.manager.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether an option about addresses is due.
@@ -174,9 +177,8 @@ impl Connection {
         let subflows: Vec<PmSubflow> = alive.map(super::subflow::Subflow::pm_view).collect();
         let book = self.paths.book.as_ref();
         let known = book.map_or(&[][..], |book| book.remotes()).iter();
-        let advertised = known.filter(|known| {
-            known.origin == crate::endpoint::addresses::Origin::Advertised
-        });
+        let advertised =
+            known.filter(|known| known.origin == crate::endpoint::addresses::Origin::Advertised);
         let remotes: Vec<RemoteAddress> = advertised
             .map(|known| RemoteAddress {
                 id: known.id,
@@ -215,8 +217,7 @@ impl Connection {
         let wishes = self.config.wishes;
         let is_v1 = self.paths.version() == Some(Version::V1);
         // RFC 8684 §3.1: the C flag of our MP_CAPABLE said so.
-        let is_denied =
-            wishes.no_join_to_initial && is_v1 && path.local == self.initial.local;
+        let is_denied = wishes.no_join_to_initial && is_v1 && path.local == self.initial.local;
         let request = crate::pm::JoinRequest {
             local: path.local,
             remote: path.remote,
@@ -255,12 +256,7 @@ impl Connection {
         self.path_event(&PmEvent::SubflowUp(id));
     }
 
-    pub(super) fn on_subflow_down(
-        &mut self,
-        subflow: PmSubflow,
-        how: SubflowEnd,
-        by_peer: bool,
-    ) {
+    pub(super) fn on_subflow_down(&mut self, subflow: PmSubflow, how: SubflowEnd, by_peer: bool) {
         if let Some(book) = &mut self.paths.book
             && subflow.is_established
         {
@@ -301,7 +297,7 @@ impl Connection {
         if let Some(option) = &options.remove_addr {
             self.on_remove_addr(option);
         }
-        if let Some(prio) = &options.prio {
+        if let Some(prio) = options.prio {
             self.on_prio(index, prio);
         }
     }
@@ -360,7 +356,7 @@ impl Connection {
     }
 
     /// RFC 8684 §3.3.8: what we send obeys it. Version 0 may name all subflows of an address.
-    fn on_prio(&mut self, index: usize, prio: &Prio) {
+    fn on_prio(&mut self, index: usize, prio: Prio) {
         self.count(Counter::PrioRx);
         let own = self.subflows[index].id;
         let mut changed: Vec<SubflowId> = Vec::new();

@@ -61,6 +61,7 @@ impl Connection {
         let (position, dsn) = subflow.incoming.mapped_end().unwrap_or(first);
         subflow.incoming.fall_back(position, dsn);
         subflow.tcp.set_shared_window(false);
+        self.receive.trust_tcp();
         self.phase = Phase::Tcp(Plain {
             reason,
             send_base,
@@ -145,7 +146,8 @@ impl Connection {
                 session,
             };
         }
-        self.timers.set(Timer::Fail, now + self.config.patience.fail);
+        self.timers
+            .set(Timer::Fail, now + self.config.patience.fail);
         self.subflows[index].tcp.ack_now();
     }
 

@@ -127,6 +127,10 @@ struct Farewell {
 
 /// What has happened so far.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 struct Progress {
     /// The application knows that the connection is up.
     is_connected: bool,
@@ -242,7 +246,10 @@ impl Connection {
         let subflows = self.subflows.iter();
         let subflows = subflows.filter_map(|subflow| {
             let join = subflow.join_ack.map(|(at, _)| at);
-            [subflow.tcp.poll_timeout(), join].into_iter().flatten().min()
+            [subflow.tcp.poll_timeout(), join]
+                .into_iter()
+                .flatten()
+                .min()
         });
         // Without a subflow there is nothing to send an option on.
         let has_subflow = self.is_mptcp() && self.up().any(|subflow| !subflow.is_closing);

@@ -119,7 +119,8 @@ impl Connection {
         let checksum = self.session().is_some_and(|session| session.checksum);
         let window = self.config.buffers.max_receive as u64;
         self.changes.push_back(Change::PathOpened(tcp.path(), id));
-        self.congestion.add(id, tcp.mss(super::transmit::MAX_RESERVE));
+        self.congestion
+            .add(id, tcp.mss(super::transmit::MAX_RESERVE));
         self.subflows.push(Subflow {
             id,
             tcp,
@@ -135,6 +136,7 @@ impl Connection {
             window_shift: 0,
             join_ack: None,
             has_dss: false,
+            bare_segments: 0,
             timeouts: 0,
             is_stale: false,
             is_closed_by_peer: false,
@@ -228,7 +230,6 @@ impl Connection {
             self.subflows[index].window_shift = shift.map_or(0, |shift| shift.peer);
         }
         match self.subflows[index].step {
-            Step::Up => true,
             Step::Initial => {
                 self.advance_initial(now, index, segment, options, received);
                 true
@@ -244,7 +245,9 @@ impl Connection {
                 self.bring_up(index);
                 true
             }
-            Step::JoinSynSent(_) | Step::JoinSynReceived(_) | Step::JoinAckSent(_) => true,
+            Step::Up | Step::JoinSynSent(_) | Step::JoinSynReceived(_) | Step::JoinAckSent(_) => {
+                true
+            }
         }
     }
 
@@ -355,6 +358,7 @@ impl Connection {
 
     /// All that comes on the initial subflow is data, from its first byte on.
     fn map_all(&mut self) {
+        self.receive.trust_tcp();
         if let Some(subflow) = self.subflows.first_mut() {
             subflow.incoming.fall_back(0, FIRST_DSN);
         }

@@ -179,8 +179,8 @@ impl Connection {
         }
         if options.dss.is_some() || options.add_addr.is_some() {
             self.subflows[index].has_dss |= options.dss.is_some();
-            if options.dss.is_some_and(|dss| dss.data_ack.is_some()) || options.add_addr.is_some()
-            {
+            self.subflows[index].bare_segments = 0;
+            if options.dss.is_some_and(|dss| dss.data_ack.is_some()) || options.add_addr.is_some() {
                 self.fully_established();
             }
             self.progress.bare_acks = 0;
@@ -195,6 +195,11 @@ impl Connection {
             return true;
         }
         let has_dss = subflow.has_dss;
+        if !segment.payload.is_empty() {
+            let subflow = &mut self.subflows[index];
+            subflow.bare_segments = subflow.bare_segments.saturating_add(1);
+        }
+        let subflow = &self.subflows[index];
         let is_new_data = received.delivered.is_some() || received.payload.is_some();
         let is_mapped = subflow.incoming.is_mapped();
         if is_new_data && !has_dss && !is_mapped && self.is_first_payload(index, received) {
@@ -289,9 +294,8 @@ impl Connection {
         }
         let subflow = &mut self.subflows[index];
         match subflow.incoming.map_capable(data.len, data.checksum, first) {
-            Ok(_) => {}
             // A retransmission may carry more; the first mapping holds (RFC 8684 §3.3.1).
-            Err(MappingFault::Conflict { .. }) => {}
+            Ok(_) | Err(MappingFault::Conflict { .. }) => {}
             Err(fault) => self.on_mapping_fault(now, index, fault),
         }
     }
@@ -315,12 +319,10 @@ impl Connection {
             self.subflows[index].incoming.push(position, payload);
         }
         self.take_mapped(now, index);
-        if self.is_mptcp() && self.subflows[index].incoming.unmapped_bytes() > 0 {
-            let has_option = !ReceivedOptions::parse(None, segment.options).is_empty();
-            if !has_option {
-                let due = now + self.config.patience.unmapped;
-                self.timers.set_if_stopped(Timer::Unmapped, due);
-            }
+        let subflow = &self.subflows[index];
+        if self.is_mptcp() && subflow.incoming.unmapped_bytes() > 0 && subflow.bare_segments > 0 {
+            let due = now + self.config.patience.unmapped;
+            self.timers.set_if_stopped(Timer::Unmapped, due);
         }
     }
 
@@ -408,12 +410,7 @@ impl Connection {
     }
 
     /// Our stream on a subflow was acknowledged.
-    fn handle_acked(
-        &mut self,
-        now: Instant,
-        index: usize,
-        acked: Option<Acked>,
-    ) {
+    fn handle_acked(&mut self, now: Instant, index: usize, acked: Option<Acked>) {
         let Some(acked) = acked else {
             return;
         };

@@ -53,7 +53,11 @@ impl Connection {
     fn schedule_tcp(&mut self, now: Instant) {
         self.refresh_views();
         self.tune(now);
-        let Some(index) = self.subflows.iter().position(|subflow| subflow.is_up()) else {
+        let Some(index) = self
+            .subflows
+            .iter()
+            .position(super::subflow::Subflow::is_up)
+        else {
             return;
         };
         let id = self.subflows[index].id;
@@ -88,9 +92,20 @@ impl Connection {
 
     fn schedule_reinjections(&mut self, now: Instant) {
         while let Some(next) = self.send.next_reinjection() {
+            // What TCP believes to have delivered it does not send again: there a copy is of use.
+            let has_it = |id: &SubflowId| {
+                let subflow = self.subflows.iter().find(|subflow| subflow.id == *id);
+                subflow.is_some_and(|subflow| subflow.tcp.queued() > 0)
+            };
+            let already_on: Vec<SubflowId> = next
+                .subflows
+                .iter()
+                .filter(|id| has_it(id))
+                .copied()
+                .collect();
             let what = Chunk::Reinjection {
                 len: next.len,
-                already_on: &next.subflows,
+                already_on: &already_on,
             };
             let pick = Where::from(self.picker.pick(now, &self.views, what));
             let (on, max) = match pick {
@@ -118,7 +133,10 @@ impl Connection {
         while self.send.unsent() > 0 && self.send.window_left() > 0 {
             let what = Chunk::New {
                 len: self.send.unsent(),
-                window: self.send.window_left().saturating_add(self.send.in_flight()),
+                window: self
+                    .send
+                    .window_left()
+                    .saturating_add(self.send.in_flight()),
             };
             match Where::from(self.picker.pick(now, &self.views, what)) {
                 Where::One(on, max) => {

@@ -14,7 +14,8 @@ impl Connection {
         let id = self.subflows[index].id;
         self.tell(Event::Violation { id, violation });
         match violation.reaction() {
-            Reaction::Ignore => {}
+            // MP_FAIL wants the DSN, which the caller knows.
+            Reaction::Ignore | Reaction::Fail => {}
             Reaction::Reset(reason) => self.reset_subflow(index, reason),
             Reaction::FallBackOrReset(fallback, reset) => {
                 if self.may_fall_back(index) {
@@ -26,7 +27,6 @@ impl Connection {
                     self.reset_subflow(index, reset);
                 }
             }
-            Reaction::Fail => {}
         }
     }
 
@@ -99,7 +99,9 @@ impl Connection {
 
     /// The subflow that is up, when it is the only one that is not gone.
     pub(super) fn only_up(&self) -> Option<usize> {
-        let mut alive = (0..).zip(&self.subflows).filter(|(_, subflow)| subflow.end.is_none());
+        let mut alive = (0..)
+            .zip(&self.subflows)
+            .filter(|(_, subflow)| subflow.end.is_none());
         match (alive.next(), alive.next()) {
             (Some((index, subflow)), None) if subflow.is_up() => Some(index),
             _ => None,

@@ -64,7 +64,11 @@ impl Connection {
 
     fn subflow_timeout(&mut self, now: Instant, index: usize) {
         self.repeat_join_ack(now, index);
-        if self.subflows[index].tcp.poll_timeout().is_none_or(|at| at > now) {
+        if self.subflows[index]
+            .tcp
+            .poll_timeout()
+            .is_none_or(|at| at > now)
+        {
             return;
         }
         self.refresh_views();
@@ -101,7 +105,10 @@ impl Connection {
             subflow.is_stale = true;
             self.count(Counter::SubflowStale);
         }
-        let others = self.subflows.iter().any(|other| other.id != id && other.is_usable());
+        let others = self
+            .subflows
+            .iter()
+            .any(|other| other.id != id && other.is_usable());
         if self.is_mptcp() && others {
             self.send.reinject_from(id, Reinject::OnlyHere);
         }
@@ -152,7 +159,9 @@ impl Connection {
             return;
         }
         if let Some(oldest) = self.send.oldest() {
-            let others = self.up().any(|subflow| !oldest.subflows.contains(&subflow.id));
+            let others = self
+                .up()
+                .any(|subflow| !oldest.subflows.contains(&subflow.id));
             let is_stuck = oldest.subflows.iter().all(|id| {
                 let subflow = self.subflows.iter().find(|subflow| subflow.id == *id);
                 subflow.is_none_or(|subflow| subflow.tcp.queued() == 0)
@@ -186,7 +195,11 @@ impl Connection {
         }
         self.count(Counter::WinProbe);
         self.tries.window_probes = self.tries.window_probes.saturating_add(1);
-        let best = self.up().filter(|subflow| subflow.is_usable()).map(|subflow| subflow.id).next();
+        let best = self
+            .up()
+            .filter(|subflow| subflow.is_usable())
+            .map(|subflow| subflow.id)
+            .next();
         if let Some(id) = best
             && let Some((dsn, payload)) = self.send.take_probe(id)
         {
@@ -200,16 +213,13 @@ impl Connection {
         if !matches!(self.phase, Phase::Mptcp(_)) {
             return;
         }
-        let unmapped = |connection: &Self| {
-            let mut subflows = connection.subflows.iter();
-            subflows.position(|subflow| {
-                subflow.end.is_none() && subflow.incoming.unmapped_bytes() > 0
-            })
-        };
-        while let Some(index) = unmapped(self) {
-            self.react(now, index, Violation::OptionsMissing);
-            if self.subflows[index].end.is_none() {
-                return;
+        for index in 0..self.subflows.len() {
+            let subflow = &self.subflows[index];
+            let is_bare = subflow.bare_segments > 0 && subflow.incoming.unmapped_bytes() > 0;
+            // On the only subflow, what cannot be TCP may still get its mapping with a retransmission.
+            let is_hopeless = self.only_up() == Some(index) && !self.may_fall_back(index);
+            if self.subflows[index].end.is_none() && is_bare && !is_hopeless {
+                self.react(now, index, Violation::OptionsMissing);
             }
         }
     }

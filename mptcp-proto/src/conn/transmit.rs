@@ -8,9 +8,7 @@ use crate::path::SubflowId;
 use crate::tcp::{Outgoing, OutgoingKind, SendLimits};
 use crate::time::Instant;
 use crate::version::Version;
-use crate::wire::mptcp::{
-    Capable, CapableData, DssMapping, MptcpOption, Prio, Subtype,
-};
+use crate::wire::mptcp::{Capable, CapableData, DssMapping, MptcpOption, Prio, Subtype};
 
 impl Connection {
     /// Appends the next packet to `out`; false when there is none for now.
@@ -62,9 +60,14 @@ impl Connection {
     fn send_limits(&self, index: usize) -> SendLimits {
         let subflow = &self.subflows[index];
         let (reserve, reserve_ack) = self.reserve(index);
+        // What came and has no place in the data yet takes room like the rest.
+        let incoming = &subflow.incoming;
+        let pending = incoming
+            .unmapped_bytes()
+            .saturating_add(incoming.unverified_bytes());
         SendLimits {
             cwnd: self.congestion.cwnd(subflow.id),
-            window: self.receive.possible_window(),
+            window: self.receive.possible_window().saturating_sub(pending),
             reserve,
             reserve_ack,
             not_before: Instant::ZERO,
@@ -87,9 +90,10 @@ impl Connection {
         let data = (DSS_HEADER + ack + LONG_MAPPING + checksum).next_multiple_of(4);
         let subflow = &self.subflows[index];
         let is_handshake = matches!(subflow.step, Step::JoinAckSent(_));
-        let pure = match is_handshake || !self.progress.is_fully_established {
-            true => JOIN_ACK,
-            false => self.paths.waiting.max(DSS_HEADER + ack),
+        let pure = if is_handshake || !self.progress.is_fully_established {
+            JOIN_ACK
+        } else {
+            self.paths.waiting.max(DSS_HEADER + ack)
         };
         (data.max(CAPABLE_WITH_DATA), pure)
     }
@@ -143,7 +147,10 @@ impl Connection {
         let subflow = &self.subflows[index];
         let wanted = Wanted {
             segment: SegmentKind::Reset,
-            fast_close: self.paths.fast_close_key().filter(|_| subflow.announce.fast_close),
+            fast_close: self
+                .paths
+                .fast_close_key()
+                .filter(|_| subflow.announce.fast_close),
             fail: subflow.announce.fail,
             tcp_reset: subflow.announce.reset,
             ..Wanted::default()

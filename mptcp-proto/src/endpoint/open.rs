@@ -43,9 +43,9 @@ impl Endpoint {
         if self.paths.contains_key(&path) {
             return Err(ConnectError::InUse);
         }
-        let id = self.reserve().ok_or(ConnectError::LimitReached(
-            self.config.max_connections,
-        ))?;
+        let id = self
+            .reserve()
+            .ok_or(ConnectError::LimitReached(self.config.max_connections))?;
         self.now = now;
         let begin = self.choose_offer(id, path, &config);
         self.randomize(&mut config);
@@ -66,13 +66,15 @@ impl Endpoint {
             return Begin::Tcp(FallbackReason::Blackhole);
         }
         let known = self.destinations.version(destination);
-        let version = known.filter(|known| versions.contains(known)).unwrap_or(newest);
-        match self.tokens.fresh_key(version, &mut *self.random, id) {
-            Ok(fresh) => Begin::Offer(SynSent::new(version, fresh.key, config.wishes)),
-            Err(_) => {
-                self.counters.count(Counter::FallbackTokenInit);
-                Begin::Tcp(FallbackReason::NoToken)
-            }
+        let version = known
+            .filter(|known| versions.contains(known))
+            .unwrap_or(newest);
+        let fresh = self.tokens.fresh_key(version, &mut *self.random, id);
+        if let Ok(fresh) = fresh {
+            Begin::Offer(SynSent::new(version, fresh.key, config.wishes))
+        } else {
+            self.counters.count(Counter::FallbackTokenInit);
+            Begin::Tcp(FallbackReason::NoToken)
         }
     }
 
@@ -129,12 +131,13 @@ impl Endpoint {
             Ok(offer) => offer,
             Err(reason) => return Begin::Tcp(reason),
         };
-        match self.tokens.fresh_key(offer.version(), &mut *self.random, id) {
-            Ok(fresh) => Begin::Answer(offer.accept(fresh.key, config.wishes)),
-            Err(_) => {
-                self.counters.count(Counter::FallbackTokenInit);
-                Begin::Tcp(FallbackReason::NoToken)
-            }
+        let version = offer.version();
+        let fresh = self.tokens.fresh_key(version, &mut *self.random, id);
+        if let Ok(fresh) = fresh {
+            Begin::Answer(offer.accept(fresh.key, config.wishes))
+        } else {
+            self.counters.count(Counter::FallbackTokenInit);
+            Begin::Tcp(FallbackReason::NoToken)
         }
     }
 

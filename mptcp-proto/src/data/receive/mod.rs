@@ -22,6 +22,8 @@ pub struct ReceiveBuffer {
     capacity: usize,
     /// Place after the last one that was announced to the peer.
     edge: u64,
+    /// After fallback: nothing lies beyond the window.
+    trusts_tcp: bool,
 }
 
 /// What became of some data. Sizes are in bytes.
@@ -87,6 +89,7 @@ impl ReceiveBuffer {
             out_of_order: OutOfOrder::default(),
             fin: None,
             capacity,
+            trusts_tcp: false,
             edge: wide(capacity).min(Self::MAX_WINDOW),
         }
     }
@@ -103,7 +106,8 @@ impl ReceiveBuffer {
             done.duplicate = done.duplicate.saturating_add(wide(known.len()));
             at = next;
         }
-        let limit = self.edge.min(self.fin.unwrap_or(u64::MAX));
+        let edge = if self.trusts_tcp { u64::MAX } else { self.edge };
+        let limit = edge.min(self.fin.unwrap_or(u64::MAX));
         let len = payload.len();
         payload.truncate(narrow(limit.saturating_sub(at)));
         done.beyond = wide(len.saturating_sub(payload.len()));
@@ -228,6 +232,12 @@ impl ReceiveBuffer {
     pub fn announce(&mut self) -> u64 {
         self.edge = self.edge.max(self.possible_edge());
         self.window()
+    }
+
+    /// From here on TCP alone sees to the window: what it has acknowledged must not be dropped, though a
+    /// window of the data level did not cover it.
+    pub fn trust_tcp(&mut self) {
+        self.trusts_tcp = true;
     }
 
     /// The window that [`Self::announce`] would announce.

@@ -40,7 +40,12 @@ fn with_manager(kind: pm::Kind) -> Config {
 #[test]
 fn an_advertised_address_is_known_and_echoed() {
     let (mut pair, ids) = established(&Config::default());
-    for (id, text) in [(3, "10.9.1.1:80"), (4, "10.9.1.2:9999"), (5, "[fd00::5]:80"), (6, "[fd00::6]:9999")] {
+    for (id, text) in [
+        (3, "10.9.1.1:80"),
+        (4, "10.9.1.2:9999"),
+        (5, "[fd00::5]:80"),
+        (6, "[fd00::6]:9999"),
+    ] {
         pair.server(ids[1]).announce(AddressId(id), address(text));
         pair.run_for(Duration::from_millis(300));
         let last = pair.picked(0, announced).last().copied();
@@ -56,7 +61,8 @@ fn version_0_advertises_without_echo() {
         ..Config::default()
     };
     let (mut pair, ids) = established(&config);
-    pair.server(ids[1]).announce(AddressId(3), address("10.9.1.1:80"));
+    pair.server(ids[1])
+        .announce(AddressId(3), address("10.9.1.1:80"));
     pair.run_for(Duration::from_secs(2));
     assert_eq!(pair.picked(0, announced).len(), 1);
     assert!(pair.picked(1, echoed).is_empty());
@@ -75,7 +81,8 @@ fn an_address_with_a_wrong_hmac_is_ignored_and_repeated_until_it_is_echoed() {
         }
         true
     }));
-    pair.server(ids[1]).announce(AddressId(3), address(SECOND_SERVER));
+    pair.server(ids[1])
+        .announce(AddressId(3), address(SECOND_SERVER));
     pair.run_for(Duration::from_secs(5));
     assert_eq!(pair.picked(0, announced).len(), 1);
     assert_eq!(pair.picked(1, echoed), [AddressId(3)]);
@@ -92,11 +99,19 @@ fn fullmesh_joins_from_each_local_to_each_advertised_address() {
     for text in ["10.9.0.1", "10.9.1.1"] {
         pair.server.address_up(text.parse().unwrap());
     }
-    let ours = pair.connect(with_manager(pm::Kind::Fullmesh), with_manager(pm::Kind::Signal));
+    let ours = pair.connect(
+        with_manager(pm::Kind::Fullmesh),
+        with_manager(pm::Kind::Signal),
+    );
     pair.run_for(Duration::from_millis(100));
     let theirs = pair.accepted();
     let limit = Duration::from_secs(60);
-    pair.transfer([ours, theirs], &pattern(3_000_000, 1), &pattern(3_000_000, 2), limit);
+    pair.transfer(
+        [ours, theirs],
+        &pattern(3_000_000, 1),
+        &pattern(3_000_000, 2),
+        limit,
+    );
     assert_eq!(pair.client(ours).info().subflows_total, 4);
     let mut ends: Vec<String> = pair
         .client(ours)
@@ -132,13 +147,25 @@ fn the_c_flag_of_the_server_keeps_joins_from_its_initial_address() {
     pair.run_for(Duration::from_millis(100));
     let theirs = pair.accepted();
     let limit = Duration::from_secs(60);
-    pair.transfer([ours, theirs], &pattern(300_000, 1), &pattern(300_000, 2), limit);
+    pair.transfer(
+        [ours, theirs],
+        &pattern(300_000, 1),
+        &pattern(300_000, 2),
+        limit,
+    );
     let joined = pair.client(ours).subflows().skip(1);
     let remotes: Vec<_> = joined.map(|subflow| subflow.path.remote).collect();
-    assert!(!remotes.is_empty() && remotes.iter().all(|remote| *remote == address(SECOND_SERVER)));
+    assert!(
+        !remotes.is_empty()
+            && remotes
+                .iter()
+                .all(|remote| *remote == address(SECOND_SERVER))
+    );
     // A client that does not care is refused.
     let local = address("10.0.7.1:99");
-    pair.client(ours).open_subflow(local, address(SERVER), Priority::Regular).unwrap();
+    pair.client(ours)
+        .open_subflow(local, address(SERVER), Priority::Regular)
+        .unwrap();
     pair.run_for(Duration::from_millis(300));
     let refused = SubflowEnd::ResetByPeer {
         reason: Some((ResetReason::ADMINISTRATIVELY_PROHIBITED, false)),
@@ -168,11 +195,19 @@ fn a_withdrawn_address_closes_its_subflow_on_both_sides() {
 fn mp_prio_moves_the_data_to_the_other_subflow() {
     let (mut pair, ids) = established(&Config::default());
     join(&mut pair, ids[0], Priority::Regular);
-    pair.client(ids[0]).set_priority(SubflowId(0), Priority::Backup).unwrap();
+    pair.client(ids[0])
+        .set_priority(SubflowId(0), Priority::Backup)
+        .unwrap();
     pair.run_for(Duration::from_millis(100));
     let segments = |pair: &Pair| {
         let connection = pair.server.connections().next().unwrap();
-        connection.subflows().next().unwrap().tcp.counters.segments_out
+        connection
+            .subflows()
+            .next()
+            .unwrap()
+            .tcp
+            .counters
+            .segments_out
     };
     let before = segments(&pair);
     let limit = Duration::from_secs(60);
@@ -200,7 +235,9 @@ fn a_subflow_closed_with_fin_takes_nothing_with_it() {
         if !is_closed && got[1].len() > 100_000 {
             is_closed = true;
             let fin = SubflowClose::Fin;
-            pair.client(ids[0]).close_subflow(SubflowId(0), fin).unwrap();
+            pair.client(ids[0])
+                .close_subflow(SubflowId(0), fin)
+                .unwrap();
         }
         got[0].len() == down_data.len() && got[1].len() == up_data.len()
     });
@@ -219,13 +256,23 @@ fn an_address_that_goes_down_takes_its_subflow_and_the_rest_goes_on() {
     pair.run_for(Duration::from_millis(100));
     let theirs = pair.accepted();
     let limit = Duration::from_secs(60);
-    pair.transfer([ours, theirs], &pattern(300_000, 1), &pattern(300_000, 2), limit);
+    pair.transfer(
+        [ours, theirs],
+        &pattern(300_000, 1),
+        &pattern(300_000, 2),
+        limit,
+    );
     assert_eq!(pair.picked(0, up).len(), 2);
     pair.client.address_down("10.0.0.1".parse().unwrap());
     let gone = address(super::pair::CLIENT);
     pair.hook = Some(drop_if(move |seen| {
         [seen.segment.source, seen.segment.destination].contains(&gone)
     }));
-    pair.transfer([ours, theirs], &pattern(300_000, 3), &pattern(300_000, 4), limit);
+    pair.transfer(
+        [ours, theirs],
+        &pattern(300_000, 3),
+        &pattern(300_000, 4),
+        limit,
+    );
     let _ = SECOND;
 }

@@ -44,11 +44,18 @@ fn half_a_connection_stays_open_for_the_other_direction() {
             let mut done = 0;
             let mut got = Vec::new();
             pair.run_until(Duration::from_secs(20), |pair| {
-                let sides = [pair.client.connection_mut(ours), pair.server.connection_mut(theirs)];
+                let sides = [
+                    pair.client.connection_mut(ours),
+                    pair.server.connection_mut(theirs),
+                ];
                 let [Some(client), Some(server)] = sides else {
                     return false;
                 };
-                let (from, to) = if closer == 0 { (server, client) } else { (client, server) };
+                let (from, to) = if closer == 0 {
+                    (server, client)
+                } else {
+                    (client, server)
+                };
                 done += from.write(&data[done..]).unwrap();
                 read_all(to, &mut got);
                 got.len() == data.len()
@@ -58,7 +65,11 @@ fn half_a_connection_stays_open_for_the_other_direction() {
             pair.server(theirs).shutdown_write();
             pair.run_for(Duration::from_secs(3));
             for side in 0..2 {
-                assert_eq!(pair.picked(side, closed), [ConnectionEnd::Closed], "{config:?}");
+                assert_eq!(
+                    pair.picked(side, closed),
+                    [ConnectionEnd::Closed],
+                    "{config:?}"
+                );
             }
         }
     }
@@ -108,7 +119,10 @@ fn closing_at_once_from_both_sides_ends_well() {
             assert_eq!(pair.picked(side, closed), [ConnectionEnd::Closed]);
         }
         pair.run_for(Duration::from_secs(130));
-        assert_eq!(pair.client.connection_count() + pair.server.connection_count(), 0);
+        assert_eq!(
+            pair.client.connection_count() + pair.server.connection_count(),
+            0
+        );
     }
 }
 
@@ -206,7 +220,9 @@ fn closing_with_unread_data_is_an_abort() {
 fn a_fin_without_data_fin_closes_the_subflow_and_not_the_connection() {
     let (mut pair, ids) = established(&Config::default());
     let fin = mptcp_proto::conn::command::SubflowClose::Fin;
-    pair.client(ids[0]).close_subflow(SubflowId(0), fin).unwrap();
+    pair.client(ids[0])
+        .close_subflow(SubflowId(0), fin)
+        .unwrap();
     pair.run_for(Duration::from_secs(2));
     assert_eq!(pair.picked(1, down), [(SubflowId(0), SubflowEnd::Closed)]);
     assert_eq!(pair.server(ids[1]).state(), State::Established);
@@ -219,19 +235,26 @@ fn a_fin_without_data_fin_closes_the_subflow_and_not_the_connection() {
 fn a_connection_whose_subflows_are_all_gone_ends_after_a_while() {
     let (mut pair, ids) = established(&Config::default());
     let fin = mptcp_proto::conn::command::SubflowClose::Fin;
-    pair.client(ids[0]).close_subflow(SubflowId(0), fin).unwrap();
+    pair.client(ids[0])
+        .close_subflow(SubflowId(0), fin)
+        .unwrap();
     pair.run_for(Duration::from_secs(200));
     for side in 0..2 {
         assert_eq!(pair.picked(side, closed), [ConnectionEnd::TimedOut]);
     }
-    assert_eq!(pair.client.connection_count() + pair.server.connection_count(), 0);
+    assert_eq!(
+        pair.client.connection_count() + pair.server.connection_count(),
+        0
+    );
 }
 
 #[test]
 fn a_refused_connection_says_so() {
     let mut pair = Pair::new(4);
     let path = super::pair::path(super::pair::CLIENT, "10.9.0.1:81");
-    pair.client.connect(pair.now, path, Config::default()).unwrap();
+    pair.client
+        .connect(pair.now, path, Config::default())
+        .unwrap();
     pair.run_for(Duration::from_secs(1));
     assert_eq!(pair.picked(0, closed), [ConnectionEnd::Refused]);
     assert_eq!(pair.client.connection_count(), 0);
@@ -252,7 +275,11 @@ fn a_connection_may_close_without_data_though_the_third_ack_is_lost() {
             pair.server(theirs).shutdown_write();
             pair.run_for(Duration::from_secs(20));
             for side in 0..2 {
-                assert_eq!(pair.picked(side, closed), [ConnectionEnd::Closed], "{lost} {config:?}");
+                assert_eq!(
+                    pair.picked(side, closed),
+                    [ConnectionEnd::Closed],
+                    "{lost} {config:?}"
+                );
             }
         }
     }

@@ -107,7 +107,11 @@ fn options_that_never_come_back_from_the_server_make_both_tcp() {
 fn options_lost_in_the_middle_make_both_tcp() {
     for from in [5, 20, 60] {
         for checksum in [false, true] {
-            let config = if checksum { checksums() } else { Config::default() };
+            let config = if checksum {
+                checksums()
+            } else {
+                Config::default()
+            };
             check_strip(
                 &config,
                 move |seen| seen.number >= from,

@@ -47,7 +47,9 @@ pub(crate) fn established(config: &Config) -> (Pair, [ConnId; 2]) {
 /// The client opens a subflow from [`SECOND`].
 pub(crate) fn join(pair: &mut Pair, id: ConnId, priority: Priority) {
     let (local, remote) = (address(SECOND), address(super::pair::SERVER));
-    pair.client(id).open_subflow(local, remote, priority).unwrap();
+    pair.client(id)
+        .open_subflow(local, remote, priority)
+        .unwrap();
     pair.run_for(Duration::from_millis(200));
 }
 
@@ -73,7 +75,10 @@ fn a_joined_subflow_carries_data_in_both_versions() {
         check_both_carry(&pair);
         pair.exchange(ids, &pattern(1000, 3), &pattern(1000, 4));
         pair.run_for(Duration::from_secs(200));
-        assert_eq!(pair.client.connection_count() + pair.server.connection_count(), 0);
+        assert_eq!(
+            pair.client.connection_count() + pair.server.connection_count(),
+            0
+        );
     }
 }
 
@@ -95,7 +100,8 @@ fn data_arrive_over_several_lossy_paths_of_different_delay() {
     for seed in 0..6 {
         let (mut pair, ids) = established(&Config::default());
         join(&mut pair, ids[0], Priority::Regular);
-        pair.delays.insert(address(SECOND), Duration::from_millis(60));
+        pair.delays
+            .insert(address(SECOND), Duration::from_millis(60));
         let mut random = super::pair::Seeded(seed);
         pair.hook = Some(drop_if(move |_| random.happens(2)));
         pair.exchange(ids, &pattern(600_000, seed), &pattern(600_000, !seed));
@@ -152,7 +158,11 @@ fn check_refused(
     join(&mut pair, ids[0], Priority::Regular);
     pair.run_for(Duration::from_secs(2));
     assert!(pair.picked(side, violation).contains(&expected));
-    assert!(pair.picked(0, down).iter().any(|(id, _)| *id == SubflowId(1)));
+    assert!(
+        pair.picked(0, down)
+            .iter()
+            .any(|(id, _)| *id == SubflowId(1))
+    );
     let reasons = pair.picked(1 - side, |event| match down(event) {
         Some((_, SubflowEnd::ResetByPeer { reason })) => reason,
         _ => None,
@@ -272,8 +282,14 @@ fn options_lost_on_a_joined_subflow_reset_it_and_nothing_else() {
     }));
     let limit = Duration::from_secs(60);
     pair.transfer(ids, &pattern(1_000_000, 1), &pattern(1_000_000, 2), limit);
-    let ended: Vec<_> = [0, 1].iter().flat_map(|side| pair.picked(*side, down)).collect();
-    assert!(!ended.is_empty() && ended.iter().all(|(id, _)| *id == SubflowId(1)), "{ended:?}");
+    let ended: Vec<_> = [0, 1]
+        .iter()
+        .flat_map(|side| pair.picked(*side, down))
+        .collect();
+    assert!(
+        !ended.is_empty() && ended.iter().all(|(id, _)| *id == SubflowId(1)),
+        "{ended:?}"
+    );
     assert!(pair.picked(0, fallback).is_empty() && pair.picked(1, fallback).is_empty());
 }
 
@@ -286,7 +302,10 @@ fn a_backup_carries_data_only_when_the_regular_subflow_is_gone() {
     for host in [&pair.client, &pair.server] {
         let connection = host.connections().next().unwrap();
         let backup = connection.subflows().nth(1).unwrap();
-        assert!(backup.is_up && backup.tcp.counters.segments_out < 10, "{backup:?}");
+        assert!(
+            backup.is_up && backup.tcp.counters.segments_out < 10,
+            "{backup:?}"
+        );
     }
     let dead = address(super::pair::CLIENT);
     pair.hook = Some(drop_if(move |seen| {

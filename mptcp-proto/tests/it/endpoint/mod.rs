@@ -2,9 +2,11 @@
 
 mod address;
 mod close;
+mod fail;
 mod fallback;
 mod handshake;
 mod join;
 mod meddle;
 mod pair;
 mod transfer;
+mod version;

@@ -25,7 +25,7 @@ impl Endpoint {
         }
     }
 
-    fn handle_segment(&mut self, now: Instant, segment: &Segment<'_>) -> Handled {
+    pub(super) fn handle_segment(&mut self, now: Instant, segment: &Segment<'_>) -> Handled {
         let path = Path {
             local: segment.destination,
             remote: segment.source,
@@ -70,6 +70,9 @@ impl Endpoint {
             if let Some(handled) = self.accept_syn(now, segment, &options) {
                 return handled;
             }
+        }
+        if let Some(handled) = self.accept_cookie(now, segment) {
+            return handled;
         }
         self.dropped.stray = self.dropped.stray.saturating_add(1);
         self.reset(segment, None)
@@ -139,10 +142,6 @@ impl Endpoint {
         let Some(mut reply) = reset_reply(segment) else {
             return Handled::Dropped;
         };
-        if self.replies.len() >= MAX_REPLIES {
-            self.dropped.replies = self.dropped.replies.saturating_add(1);
-            return Handled::Dropped;
-        }
         if let Some(reason) = reason {
             let option = MptcpOption::TcpReset(TcpReset {
                 flags: ResetFlags::default(),
@@ -153,11 +152,17 @@ impl Endpoint {
             }
             reply.area.pad();
         }
+        self.reply(&reply.segment(), Handled::Reset)
+    }
+
+    /// Queues a segment that belongs to no connection.
+    pub(super) fn reply(&mut self, segment: &Segment<'_>, done: Handled) -> Handled {
         let mut packet = Vec::new();
-        if reply.segment().emit(&mut packet).is_err() {
+        if self.replies.len() >= MAX_REPLIES || segment.emit(&mut packet).is_err() {
+            self.dropped.replies = self.dropped.replies.saturating_add(1);
             return Handled::Dropped;
         }
         self.replies.push_back(packet);
-        Handled::Reset
+        done
     }
 }

@@ -17,6 +17,7 @@ mod demux;
 mod listener;
 mod open;
 mod ready;
+mod stateless;
 pub mod tokens;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -28,6 +29,7 @@ pub use open::ConnectError;
 
 use crate::conn::{Connection, Counters, Event};
 use crate::endpoint::blackhole::Destinations;
+use crate::endpoint::cookie::CookieJar;
 use crate::endpoint::listener::Listeners;
 use crate::endpoint::tokens::TokenTable;
 use crate::path::SubflowId;
@@ -53,6 +55,8 @@ pub struct Config {
     /// For how long MPTCP is not tried with a destination after a black hole; zero for never
     /// (RFC 8684 §3.9.3).
     pub blackhole_period: Duration,
+    /// When SYNs are answered without remembering them (RFC 4987 §3.6).
+    pub syn_cookies: SynCookies,
     /// Connections at most, those in their handshake included.
     pub max_connections: usize,
 }
@@ -62,10 +66,23 @@ impl Default for Config {
         Self {
             checksums_known_good: false,
             resets_strays: true,
+            syn_cookies: SynCookies::default(),
             blackhole_period: Destinations::FIRST_PERIOD,
             max_connections: MAX_CONNECTIONS,
         }
     }
+}
+
+/// When SYNs are answered without remembering them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SynCookies {
+    /// Never: SYNs above the backlog are dropped.
+    Never,
+    /// When the backlog of the listener is full.
+    #[default]
+    WhenFull,
+    /// Always.
+    Always,
 }
 
 /// A host with its connections.
@@ -91,6 +108,9 @@ pub struct Endpoint {
     dropped: Dropped,
     /// What is known of the hosts that connections go to.
     destinations: Destinations,
+    jar: CookieJar,
+    /// Offset of the timestamp clock under SYN cookies.
+    cookie_clock: u32,
     /// Time of the last call.
     now: Instant,
     /// Addresses of the host that are up.
@@ -125,6 +145,8 @@ pub enum Handled {
     Connection(ConnId),
     /// It began a connection.
     Began(ConnId),
+    /// It was answered with a SYN cookie.
+    Cookie,
     /// It was answered with RST.
     Reset,
     /// It was dropped: nobody waits for it, or a queue is full.
@@ -142,13 +164,17 @@ pub struct Dropped {
     pub stray: u64,
     /// The backlog of the listener, or the host, was full.
     pub backlog: u64,
+    /// SYNs that were answered with a cookie.
+    pub cookies: u64,
     /// There were too many answers to send.
     pub replies: u64,
 }
 
 impl Endpoint {
     /// A host without connections. The random source decides about keys, nonces and sequence numbers.
-    pub fn new(config: Config, random: Box<dyn RandomSource + Send>) -> Self {
+    pub fn new(config: Config, mut random: Box<dyn RandomSource + Send>) -> Self {
+        let jar = CookieJar::new(&mut *random);
+        let cookie_clock = random.next_u32();
         let max = config.max_connections;
         let destinations = Destinations::new(config.blackhole_period);
         Self {
@@ -166,6 +192,8 @@ impl Endpoint {
             counters: Counters::new(),
             dropped: Dropped::default(),
             destinations,
+            jar,
+            cookie_clock,
             now: Instant::ZERO,
             addresses: Vec::new(),
         }
@@ -230,6 +258,16 @@ impl Endpoint {
                 self.touch(id);
             }
         }
+    }
+
+    /// Names of all connections.
+    pub fn connection_ids(&self) -> impl Iterator<Item = ConnId> + '_ {
+        let slots = (0..).zip(&self.slots);
+        let taken = slots.filter(|(_, slot)| slot.entry.is_some());
+        taken.map(|(number, slot)| ConnId {
+            slot: number,
+            generation: slot.generation,
+        })
     }
 
     /// All connections.

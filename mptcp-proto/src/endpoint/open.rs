@@ -5,7 +5,7 @@ use crate::conn::open::Begin;
 use crate::conn::received::ReceivedOptions;
 use crate::conn::{self, Connection, Counter, FallbackReason};
 use crate::endpoint::listener::ListenerId;
-use crate::endpoint::{ConnId, Endpoint, Entry, Handled, Slot};
+use crate::endpoint::{ConnId, Endpoint, Entry, Handled, Slot, SynCookies};
 use crate::seq::TcpSeq;
 use crate::tcp::Path;
 use crate::time::Instant;
@@ -86,7 +86,17 @@ impl Endpoint {
         options: &ReceivedOptions,
     ) -> Option<Handled> {
         let listener = self.listeners.find(segment.destination)?;
-        if listener.half_open >= listener.backlog {
+        let is_full = listener.half_open >= listener.backlog;
+        let by_cookie = match self.config.syn_cookies {
+            SynCookies::Never => false,
+            SynCookies::WhenFull => is_full,
+            SynCookies::Always => true,
+        };
+        if by_cookie {
+            let config = listener.config.clone();
+            return Some(self.answer_with_cookie(now, segment, options, &config));
+        }
+        if is_full {
             self.dropped.backlog = self.dropped.backlog.saturating_add(1);
             return Some(Handled::Dropped);
         }
@@ -148,7 +158,7 @@ impl Endpoint {
     }
 
     /// A free place.
-    fn reserve(&mut self) -> Option<ConnId> {
+    pub(super) fn reserve(&mut self) -> Option<ConnId> {
         if let Some(slot) = self.free.pop() {
             let generation = self.slots.get(slot as usize)?.generation;
             return Some(ConnId { slot, generation });
@@ -164,7 +174,7 @@ impl Endpoint {
         })
     }
 
-    fn insert(
+    pub(super) fn insert(
         &mut self,
         id: ConnId,
         mut connection: Connection,

@@ -87,13 +87,17 @@ pub(crate) fn path(local: &str, remote: &str) -> Path {
 
 impl Pair {
     pub(crate) fn new(seed: u64) -> Self {
-        let host = |seed| {
-            let random = Box::new(Seeded(seed));
-            Endpoint::new(endpoint::Config::default(), random)
-        };
+        let host = endpoint::Config::default;
+        Self::with_hosts(
+            Endpoint::new(host(), Box::new(Seeded(seed))),
+            Endpoint::new(host(), Box::new(Seeded(seed ^ 0xffff))),
+        )
+    }
+
+    pub(crate) fn with_hosts(client: Endpoint, server: Endpoint) -> Self {
         Self {
-            client: host(seed),
-            server: host(seed ^ 0xffff),
+            client,
+            server,
             now: Instant::from_millis(1),
             delays: BTreeMap::new(),
             delay: Duration::from_millis(10),
@@ -364,4 +368,12 @@ pub(crate) fn pattern(len: usize, seed: u64) -> Vec<u8> {
     }
     bytes.truncate(len);
     bytes
+}
+
+impl Pair {
+    /// Connections of one side that had such an event.
+    pub(crate) fn picked_ids(&self, side: usize, is_such: impl Fn(&Event) -> bool) -> Vec<ConnId> {
+        let events = self.events[side].iter();
+        events.filter(|(_, event)| is_such(event)).map(|(id, _)| *id).collect()
+    }
 }

@@ -6,4 +6,5 @@ mod identity;
 mod lax;
 mod lengths;
 mod strategy;
+mod tcp;
 mod vectors;

@@ -2,6 +2,7 @@
 
 mod attack;
 mod close;
+mod hostile;
 mod open;
 mod options;
 mod recovery;

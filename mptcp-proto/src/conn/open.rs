@@ -37,25 +37,27 @@ pub(crate) enum Begin {
 impl Connection {
     /// Active open.
     pub(crate) fn connect(
-        config: Config,
+        mut config: Config,
         path: Path,
         begin: Begin,
         isn: TcpSeq,
         now: Instant,
     ) -> Self {
+        config.fit_window();
         let tcp = Tcp::connect(&config.tcp, path, isn, now);
         Self::new(Role::Client, config, begin, tcp)
     }
 
     /// Passive open.
     pub(crate) fn accept(
-        config: Config,
+        mut config: Config,
         path: Path,
         begin: Begin,
         isn: TcpSeq,
         syn: &Segment<'_>,
         now: Instant,
     ) -> Self {
+        config.fit_window();
         let tcp = Tcp::accept(&config.tcp, path, isn, syn, now);
         Self::new(Role::Server, config, begin, tcp)
     }

@@ -34,12 +34,15 @@ impl Connection {
         self.progress.now = now;
         let options = self.read_options(segment);
         self.refresh_views();
+        let (reserve, _) = self.reserve(index);
         let subflow = &mut self.subflows[index];
+        let mss = u64::from(subflow.tcp.mss(reserve));
         let position = subflow.tcp.next_position();
         let mut hook = Hook {
             congestion: &mut *self.congestion,
             id,
             paths: &self.views,
+            mss,
         };
         let received = subflow.tcp.handle_segment(now, segment, &mut hook);
         self.progress.may_schedule = true;

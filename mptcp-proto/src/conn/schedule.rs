@@ -84,10 +84,18 @@ impl Connection {
         self.schedule_new(now);
         self.schedule_opportunistic(now);
         self.schedule_fin(now);
-        if self.send.is_window_blocked() && self.send.in_flight() == 0 {
+        if self.is_stuck() {
             let due = now + self.tries.window_probe(self.data_rto());
             self.timers.set_if_stopped(Timer::WindowProbe, due);
         }
+    }
+
+    /// Whether there is something to send, no window lets it go, and nothing is under way whose
+    /// acknowledgement would open one.
+    pub(super) fn is_stuck(&self) -> bool {
+        let has_more = self.send.unsent() > 0 || self.send.reinjections() > 0;
+        let mut usable = self.subflows.iter().filter(|subflow| subflow.is_usable());
+        has_more && usable.all(|subflow| subflow.tcp.queued() == 0) && self.up().next().is_some()
     }
 
     fn schedule_reinjections(&mut self, now: Instant) {

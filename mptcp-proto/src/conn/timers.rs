@@ -73,10 +73,12 @@ impl Connection {
         }
         self.refresh_views();
         let subflow = &mut self.subflows[index];
+        let mss = u64::from(subflow.tcp.mss(super::transmit::MAX_RESERVE));
         let mut hook = Hook {
             congestion: &mut *self.congestion,
             id: subflow.id,
             paths: &self.views,
+            mss,
         };
         let timed_out = subflow.tcp.handle_timeout(now, &mut hook);
         if timed_out.retransmission {
@@ -190,7 +192,7 @@ impl Connection {
 
     /// RFC 9293 §3.8.6.1 at the data level: the update that would open the window may be lost.
     fn on_window_probe(&mut self, now: Instant) {
-        if !self.is_mptcp() || !self.send.is_window_blocked() {
+        if !self.is_mptcp() || !self.is_stuck() {
             return;
         }
         self.count(Counter::WinProbe);
@@ -200,10 +202,11 @@ impl Connection {
             .filter(|subflow| subflow.is_usable())
             .map(|subflow| subflow.id)
             .next();
-        if let Some(id) = best
-            && let Some((dsn, payload)) = self.send.take_probe(id)
-        {
-            self.give_again(now, id, dsn, payload);
+        if let Some(id) = best {
+            let again = self.send.take_reinjection(id, 1, true);
+            if let Some((dsn, payload)) = again.or_else(|| self.send.take_probe(id)) {
+                self.give_again(now, id, dsn, payload);
+            }
         }
         let due = now + self.tries.window_probe(self.data_rto());
         self.timers.set(Timer::WindowProbe, due);

@@ -32,6 +32,14 @@ pub(super) struct Timestamps {
 impl<'a> Incoming<'a> {
     pub(super) fn parse(area: &'a [u8]) -> Self {
         let mut incoming = Self::default();
+        if let &[1, 1, KIND_TIMESTAMPS, 10, v0, v1, v2, v3, e0, e1, e2, e3] = area {
+            // Nearly every segment: timestamps alone, in the form of RFC 7323 appendix A.
+            incoming.timestamps = Some(Timestamps {
+                value: u32::from_be_bytes([v0, v1, v2, v3]),
+                echo: u32::from_be_bytes([e0, e1, e2, e3]),
+            });
+            return incoming;
+        }
         for option in TcpOptions::new(area).flatten() {
             match option.value() {
                 TcpOptionValue::MaximumSegmentSize(mss) => incoming.mss = Some(mss),

@@ -61,8 +61,8 @@ impl SmoltcpHost {
             addresses.push(local).unwrap();
         });
         let buffers = [0, 1].map(|_| SocketBuffer::new(vec![0; buffer]));
-        let [receive, send] = buffers;
-        let mut socket = Socket::new(receive, send);
+        let [incoming, outgoing] = buffers;
+        let mut socket = Socket::new(incoming, outgoing);
         socket.set_congestion_control(CongestionControl::Reno);
         socket.set_ack_delay(Some(Duration::from_millis(10)));
         let mut sockets = SocketSet::new(Vec::new());

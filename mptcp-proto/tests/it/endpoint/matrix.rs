@@ -52,7 +52,9 @@ fn check(case: Case) {
         pair.run_for(Duration::from_millis(30));
         let (local, remote) = (address(SECOND), address(SERVER));
         // Where there is no MPTCP there is no join.
-        let _ = pair.client(ours).open_subflow(local, remote, Priority::Regular);
+        let _ = pair
+            .client(ours)
+            .open_subflow(local, remote, Priority::Regular);
     }
     let (up, down) = (pattern(60_000, 1), pattern(40_000, 2));
     pair.transfer([ours, theirs], &up, &down, limit);
@@ -76,7 +78,15 @@ fn options_that_vanish_at_any_segment_never_garble_the_data() {
                     for loss in [0, 1, 5] {
                         seed += 1;
                         let is_joined = false;
-                        check(Case { offer, checksum, way, from, loss, is_joined, seed });
+                        check(Case {
+                            offer,
+                            checksum,
+                            way,
+                            from,
+                            loss,
+                            is_joined,
+                            seed,
+                        });
                     }
                 }
             }
@@ -113,12 +123,17 @@ fn check_random(seed: u64) {
         },
         ..Config::default()
     };
-    let (is_joined, loss, strips) = (pick(2) == 0, [0, 1, 5, 10][usize::try_from(pick(4)).unwrap()], pick(3) == 0);
+    let (is_joined, loss, strips) = (
+        pick(2) == 0,
+        [0, 1, 5, 10][usize::try_from(pick(4)).unwrap()],
+        pick(3) == 0,
+    );
     let (from, way) = (usize::try_from(pick(60)).unwrap(), pick(3));
     let (doubles, swaps) = (pick(2) * 3, pick(2) * 5);
     let sizes = [pick(150_000), pick(150_000)].map(|size| usize::try_from(size).unwrap());
     let mut pair = Pair::new(seed);
-    pair.delays.insert(address(SECOND), Duration::from_millis(1 + pick(100)));
+    pair.delays
+        .insert(address(SECOND), Duration::from_millis(1 + pick(100)));
     let mut dice = Seeded(!seed);
     let mut strip = meddle(move |seen, options, _| {
         let ends = [seen.segment.source, seen.segment.destination];
@@ -165,20 +180,39 @@ fn check_random(seed: u64) {
         pair.transfer([ours, theirs], b"hello", b"you", limit);
         pair.run_for(Duration::from_millis(300));
         let (local, remote) = (address(SECOND), address(SERVER));
-        let _ = pair.client(ours).open_subflow(local, remote, Priority::Regular);
+        let _ = pair
+            .client(ours)
+            .open_subflow(local, remote, Priority::Regular);
     }
-    pair.transfer([ours, theirs], &pattern(sizes[0], 1), &pattern(sizes[1], 2), limit);
+    pair.transfer(
+        [ours, theirs],
+        &pattern(sizes[0], 1),
+        &pattern(sizes[1], 2),
+        limit,
+    );
     pair.client(ours).shutdown_write();
     pair.server(theirs).shutdown_write();
     pair.run_for(limit);
     let left = pair.client.connection_count() + pair.server.connection_count();
-    assert_eq!(left, 0, "seed {seed}");
+    let infos = [&pair.client, &pair.server].map(|host| {
+        let connections = host.connections();
+        connections
+            .map(|c| (c.info(), c.subflows().collect::<Vec<_>>()))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(left, 0, "seed {seed}: {:?} {infos:#?}", pair.events);
 }
 
 #[test]
 fn runs_that_their_seed_decides_bring_all_data() {
-    let count = std::env::var("PAIR_SEEDS").ok().and_then(|count| count.parse().ok());
-    for seed in 0..count.unwrap_or(300_u64) {
+    let count = std::env::var("PAIR_SEEDS")
+        .ok()
+        .and_then(|count| count.parse().ok());
+    let first = std::env::var("PAIR_FIRST")
+        .ok()
+        .and_then(|first| first.parse().ok())
+        .unwrap_or(0);
+    for seed in first..count.unwrap_or(300_u64) {
         let run = std::panic::catch_unwind(|| check_random(seed));
         assert!(run.is_ok(), "seed {seed}");
     }

@@ -49,15 +49,19 @@ impl Connection {
         let incoming = &self.subflows[index].incoming;
         let first = self.session()?.remote_idsn.add(1);
         let (end, end_dsn) = incoming.mapped_end().unwrap_or((0, first));
-        let is_in_order = self.receive.out_of_order() == 0;
         let next = self.receive.next_dsn();
-        match incoming.first_unmapped() {
-            // What is missing is here and lacks its mapping; what follows has one that agrees.
-            Some(position) if position < end => {
-                let agrees = end_dsn.distance_from(next) == Some(end.saturating_sub(position));
-                agrees.then_some((position, next))
-            }
-            _ => is_in_order.then_some((end, end_dsn)),
+        // What was not delivered begins with a byte that has no mapping, or whose checksum is not known
+        // yet, or that did not come.
+        let unverified = incoming.unverified_bytes();
+        let missing = incoming.received().saturating_sub(unverified);
+        let start = incoming.first_unmapped().unwrap_or(missing).min(missing);
+        if start < end {
+            // What follows has a mapping already, which must agree.
+            let agrees = end_dsn.distance_from(next) == Some(end.saturating_sub(start));
+            agrees.then_some((start, next))
+        } else {
+            let is_in_order = self.receive.out_of_order() == 0 && next == end_dsn;
+            is_in_order.then_some((end, end_dsn))
         }
     }
 

@@ -340,7 +340,8 @@ impl Pair {
 /// With `PAIR_PCAP_DIR` every run leaves its capture there, for other programs to look at.
 impl Drop for Pair {
     fn drop(&mut self) {
-        let Some(dir) = std::env::var_os("PAIR_PCAP_DIR") else {
+        let dir = std::env::var_os("PAIR_PCAP_DIR").filter(|dir| !dir.is_empty());
+        let Some(dir) = dir else {
             return;
         };
         let thread = std::thread::current();

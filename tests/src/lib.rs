@@ -8,3 +8,4 @@ pub mod craft;
 pub mod lab;
 pub mod middlebox;
 pub mod payload;
+pub mod sim;

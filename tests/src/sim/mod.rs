@@ -1,0 +1,38 @@
+//! A deterministic network in virtual time: hosts, paths of links and middleboxes, recordings.
+//!
+//! A run has no clock, no threads and no randomness but its [`Seed`]: the same seed gives the same
+//! packets at the same nanoseconds, which [`Net::fingerprint`] confirms. A test that fails while its
+//! network exists prints the line that repeats it.
+
+mod event;
+mod fingerprint;
+mod host;
+mod link;
+mod measure;
+mod net;
+mod path;
+mod recording;
+mod route;
+mod seed;
+
+use std::time::Duration;
+
+pub use host::{CLIENT, Host, HostId, Hosts, Pair, SERVER};
+pub use link::{
+    Backlog, Burst, Drops, Element, Lane, Link, LinkError, MAX_NAT_FLOWS, MAX_WAITING, Mtu, Nat,
+    Queue,
+};
+pub use measure::{ElementReport, INTERVAL, MAX_POINTS, PathReport, Series, Traffic, WayReport};
+pub use net::{Limits, Net, NetCounts, PathId, Stop};
+pub use recording::{MAX_RECORDED_BYTES, Recording, Way};
+pub use seed::{SEED_VARIABLE, Seed, SeededRandom};
+
+/// So many milliseconds.
+pub const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// So many seconds.
+pub const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}

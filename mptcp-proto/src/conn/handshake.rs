@@ -1,0 +1,438 @@
+//! The handshake of a connection, MP_CAPABLE (RFC 8684 §3.1, RFC 6824 §3.1): one type a step, each
+//! made by the one before.
+
+use crate::conn::fallback::FallbackReason;
+use crate::key::{Key, Token};
+use crate::seq::Dsn;
+use crate::version::Version;
+use crate::wire::mptcp::{Capable, CapableData, CapableFlags};
+
+/// What this host wants of a connection, as its MP_CAPABLE says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wishes {
+    /// Checksums on all data (flag A).
+    pub checksum: bool,
+    /// No joins to the address and port of the initial subflow (flag C, version 1).
+    pub no_join_to_initial: bool,
+}
+
+impl Wishes {
+    fn flags(self, version: Version) -> CapableFlags {
+        let mut flags = CapableFlags::HMAC_SHA;
+        if self.checksum {
+            flags = flags.with(CapableFlags::CHECKSUM);
+        }
+        if self.no_join_to_initial && version == Version::V1 {
+            flags = flags.with(CapableFlags::NO_JOIN_TO_INITIAL);
+        }
+        flags
+    }
+}
+
+/// What both hosts know once keys are exchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Session {
+    /// Version of the connection.
+    pub version: Version,
+    /// Our key.
+    pub local_key: Key,
+    /// The peer's key.
+    pub remote_key: Key,
+    /// Our token, which the peer's joins name.
+    pub local_token: Token,
+    /// The peer's token, which our joins name.
+    pub remote_token: Token,
+    /// Number before our first byte.
+    pub local_idsn: Dsn,
+    /// Number before the peer's first byte.
+    pub remote_idsn: Dsn,
+    /// Whether mappings have checksums: either host asked for it (RFC 8684 §3.1).
+    pub checksum: bool,
+    /// Whether the peer lets joins come to the address and port of its initial subflow.
+    pub may_join_initial: bool,
+    wishes: Wishes,
+}
+
+impl Session {
+    fn new(version: Version, keys: [Key; 2], wishes: Wishes, theirs: CapableFlags) -> Self {
+        let [local_key, remote_key] = keys;
+        let (local_token, local_idsn) = local_key.token_and_idsn(version);
+        let (remote_token, remote_idsn) = remote_key.token_and_idsn(version);
+        Self {
+            version,
+            local_key,
+            remote_key,
+            local_token,
+            remote_token,
+            local_idsn,
+            remote_idsn,
+            checksum: wishes.checksum || theirs.checksum(),
+            may_join_initial: version == Version::V0 || !theirs.no_join_to_initial(),
+            wishes,
+        }
+    }
+
+    /// A session that the server rebuilds from a third ACK, having forgotten all else (SYN cookies).
+    ///
+    /// # Errors
+    /// Why the connection goes on as TCP.
+    pub fn from_third_ack(
+        capable: &Capable,
+        local_key: Key,
+        wishes: Wishes,
+    ) -> Result<Self, FallbackReason> {
+        let version = capable.known_version().ok_or(FallbackReason::Version)?;
+        let step = SynReceived {
+            version,
+            local_key,
+            remote_key: None,
+            wishes,
+            // The third ACK repeats the flags that the initiator had in its SYN.
+            flags: capable.flags,
+        };
+        step.handle_third_ack(Some(capable))
+    }
+
+    /// The option of the third ACK, and of the initiator's data until it hears of the peer.
+    pub fn third_ack(&self, data: Option<CapableData>) -> Capable {
+        let mut flags = self.wishes.flags(self.version);
+        if self.checksum {
+            flags = flags.with(CapableFlags::CHECKSUM);
+        }
+        Capable {
+            version: self.version.number(),
+            flags,
+            sender_key: Some(self.local_key),
+            receiver_key: Some(self.remote_key),
+            data,
+        }
+    }
+}
+
+/// The initiator has sent its SYN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SynSent {
+    version: Version,
+    key: Key,
+    wishes: Wishes,
+}
+
+impl SynSent {
+    /// Begins a handshake.
+    pub const fn new(version: Version, key: Key, wishes: Wishes) -> Self {
+        Self {
+            version,
+            key,
+            wishes,
+        }
+    }
+
+    /// The version offered.
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Our token, which the host must not give to another connection.
+    pub fn token(&self) -> Token {
+        self.key.token(self.version)
+    }
+
+    /// Number before our first byte.
+    pub fn idsn(&self) -> Dsn {
+        self.key.idsn(self.version)
+    }
+
+    /// The option of the SYN.
+    pub fn option(&self) -> Capable {
+        Capable {
+            version: self.version.number(),
+            flags: self.wishes.flags(self.version),
+            // Version 1 tells the key in the third ACK, when the peer's is known.
+            sender_key: (self.version == Version::V0).then_some(self.key),
+            receiver_key: None,
+            data: None,
+        }
+    }
+
+    /// The SYN/ACK came.
+    ///
+    /// # Errors
+    /// Why the connection goes on as TCP.
+    pub fn handle_syn_ack(self, capable: Option<&Capable>) -> Result<Session, FallbackReason> {
+        let capable = capable.ok_or(FallbackReason::SynAckOptionMissing)?;
+        if capable.known_version() != Some(self.version) {
+            return Err(FallbackReason::Version);
+        }
+        check_flags(capable.flags)?;
+        let remote_key = match (capable.sender_key, capable.receiver_key, capable.data) {
+            // Our own key comes back where a box copies the options of the SYN.
+            (Some(key), None, None) if key != self.key => key,
+            _ => return Err(FallbackReason::Form),
+        };
+        let keys = [self.key, remote_key];
+        Ok(Session::new(
+            self.version,
+            keys,
+            self.wishes,
+            capable.flags,
+        ))
+    }
+}
+
+/// A SYN with which MPTCP is possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    version: Version,
+    remote_key: Option<Key>,
+    flags: CapableFlags,
+}
+
+impl Offer {
+    /// Judges the MP_CAPABLE of a SYN; `supported` are the versions that this host speaks.
+    ///
+    /// # Errors
+    /// Why the connection is TCP.
+    pub fn from_syn(
+        capable: Option<&Capable>,
+        supported: &[Version],
+    ) -> Result<Self, FallbackReason> {
+        let capable = capable.ok_or(FallbackReason::SynOptionMissing)?;
+        check_flags(capable.flags)?;
+        // RFC 8684 §3.1: the highest version that both may speak.
+        let version = supported
+            .iter()
+            .filter(|version| version.number() <= capable.version)
+            .max()
+            .copied()
+            .ok_or(FallbackReason::Version)?;
+        let has_key = capable.sender_key.is_some();
+        if version == Version::V0 && capable.version != 0 {
+            // A SYN of version 1 has no key, without which version 0 cannot begin.
+            return Err(FallbackReason::Version);
+        }
+        if capable.receiver_key.is_some() || has_key != (version == Version::V0) {
+            return Err(FallbackReason::Form);
+        }
+        Ok(Self {
+            version,
+            remote_key: capable.sender_key,
+            flags: capable.flags,
+        })
+    }
+
+    /// The version that the connection will have.
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Answers with a key.
+    pub const fn accept(self, key: Key, wishes: Wishes) -> SynReceived {
+        SynReceived {
+            version: self.version,
+            local_key: key,
+            remote_key: self.remote_key,
+            wishes,
+            flags: self.flags,
+        }
+    }
+}
+
+/// The listener has answered the SYN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SynReceived {
+    version: Version,
+    local_key: Key,
+    /// Known from the SYN in version 0.
+    remote_key: Option<Key>,
+    wishes: Wishes,
+    flags: CapableFlags,
+}
+
+impl SynReceived {
+    /// The version of the connection.
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Our token, reserved from here on.
+    pub fn token(&self) -> Token {
+        self.local_key.token(self.version)
+    }
+
+    /// Number before our first byte.
+    pub fn idsn(&self) -> Dsn {
+        self.local_key.idsn(self.version)
+    }
+
+    /// The option of the SYN/ACK.
+    pub fn option(&self) -> Capable {
+        Capable {
+            version: self.version.number(),
+            flags: self.wishes.flags(self.version),
+            sender_key: Some(self.local_key),
+            receiver_key: None,
+            data: None,
+        }
+    }
+
+    /// The third ACK came, or the first data in its place.
+    ///
+    /// # Errors
+    /// Why the connection goes on as TCP.
+    pub fn handle_third_ack(self, capable: Option<&Capable>) -> Result<Session, FallbackReason> {
+        let capable = capable.ok_or(FallbackReason::ThirdAckOptionMissing)?;
+        if capable.known_version() != Some(self.version) {
+            return Err(FallbackReason::Version);
+        }
+        let (Some(remote_key), Some(echoed)) = (capable.sender_key, capable.receiver_key) else {
+            return Err(FallbackReason::Form);
+        };
+        // Linux does not look at the key that is echoed. A box that changed it changes more.
+        let is_same = self.remote_key.is_none_or(|known| known == remote_key);
+        if echoed != self.local_key || !is_same {
+            return Err(FallbackReason::KeyMismatch);
+        }
+        Ok(self.session(remote_key))
+    }
+
+    /// Version 0 has both keys from the SYNs: a DSS in place of the third ACK will do.
+    pub fn handle_dss(self) -> Result<Session, FallbackReason> {
+        self.remote_key
+            .map(|remote_key| self.session(remote_key))
+            .ok_or(FallbackReason::ThirdAckOptionMissing)
+    }
+
+    fn session(&self, remote_key: Key) -> Session {
+        let keys = [self.local_key, remote_key];
+        Session::new(self.version, keys, self.wishes, self.flags)
+    }
+}
+
+/// RFC 8684 §3.1: no answer to an extension that nobody knows, nor without a common algorithm.
+fn check_flags(flags: CapableFlags) -> Result<(), FallbackReason> {
+    if flags.extensible() || !flags.hmac_sha() {
+        return Err(FallbackReason::Flags);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: Key = Key([1, 2, 3, 4, 5, 6, 7, 8]);
+    const SERVER: Key = Key([0x95, 0xf1, 0xc0, 0xad, 0xfd, 0x12, 0xd8, 0x6d]);
+    const PLAIN: Wishes = Wishes {
+        checksum: false,
+        no_join_to_initial: false,
+    };
+
+    fn handshake(version: Version, client: Wishes, server: Wishes) -> (Session, Session) {
+        let syn = SynSent::new(version, CLIENT, client);
+        let offer = Offer::from_syn(Some(&syn.option()), &Version::ALL).unwrap();
+        let received = offer.accept(SERVER, server);
+        let ours = syn.handle_syn_ack(Some(&received.option())).unwrap();
+        let theirs = received
+            .handle_third_ack(Some(&ours.third_ack(None)))
+            .unwrap();
+        (ours, theirs)
+    }
+
+    #[test]
+    fn both_hosts_derive_what_linux_derives_from_these_keys() {
+        let (client, server) = handshake(Version::V1, PLAIN, PLAIN);
+        assert_eq!(client.local_token, Token(0x6684_0dda));
+        assert_eq!(client.local_idsn, Dsn(0xf5a1_01d3_d29d_6f72));
+        assert_eq!(client.remote_token, Token(0x2fa3_4649));
+        assert_eq!(server.local_idsn, Dsn(0x36b3_e08d_bf58_f47a));
+        assert_eq!(server.remote_token, client.local_token);
+        let (client, _) = handshake(Version::V0, PLAIN, PLAIN);
+        assert_eq!(client.local_token, Token(0xdd57_83bc));
+    }
+
+    #[test]
+    fn checksums_are_used_when_either_host_wants_them() {
+        let wish = Wishes {
+            checksum: true,
+            ..PLAIN
+        };
+        for (client, server, expected) in [
+            (PLAIN, PLAIN, false),
+            (wish, PLAIN, true),
+            (PLAIN, wish, true),
+        ] {
+            let (client, server) = handshake(Version::V1, client, server);
+            assert_eq!((client.checksum, server.checksum), (expected, expected));
+        }
+    }
+
+    #[test]
+    fn the_c_flag_keeps_joins_from_the_initial_address() {
+        let wish = Wishes {
+            no_join_to_initial: true,
+            ..PLAIN
+        };
+        let (client, server) = handshake(Version::V1, PLAIN, wish);
+        assert!(!client.may_join_initial);
+        assert!(server.may_join_initial);
+    }
+
+    #[track_caller]
+    fn check_syn(change: impl Fn(&mut Capable), expected: Result<Version, FallbackReason>) {
+        let mut capable = SynSent::new(Version::V1, CLIENT, PLAIN).option();
+        change(&mut capable);
+        let offer = Offer::from_syn(Some(&capable), &Version::ALL);
+        assert_eq!(offer.map(|offer| offer.version()), expected);
+    }
+
+    #[test]
+    fn a_syn_is_judged_as_linux_judges_it() {
+        check_syn(|_| {}, Ok(Version::V1));
+        check_syn(|capable| capable.version = 2, Ok(Version::V1));
+        check_syn(
+            |capable| capable.flags = CapableFlags(0),
+            Err(FallbackReason::Flags),
+        );
+        check_syn(
+            |capable| capable.flags = CapableFlags(0x41),
+            Err(FallbackReason::Flags),
+        );
+        check_syn(
+            |capable| capable.sender_key = Some(CLIENT),
+            Err(FallbackReason::Form),
+        );
+        check_syn(|capable| capable.version = 0, Err(FallbackReason::Form));
+    }
+
+    #[test]
+    fn a_copy_of_the_own_option_is_no_answer() {
+        for version in Version::ALL {
+            let syn = SynSent::new(version, CLIENT, PLAIN);
+            let answer = syn.handle_syn_ack(Some(&syn.option()));
+            assert_eq!(answer, Err(FallbackReason::Form));
+        }
+    }
+
+    #[test]
+    fn a_third_ack_with_another_key_falls_back() {
+        let syn = SynSent::new(Version::V1, CLIENT, PLAIN);
+        let offer = Offer::from_syn(Some(&syn.option()), &Version::ALL).unwrap();
+        let received = offer.accept(SERVER, PLAIN);
+        let mut capable = syn
+            .handle_syn_ack(Some(&received.option()))
+            .unwrap()
+            .third_ack(None);
+        capable.receiver_key = Some(CLIENT);
+        let answer = received.handle_third_ack(Some(&capable));
+        assert_eq!(answer, Err(FallbackReason::KeyMismatch));
+    }
+
+    #[test]
+    fn only_version_0_can_do_without_the_third_ack() {
+        for (version, expected) in [(Version::V0, true), (Version::V1, false)] {
+            let syn = SynSent::new(version, CLIENT, PLAIN);
+            let offer = Offer::from_syn(Some(&syn.option()), &Version::ALL).unwrap();
+            assert_eq!(offer.accept(SERVER, PLAIN).handle_dss().is_ok(), expected);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Bytes that several owners share without copying them.
+
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+/// A range of a block of bytes. Cloning and slicing cost a reference count; the block is freed with
+/// its last range.
+///
+/// A range that reaches past the end is cut there, so that no length from outside can panic.
+#[derive(Clone, Default)]
+pub struct Payload {
+    block: Arc<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Payload {
+    /// These bytes.
+    pub fn from_vec(bytes: Vec<u8>) -> Self {
+        let end = bytes.len();
+        Self {
+            block: bytes.into(),
+            start: 0,
+            end,
+        }
+    }
+
+    /// A copy of these bytes.
+    pub fn from_slice(bytes: &[u8]) -> Self {
+        Self {
+            block: bytes.into(),
+            start: 0,
+            end: bytes.len(),
+        }
+    }
+
+    /// The part of it that `range` says, counted from its own beginning.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        let start = self.start.saturating_add(range.start).min(self.end);
+        let end = self.start.saturating_add(range.end).min(self.end);
+        Self {
+            block: Arc::clone(&self.block),
+            start,
+            end: end.max(start),
+        }
+    }
+
+    /// Its first `at` bytes, and the rest.
+    #[must_use]
+    pub fn split_at(&self, at: usize) -> (Self, Self) {
+        (self.slice(0..at), self.slice(at..self.len()))
+    }
+
+    /// Number of bytes.
+    pub const fn len(&self) -> usize {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// Whether there is no byte.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        self.block.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Bytes of memory that it keeps alive, which can be many more than it has.
+    pub fn block_len(&self) -> usize {
+        self.block.len()
+    }
+
+    /// The same bytes, in a block of their own if the block they are in is more than
+    /// [`MAX_WASTE`](Self::MAX_WASTE) times as large: a peer that sends large segments of which one
+    /// byte is new must not fill the memory.
+    #[must_use]
+    pub fn compact(self) -> Self {
+        if self.block_len() > self.len().saturating_mul(Self::MAX_WASTE) {
+            Self::from_slice(self.as_slice())
+        } else {
+            self
+        }
+    }
+
+    /// Bytes of a block that one byte may keep alive after [`Payload::compact`].
+    pub const MAX_WASTE: usize = 4;
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::from_vec(bytes)
+    }
+}
+
+impl From<&[u8]> for Payload {
+    fn from(bytes: &[u8]) -> Self {
+        Self::from_slice(bytes)
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Payload {}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_counts_from_the_beginning_of_what_is_sliced() {
+        let payload = Payload::from_slice(b"0123456789");
+        assert_eq!(payload.slice(2..8).slice(1..3).as_slice(), b"34");
+        let (head, tail) = payload.split_at(4);
+        assert_eq!((head.as_slice(), &tail[..]), (&b"0123"[..], &b"456789"[..]));
+    }
+
+    #[test]
+    #[expect(
+        clippy::reversed_empty_ranges,
+        reason = "a caller's mistake must not panic"
+    )]
+    fn a_range_past_the_end_is_cut() {
+        let payload = Payload::from_slice(b"0123456789").slice(2..5);
+        assert_eq!(payload.slice(1..usize::MAX).as_slice(), b"34");
+        assert!(payload.slice(7..9).is_empty());
+        assert!(payload.slice(2..1).is_empty());
+        assert_eq!(payload.split_at(usize::MAX).0, payload);
+    }
+
+    #[test]
+    fn slices_share_their_block_until_they_would_waste_it() {
+        let payload = Payload::from_vec(vec![7; 100]);
+        assert_eq!(payload.slice(0..25).compact().block_len(), 100);
+        assert_eq!(payload.slice(0..24).compact().block_len(), 24);
+    }
+
+    #[test]
+    fn no_byte_of_a_payload_is_printed() {
+        assert_eq!(
+            format!("{:?}", Payload::from_slice(b"secret")),
+            "Payload(6 bytes)"
+        );
+    }
+}

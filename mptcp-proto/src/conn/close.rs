@@ -62,7 +62,9 @@ impl Connection {
         self.timers.stop(Timer::DataFin);
         if self.state == State::TimeWait {
             // Who sent its DATA_FIN first sends the FINs, and so has the TIME-WAITs (RFC 8041 §3.6).
-            self.subflows.iter_mut().for_each(super::subflow::Subflow::close);
+            self.subflows
+                .iter_mut()
+                .for_each(super::subflow::Subflow::close);
         }
         let is_over = self.subflows.iter().all(|subflow| subflow.end.is_some());
         if is_over {
@@ -82,7 +84,9 @@ impl Connection {
         match self.state {
             // The peer was to close the subflows, and does not.
             State::Closed if self.subflows.iter().any(|subflow| !subflow.is_closing) => {
-                self.subflows.iter_mut().for_each(super::subflow::Subflow::close);
+                self.subflows
+                    .iter_mut()
+                    .for_each(super::subflow::Subflow::close);
                 let due = now + self.config.patience.subflow_close;
                 self.timers.set(Timer::Close, due);
             }

@@ -185,11 +185,12 @@ impl Connection {
     /// Advertises an address (RFC 8684 §3.4.1); with a port when it is not that of the initial subflow.
     pub fn announce(&mut self, id: AddressId, address: SocketAddr) {
         let port = (address.port() != self.initial.local.port()).then_some(address.port());
-        self.paths.request(PmAction::Announce(crate::pm::LocalAddress {
-            id,
-            address: address.ip(),
-            port,
-        }));
+        self.paths
+            .request(PmAction::Announce(crate::pm::LocalAddress {
+                id,
+                address: address.ip(),
+                port,
+            }));
         self.progress.may_schedule = true;
     }
 
@@ -230,7 +231,10 @@ impl Connection {
         }
         self.on_application_read(read);
         let mss = self.up().map(|subflow| subflow.tcp.mss(0)).max();
-        if self.receive.is_window_update_due(mss.unwrap_or(DEFAULT_MSS) as usize) {
+        if self
+            .receive
+            .is_window_update_due(mss.unwrap_or(DEFAULT_MSS) as usize)
+        {
             // RFC 8684 §3.3.1: the window is shared, and whichever subflow is blocked must hear of it.
             self.ack_on_all();
         }

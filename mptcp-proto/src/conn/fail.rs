@@ -145,7 +145,8 @@ impl Connection {
                 session,
             };
         }
-        self.timers.set(Timer::Fail, now + self.config.patience.fail);
+        self.timers
+            .set(Timer::Fail, now + self.config.patience.fail);
         self.subflows[index].tcp.ack_now();
     }
 

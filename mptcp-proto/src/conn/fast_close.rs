@@ -33,7 +33,8 @@ impl Connection {
         self.timers.stop_all();
         if survivor.is_some() {
             self.state = State::FastCloseWait;
-            self.timers.set(Timer::FastClose, self.progress.last_received);
+            self.timers
+                .set(Timer::FastClose, self.progress.last_received);
         } else {
             self.state = State::Closed;
         }

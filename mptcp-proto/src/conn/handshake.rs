@@ -170,12 +170,7 @@ impl SynSent {
             _ => return Err(FallbackReason::Form),
         };
         let keys = [self.key, remote_key];
-        Ok(Session::new(
-            self.version,
-            keys,
-            self.wishes,
-            capable.flags,
-        ))
+        Ok(Session::new(self.version, keys, self.wishes, capable.flags))
     }
 }
 

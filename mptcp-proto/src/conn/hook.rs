@@ -38,7 +38,8 @@ impl CongestionHook for Hook<'_> {
             flight_size: in_flight,
             is_first,
         };
-        self.congestion.on_timeout(now, self.id, timeout, self.paths);
+        self.congestion
+            .on_timeout(now, self.id, timeout, self.paths);
     }
 
     fn on_undo(&mut self, now: Instant) {

@@ -249,10 +249,7 @@ mod tests {
     #[test]
     fn a_missing_or_wrong_option_fails_the_join() {
         let (syn, received) = steps();
-        assert_eq!(
-            syn.handle_syn_ack(None),
-            Err(Violation::JoinSynAckMissing)
-        );
+        assert_eq!(syn.handle_syn_ack(None), Err(Violation::JoinSynAckMissing));
         assert_eq!(received.handle_ack(None), Err(Violation::JoinAckMissing));
         let zeros = Join::Ack {
             hmac: JoinHmac::from_bytes([0; 20]),

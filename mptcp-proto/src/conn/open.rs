@@ -113,7 +113,8 @@ impl Connection {
         let checksum = self.session().is_some_and(|session| session.checksum);
         let window = self.config.buffers.max_receive as u64;
         self.changes.push_back(Change::PathOpened(tcp.path(), id));
-        self.congestion.add(id, tcp.mss(super::transmit::MAX_RESERVE));
+        self.congestion
+            .add(id, tcp.mss(super::transmit::MAX_RESERVE));
         self.subflows.push(Subflow {
             id,
             tcp,

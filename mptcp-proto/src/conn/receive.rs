@@ -154,8 +154,7 @@ impl Connection {
         }
         if options.dss.is_some() || options.add_addr.is_some() {
             self.subflows[index].has_dss |= options.dss.is_some();
-            if options.dss.is_some_and(|dss| dss.data_ack.is_some()) || options.add_addr.is_some()
-            {
+            if options.dss.is_some_and(|dss| dss.data_ack.is_some()) || options.add_addr.is_some() {
                 self.fully_established(now);
             }
             self.progress.bare_acks = 0;
@@ -385,12 +384,7 @@ impl Connection {
     }
 
     /// Our stream on a subflow was acknowledged.
-    fn handle_acked(
-        &mut self,
-        now: Instant,
-        index: usize,
-        acked: Option<Acked>,
-    ) {
+    fn handle_acked(&mut self, now: Instant, index: usize, acked: Option<Acked>) {
         let Some(acked) = acked else {
             return;
         };

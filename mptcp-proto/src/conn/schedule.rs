@@ -115,7 +115,10 @@ impl Connection {
         while self.send.unsent() > 0 && self.send.window_left() > 0 {
             let what = Chunk::New {
                 len: self.send.unsent(),
-                window: self.send.window_left().saturating_add(self.send.in_flight()),
+                window: self
+                    .send
+                    .window_left()
+                    .saturating_add(self.send.in_flight()),
             };
             match Where::from(self.picker.pick(now, &self.views, what)) {
                 Where::One(on, max) => {

@@ -93,7 +93,9 @@ impl Connection {
 
     /// The subflow that is up, when it is the only one that is not gone.
     pub(super) fn only_up(&self) -> Option<usize> {
-        let mut alive = (0..).zip(&self.subflows).filter(|(_, subflow)| subflow.end.is_none());
+        let mut alive = (0..)
+            .zip(&self.subflows)
+            .filter(|(_, subflow)| subflow.end.is_none());
         match (alive.next(), alive.next()) {
             (Some((index, subflow)), None) if subflow.is_up() => Some(index),
             _ => None,

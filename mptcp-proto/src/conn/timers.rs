@@ -63,7 +63,11 @@ impl Connection {
 
     fn subflow_timeout(&mut self, now: Instant, index: usize) {
         self.repeat_join_ack(now, index);
-        if self.subflows[index].tcp.poll_timeout().is_none_or(|at| at > now) {
+        if self.subflows[index]
+            .tcp
+            .poll_timeout()
+            .is_none_or(|at| at > now)
+        {
             return;
         }
         self.refresh_views();
@@ -100,7 +104,10 @@ impl Connection {
             subflow.is_stale = true;
             self.count(Counter::SubflowStale);
         }
-        let others = self.subflows.iter().any(|other| other.id != id && other.is_usable());
+        let others = self
+            .subflows
+            .iter()
+            .any(|other| other.id != id && other.is_usable());
         if self.is_mptcp() && others {
             self.send.reinject_from(id, Reinject::OnlyHere);
         }
@@ -151,7 +158,9 @@ impl Connection {
             return;
         }
         if let Some(oldest) = self.send.oldest() {
-            let others = self.up().any(|subflow| !oldest.subflows.contains(&subflow.id));
+            let others = self
+                .up()
+                .any(|subflow| !oldest.subflows.contains(&subflow.id));
             let is_stuck = oldest.subflows.iter().all(|id| {
                 let subflow = self.subflows.iter().find(|subflow| subflow.id == *id);
                 subflow.is_none_or(|subflow| subflow.tcp.queued() == 0)
@@ -180,7 +189,11 @@ impl Connection {
         }
         self.count(Counter::WinProbe);
         self.tries.window_probes = self.tries.window_probes.saturating_add(1);
-        let best = self.up().filter(|subflow| subflow.is_usable()).map(|subflow| subflow.id).next();
+        let best = self
+            .up()
+            .filter(|subflow| subflow.is_usable())
+            .map(|subflow| subflow.id)
+            .next();
         if let Some(id) = best
             && let Some((dsn, payload)) = self.send.take_probe(id)
         {
@@ -196,9 +209,8 @@ impl Connection {
         }
         let unmapped = |connection: &Self| {
             let mut subflows = connection.subflows.iter();
-            subflows.position(|subflow| {
-                subflow.end.is_none() && subflow.incoming.unmapped_bytes() > 0
-            })
+            subflows
+                .position(|subflow| subflow.end.is_none() && subflow.incoming.unmapped_bytes() > 0)
         };
         while let Some(index) = unmapped(self) {
             self.react(now, index, Violation::OptionsMissing);

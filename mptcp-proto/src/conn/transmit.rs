@@ -8,9 +8,7 @@ use crate::path::SubflowId;
 use crate::tcp::{Outgoing, OutgoingKind, SendLimits};
 use crate::time::Instant;
 use crate::version::Version;
-use crate::wire::mptcp::{
-    Capable, CapableData, DssMapping, MptcpOption, Prio, Subtype,
-};
+use crate::wire::mptcp::{Capable, CapableData, DssMapping, MptcpOption, Prio, Subtype};
 
 impl Connection {
     /// Appends the next packet to `out`; false when there is none for now.
@@ -143,7 +141,10 @@ impl Connection {
         let subflow = &self.subflows[index];
         let wanted = Wanted {
             segment: SegmentKind::Reset,
-            fast_close: self.paths.fast_close_key().filter(|_| subflow.announce.fast_close),
+            fast_close: self
+                .paths
+                .fast_close_key()
+                .filter(|_| subflow.announce.fast_close),
             fail: subflow.announce.fail,
             tcp_reset: subflow.announce.reset,
             ..Wanted::default()

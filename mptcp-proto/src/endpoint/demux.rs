@@ -3,9 +3,9 @@
 use crate::conn::Counter;
 use crate::conn::join::JoinRequest;
 use crate::conn::received::ReceivedOptions;
+use crate::conn::violation::Reaction;
 use crate::conn::{Context, Violation};
 use crate::endpoint::{Endpoint, Handled, MAX_REPLIES};
-use crate::conn::violation::Reaction;
 use crate::tcp::{Path, reset_reply};
 use crate::time::Instant;
 use crate::wire::mptcp::{Join, MptcpOption, ResetFlags, ResetReason, TcpReset};

@@ -43,9 +43,9 @@ impl Endpoint {
         if self.paths.contains_key(&path) {
             return Err(ConnectError::InUse);
         }
-        let id = self.reserve().ok_or(ConnectError::LimitReached(
-            self.config.max_connections,
-        ))?;
+        let id = self
+            .reserve()
+            .ok_or(ConnectError::LimitReached(self.config.max_connections))?;
         let begin = self.choose_offer(id, path, &config);
         self.randomize(&mut config);
         let isn = TcpSeq(self.random.next_u32());
@@ -121,7 +121,10 @@ impl Endpoint {
             Ok(offer) => offer,
             Err(reason) => return Begin::Tcp(reason),
         };
-        match self.tokens.fresh_key(offer.version(), &mut *self.random, id) {
+        match self
+            .tokens
+            .fresh_key(offer.version(), &mut *self.random, id)
+        {
             Ok(fresh) => Begin::Answer(offer.accept(fresh.key, config.wishes)),
             Err(_) => {
                 self.counters.count(Counter::FallbackTokenInit);

@@ -10,6 +10,7 @@ mod fingerprint;
 mod host;
 mod link;
 mod measure;
+mod mptcp_stack;
 mod net;
 mod node;
 mod path;
@@ -28,6 +29,7 @@ pub use link::{
     Queue,
 };
 pub use measure::{ElementReport, INTERVAL, MAX_POINTS, PathReport, Series, Traffic, WayReport};
+pub use mptcp_stack::MptcpStack;
 pub use net::{Limits, Net, NetCounts, PathId, Stop};
 pub use node::{Node, Stack};
 pub use recording::{MAX_RECORDED_BYTES, Recording, Way};

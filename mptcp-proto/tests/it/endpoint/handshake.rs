@@ -72,13 +72,23 @@ fn plain_tcp_carries_data_and_closes() {
     pair.run_for(Duration::from_secs(130));
     assert_eq!(pair.client.connection_count(), 0);
     assert_eq!(pair.server.connection_count(), 0);
-    assert!(!pair.log.iter().any(|sent| sent.packet.windows(2).any(|w| w == [30, 12])));
+    assert!(
+        !pair
+            .log
+            .iter()
+            .any(|sent| sent.packet.windows(2).any(|w| w == [30, 12]))
+    );
 }
 
 #[test]
 fn a_server_may_send_first() {
     let (mut pair, ours, theirs) = Pair::established(Config::default(), Config::default());
-    pair.transfer([ours, theirs], &[], &pattern(100_000, 3), Duration::from_secs(10));
+    pair.transfer(
+        [ours, theirs],
+        &[],
+        &pattern(100_000, 3),
+        Duration::from_secs(10),
+    );
     pair.exchange([ours, theirs], &pattern(10, 1), &[]);
     assert!(pair.picked(0, fallback).is_empty() && pair.picked(1, fallback).is_empty());
 }

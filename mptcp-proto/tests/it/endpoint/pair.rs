@@ -124,18 +124,24 @@ impl Pair {
     /// The connection that came in at the server.
     #[track_caller]
     pub(crate) fn accepted(&self) -> ConnId {
-        let incoming = |(id, event): &(ConnId, Event)| {
-            matches!(event, Event::Incoming { .. }).then_some(*id)
-        };
-        self.events[1].iter().find_map(incoming).expect("a connection came in")
+        let incoming =
+            |(id, event): &(ConnId, Event)| matches!(event, Event::Incoming { .. }).then_some(*id);
+        self.events[1]
+            .iter()
+            .find_map(incoming)
+            .expect("a connection came in")
     }
 
     pub(crate) fn client(&mut self, id: ConnId) -> &mut Connection {
-        self.client.connection_mut(id).expect("the client's connection")
+        self.client
+            .connection_mut(id)
+            .expect("the client's connection")
     }
 
     pub(crate) fn server(&mut self, id: ConnId) -> &mut Connection {
-        self.server.connection_mut(id).expect("the server's connection")
+        self.server
+            .connection_mut(id)
+            .expect("the server's connection")
     }
 
     /// Lets both send, and collects their events.
@@ -156,7 +162,10 @@ impl Pair {
                 self.send(way, packet.clone());
             }
         }
-        for (host, events) in [&mut self.client, &mut self.server].into_iter().zip(&mut self.events) {
+        for (host, events) in [&mut self.client, &mut self.server]
+            .into_iter()
+            .zip(&mut self.events)
+        {
             while let Some(event) = host.poll_event() {
                 events.push(event);
             }
@@ -223,7 +232,11 @@ impl Pair {
 
     /// Runs until `is_done`, which must be within `limit`.
     #[track_caller]
-    pub(crate) fn run_until(&mut self, limit: Duration, mut is_done: impl FnMut(&mut Self) -> bool) {
+    pub(crate) fn run_until(
+        &mut self,
+        limit: Duration,
+        mut is_done: impl FnMut(&mut Self) -> bool,
+    ) {
         let until = self.now + limit;
         while !is_done(self) {
             if !self.step(until) {
@@ -241,7 +254,8 @@ impl Pair {
         self.server(ids[1]).shutdown_write();
         self.run_until(Duration::from_secs(300), |pair| {
             let is_over = |host: &Endpoint, id| {
-                host.connection(id).is_none_or(|connection| connection.state().is_finished())
+                host.connection(id)
+                    .is_none_or(|connection| connection.state().is_finished())
             };
             is_over(&pair.client, ids[0]) && is_over(&pair.server, ids[1])
         });
@@ -273,13 +287,22 @@ impl Pair {
             }
             received[0].len() >= to_client.len() && received[1].len() >= to_server.len()
         });
-        assert!(received[0] == to_client, "what the client got is what was sent");
-        assert!(received[1] == to_server, "what the server got is what was sent");
+        assert!(
+            received[0] == to_client,
+            "what the client got is what was sent"
+        );
+        assert!(
+            received[1] == to_server,
+            "what the server got is what was sent"
+        );
     }
 
     /// The events of one side that this function picks.
     pub(crate) fn picked<T>(&self, side: usize, pick: impl Fn(&Event) -> Option<T>) -> Vec<T> {
-        self.events[side].iter().filter_map(|(_, event)| pick(event)).collect()
+        self.events[side]
+            .iter()
+            .filter_map(|(_, event)| pick(event))
+            .collect()
     }
 
     /// Everything that was sent, as a capture of raw IP packets with times in nanoseconds.

@@ -12,9 +12,17 @@ fn data_arrive_though_packets_are_lost() {
         let (mut pair, ours, theirs) = Pair::established(Config::default(), Config::default());
         let mut random = Seeded(seed);
         pair.hook = Some(Box::new(move |_, _, packet| {
-            if random.happens(3) { Vec::new() } else { vec![packet] }
+            if random.happens(3) {
+                Vec::new()
+            } else {
+                vec![packet]
+            }
         }));
-        pair.exchange([ours, theirs], &pattern(400_000, seed), &pattern(400_000, !seed));
+        pair.exchange(
+            [ours, theirs],
+            &pattern(400_000, seed),
+            &pattern(400_000, !seed),
+        );
     }
 }
 

@@ -291,14 +291,14 @@ impl Net {
     pub fn scenario(&self) -> String {
         let thread = std::thread::current();
         let test = thread.name().unwrap_or("?");
-        let mut line = format!("{SEED_VARIABLE}={} cargo test {test}", self.seed);
-        for (number, path) in self.paths.iter().enumerate() {
-            line += &format!(" # path{number}: {}", path.text);
-        }
-        for note in &self.notes {
-            line += &format!(" # {note}");
-        }
-        line + &format!(" # at {}", self.now)
+        let begin = format!("{SEED_VARIABLE}={} cargo test {test}", self.seed);
+        let paths = self.paths.iter().enumerate();
+        let paths = paths.map(|(number, path)| format!("path{number}: {}", path.text));
+        let parts = std::iter::once(begin)
+            .chain(paths)
+            .chain(self.notes.iter().cloned());
+        let parts: Vec<String> = parts.chain([format!("at {}", self.now)]).collect();
+        parts.join(" # ")
     }
 
     /// Runs until nothing more will happen.

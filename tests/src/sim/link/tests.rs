@@ -214,7 +214,9 @@ fn a_packet_that_waits_long_is_marked_if_its_transport_understands() {
             out.iter().map(|out| out.packet[1] & 3).collect::<Vec<_>>(),
             [ect, ect, marked]
         );
-        out.iter().for_each(|out| check_checksums(&out.packet));
+        for departure in &out {
+            check_checksums(&departure.packet);
+        }
     }
 }
 
@@ -228,7 +230,9 @@ fn a_nat_gives_each_flow_a_port_and_lets_answers_back() {
     let mut pass = |direction, packet: Vec<u8>| {
         let mut out = Vec::new();
         nat.handle_packet(Duration::ZERO, direction, packet, &mut out);
-        out.iter().for_each(|out| check_checksums(&out.packet));
+        for departure in &out {
+            check_checksums(&departure.packet);
+        }
         out.pop().map(|out| Segment::parse(&out.packet).unwrap())
     };
     let mut ports = Vec::new();

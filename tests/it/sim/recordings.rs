@@ -106,3 +106,16 @@ fn one_interface_can_be_written_alone() {
     assert!(nothing.len() < 100 && first.len() < whole.len() && first.len() > 1000);
     assert!(Net::new(Seed(1)).pcapng(CLIENT, None).is_none());
 }
+
+#[test]
+fn a_recording_stops_at_its_limit_and_says_so() {
+    let mut trial = Trial::new(7, "10mbit 5ms");
+    trial.net.record_up_to(CLIENT, 10_000);
+    trial.exchange(50_000, 1000);
+    let recording = trial.net.recording(CLIENT).unwrap();
+    let bytes: usize = recording.packets().map(|(_, _, packet)| packet.len()).sum();
+    assert!((8500..=10_000).contains(&bytes), "{bytes}");
+    let report = trial.net.report(trial.path);
+    let all = report.to_server.sent.packets + report.to_client.delivered.packets;
+    assert_eq!(recording.packets().count() as u64 + recording.missed(), all);
+}

@@ -235,11 +235,11 @@ impl Mtu {
     }
 }
 
-fn time(text: &str) -> Option<Duration> {
+pub(super) fn time(text: &str) -> Option<Duration> {
     quantity::read(text, TIME).map(Duration::from_nanos)
 }
 
-fn nanos(time: Duration) -> String {
+pub(super) fn nanos(time: Duration) -> String {
     quantity::write(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), TIME)
 }
 

@@ -84,8 +84,9 @@ impl Trial {
     }
 
     fn record(&mut self) {
-        self.net.record(CLIENT);
-        self.net.record(SERVER);
+        for host in [CLIENT, SERVER] {
+            self.net.record(host);
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use mptcp_proto::time::Instant;
+use mptcp_tests::middlebox::Direction;
+use mptcp_tests::middlebox::select::Toward;
 use mptcp_tests::sim::{
     CLIENT, Host, Link, Net, Node, Pair, SERVER, Script, Seed, SmoltcpConfig, SmoltcpStack, Stop,
     Stream, ms, secs,
@@ -77,20 +79,8 @@ fn hosts_share_a_bottleneck() {
         Link::of("10mbit 5ms queue=50p"),
     );
     net.join(path, (other, &[two]), (SERVER, &[]));
-    net.route(
-        other,
-        Some(two),
-        None,
-        path,
-        mptcp_tests::middlebox::Direction::ToServer,
-    );
-    net.route(
-        SERVER,
-        None,
-        Some(two),
-        path,
-        mptcp_tests::middlebox::Direction::ToClient,
-    );
+    net.route(other, Some(two), None, path, Direction::ToServer);
+    net.route(SERVER, None, Some(two), path, Direction::ToClient);
     let mut hosts = vec![
         node(&net, "one", &[one]),
         node(&net, "far", &[far]),
@@ -134,6 +124,30 @@ fn flows_are_spread_over_equal_paths_and_each_stays_on_its_own() {
     let flows = [first, second].map(|path| net.report(path).to_server.delivered.bytes / 10_000);
     assert_eq!(flows.iter().sum::<u64>(), 16);
     assert!(flows.iter().all(|flows| *flows >= 3), "{flows:?}");
+}
+
+#[test]
+fn a_path_can_be_taken_down_in_one_direction_and_up_again() {
+    let mut net = Net::new(Seed::from_env_or(7));
+    let path = net.path(Link::of("10mbit 5ms"));
+    let (local, remote) = (net.client_address(path), net.server_address(path));
+    let mut hosts = Pair {
+        client: node(&net, "client", &[local]),
+        server: node(&net, "server", &[remote]),
+    };
+    upload(&mut hosts.client, (local, 40_000), remote, 1_000_000);
+    hosts.server.serve(PORT, sink);
+    let received = |net: &Net| net.report(path).to_server.delivered.bytes;
+    net.run_for(&mut hosts, ms(300));
+    let before = received(&net);
+    net.set_down(path, Toward::Server, true);
+    net.run_for(&mut hosts, ms(300));
+    assert_eq!(received(&net), before);
+    assert!(before > 100_000 && net.report(path).to_server.drops.down > 0);
+    assert_eq!(net.report(path).to_client.drops.down, 0);
+    net.set_down(path, Toward::Server, false);
+    net.run_until_idle(&mut hosts);
+    assert_eq!(hosts.server.outcomes()[0].received_bytes, 1_000_000);
 }
 
 #[test]

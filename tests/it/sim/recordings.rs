@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use mptcp_analyze::model::FileFormat;
-use mptcp_tests::sim::{CLIENT, SERVER, Way};
+use mptcp_tests::sim::{CLIENT, Link, Net, SERVER, Seed, Way};
 
 use super::Trial;
 use crate::analyze;
@@ -97,18 +97,25 @@ fn what_is_lost_on_the_way_is_recorded_at_the_sender_only() {
 #[test]
 fn one_interface_can_be_written_alone() {
     let mut trial = Trial::new(7, "10mbit 5ms");
-    let second = trial.net.path(mptcp_tests::sim::Link::of("1ms"));
+    let second = trial.net.path(Link::of("1ms"));
     trial.record();
     trial.exchange(1000, 1000);
     let whole = trial.net.pcapng(CLIENT, None).unwrap();
     let first = trial.net.pcapng(CLIENT, Some(trial.path)).unwrap();
     let nothing = trial.net.pcapng(CLIENT, Some(second)).unwrap();
     assert!(nothing.len() < 100 && first.len() < whole.len() && first.len() > 1000);
-    assert_eq!(
-        trial
-            .net
-            .pcapng(mptcp_tests::sim::HostId::clone(&SERVER), None)
-            .is_some(),
-        true
-    );
+    assert!(Net::new(Seed(1)).pcapng(CLIENT, None).is_none());
+}
+
+#[test]
+fn a_recording_stops_at_its_limit_and_says_so() {
+    let mut trial = Trial::new(7, "10mbit 5ms");
+    trial.net.record_up_to(CLIENT, 10_000);
+    trial.exchange(50_000, 1000);
+    let recording = trial.net.recording(CLIENT).unwrap();
+    let bytes: usize = recording.packets().map(|(_, _, packet)| packet.len()).sum();
+    assert!((8500..=10_000).contains(&bytes), "{bytes}");
+    let report = trial.net.report(trial.path);
+    let all = report.to_server.sent.packets + report.to_client.delivered.packets;
+    assert_eq!(recording.packets().count() as u64 + recording.missed(), all);
 }

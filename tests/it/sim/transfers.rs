@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mptcp_proto::time::Instant;
-use mptcp_tests::sim::{Link, Script, Stop, ms, secs};
+use mptcp_tests::sim::{Block, Link, Script, Stop, ms, secs};
 
 use super::{Trial, check_whole};
 
@@ -105,7 +105,7 @@ fn a_block_takes_as_long_as_serialisation_and_propagation() {
     });
     assert_eq!(trial.finish(60), Stop::Done);
     let [_, server] = trial.outcomes();
-    let delays: Vec<Duration> = server.blocks.iter().map(|block| block.delay()).collect();
+    let delays: Vec<Duration> = server.blocks.iter().map(Block::delay).collect();
     // 1,000 bytes with two headers of 20 bytes take 1.04 ms at 8 Mbit/s.
     assert_eq!(delays, [Duration::from_micros(31_040); 2]);
 }

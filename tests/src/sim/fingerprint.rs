@@ -14,9 +14,9 @@ impl Fingerprint {
         self.word(at.as_nanos());
         self.word((host.0 as u64) << 32 | packet.len() as u64);
         let (words, rest) = packet.as_chunks::<8>();
-        words
-            .iter()
-            .for_each(|word| self.word(u64::from_le_bytes(*word)));
+        for word in words {
+            self.word(u64::from_le_bytes(*word));
+        }
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);
         self.word(u64::from_le_bytes(last));

@@ -26,7 +26,7 @@ pub use application::{Application, Socket, SocketState};
 pub use host::{CLIENT, Host, HostId, Hosts, Pair, SERVER};
 pub use link::{
     Backlog, Burst, Drops, Element, Lane, Link, LinkError, MAX_NAT_FLOWS, MAX_WAITING, Mtu, Nat,
-    Queue,
+    NatPlan, Queue,
 };
 pub use measure::{ElementReport, INTERVAL, MAX_POINTS, PathReport, Series, Traffic, WayReport};
 pub use mptcp_stack::MptcpStack;

@@ -13,10 +13,11 @@ use super::host::{CLIENT, HostId, Hosts, SERVER};
 use super::link::Link;
 use super::measure::{INTERVAL, PathReport};
 use super::path::{Path, PathEnd, Slot};
-use super::recording::{Recording, Way};
+use super::recording::{MAX_RECORDED_BYTES, Recording, Way};
 use super::route::{Routes, addresses};
 use super::seed::{SEED_VARIABLE, Seed};
 use crate::middlebox::flow_table::PerDirection;
+use crate::middlebox::select::Toward;
 use crate::middlebox::{Departure, Direction};
 
 /// A path of a network, by the order in which they were added.
@@ -189,6 +190,8 @@ impl Net {
             text,
             slots: link.build(seed).into_iter().map(Slot::new).collect(),
             ends: PerDirection::default(),
+            is_down: PerDirection::default(),
+            cut: PerDirection::default(),
             meters: PerDirection::default(),
         });
         for address in translated {
@@ -264,7 +267,23 @@ impl Net {
 
     /// From now on, records what a host sends and receives.
     pub fn record(&mut self, host: HostId) {
-        self.recordings.entry(host).or_default();
+        self.record_up_to(host, MAX_RECORDED_BYTES);
+    }
+
+    /// The same, but keeps so many bytes of packets at most.
+    pub fn record_up_to(&mut self, host: HostId, bytes: usize) {
+        let recording = self.recordings.entry(host);
+        recording.or_insert_with(|| Recording::new(bytes));
+    }
+
+    /// Takes a path down, or up again, in these directions. What is on its way there is lost.
+    pub fn set_down(&mut self, path: PathId, toward: Toward, is_down: bool) {
+        let known = &mut self.paths[path.0];
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            if toward.includes(direction) {
+                *known.is_down.of_mut(direction) = is_down;
+            }
+        }
     }
 
     /// What was recorded at a host.
@@ -291,14 +310,14 @@ impl Net {
     pub fn scenario(&self) -> String {
         let thread = std::thread::current();
         let test = thread.name().unwrap_or("?");
-        let mut line = format!("{SEED_VARIABLE}={} cargo test {test}", self.seed);
-        for (number, path) in self.paths.iter().enumerate() {
-            line += &format!(" # path{number}: {}", path.text);
-        }
-        for note in &self.notes {
-            line += &format!(" # {note}");
-        }
-        line + &format!(" # at {}", self.now)
+        let begin = format!("{SEED_VARIABLE}={} cargo test {test}", self.seed);
+        let paths = self.paths.iter().enumerate();
+        let paths = paths.map(|(number, path)| format!("path{number}: {}", path.text));
+        let parts = std::iter::once(begin)
+            .chain(paths)
+            .chain(self.notes.iter().cloned());
+        let parts: Vec<String> = parts.chain([format!("at {}", self.now)]).collect();
+        parts.join(" # ")
     }
 
     /// Runs until nothing more will happen.
@@ -396,6 +415,10 @@ impl Net {
 
     fn arrive(&mut self, hosts: &mut dyn Hosts, hop: Hop) {
         let path = &mut self.paths[hop.path.0];
+        if *path.is_down.of(hop.direction) {
+            *path.cut.of_mut(hop.direction) += 1;
+            return;
+        }
         let Some(element) = hop.element else {
             return self.deliver(hosts, hop.path, hop.direction, &hop.packet);
         };

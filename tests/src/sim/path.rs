@@ -81,6 +81,9 @@ pub(super) struct Path {
     pub(super) slots: Vec<Slot>,
     /// Where packets of each direction arrive.
     pub(super) ends: PerDirection<PathEnd>,
+    pub(super) is_down: PerDirection<bool>,
+    /// Packets lost because the whole path was down.
+    pub(super) cut: PerDirection<u64>,
     pub(super) meters: PerDirection<Meter>,
 }
 
@@ -123,7 +126,11 @@ impl Path {
     fn way_report(&self, direction: Direction) -> WayReport {
         let meter = self.meters.of(direction);
         let drops = self.slots.iter().map(|slot| slot.element.drops(direction));
-        let drops = drops.fold(Drops::default(), |sum, one| Drops {
+        let start = Drops {
+            down: *self.cut.of(direction),
+            ..Drops::default()
+        };
+        let drops = drops.fold(start, |sum, one| Drops {
             down: sum.down + one.down,
             too_big: sum.too_big + one.too_big,
             queue: sum.queue + one.queue,

@@ -6,8 +6,9 @@ use mptcp_proto::time::Instant;
 pub const MAX_RECORDED_BYTES: usize = 1 << 30;
 
 /// The packets of a host in the order in which it sent and received them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Recording {
+    limit: usize,
     packets: Vec<Recorded>,
     bytes: usize,
     missed: u64,
@@ -31,8 +32,17 @@ pub enum Way {
 }
 
 impl Recording {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit: limit.min(MAX_RECORDED_BYTES),
+            packets: Vec::new(),
+            bytes: 0,
+            missed: 0,
+        }
+    }
+
     pub(super) fn add(&mut self, at: Instant, interface: usize, way: Way, packet: &[u8]) {
-        if self.bytes.saturating_add(packet.len()) > MAX_RECORDED_BYTES {
+        if self.bytes.saturating_add(packet.len()) > self.limit {
             self.missed += 1;
             return;
         }

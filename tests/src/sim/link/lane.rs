@@ -134,28 +134,28 @@ impl Lane {
             place: &mut T,
             value: Option<T>,
             allowed: &'static str,
-        ) -> Option<Result<(), &'static str>> {
-            Some(value.map(|value| *place = value).ok_or(allowed))
+        ) -> Result<(), &'static str> {
+            value.map(|value| *place = value).ok_or(allowed)
         }
-        match key {
+        Some(match key {
             "queue" => put(&mut self.queue, queue(value), "as 80ms, 64kB or 50p"),
             "mark" => put(&mut self.mark, time(value).map(Some), A_TIME),
             "loss" => put(&mut self.loss, share(value), A_SHARE),
-            "burst" => put(&mut self.burst, burst(value), "START%/END%"),
+            "burst" => put(&mut self.burst, burst(value).map(Some), "START%/END%"),
             "drop" => put(&mut self.drop, list(value, positive), "numbers with `/`"),
             "every" => put(&mut self.every, positive(value).map(Some), "a number"),
             "jitter" => put(&mut self.jitter, time(value), A_TIME),
-            "reorder" => put(&mut self.reorder, reorder(value), "SHARE%/TIME"),
+            "reorder" => put(&mut self.reorder, reorder(value).map(Some), "SHARE%/TIME"),
             "duplicate" => put(&mut self.duplicate, share(value), A_SHARE),
             "corrupt" => put(&mut self.corrupt, share(value), A_SHARE),
             "mtu" => put(
                 &mut self.mtu,
-                mtu(value),
+                mtu(value).map(Some),
                 "BYTES or BYTES/silent, 68 or more",
             ),
             "down" => put(&mut self.down, list(value, span), "FROM..TO with `/`"),
-            _ => None,
-        }
+            _ => return None,
+        })
     }
 
     /// The words that make it, each with what they set.
@@ -235,11 +235,11 @@ impl Mtu {
     }
 }
 
-fn time(text: &str) -> Option<Duration> {
+pub(super) fn time(text: &str) -> Option<Duration> {
     quantity::read(text, TIME).map(Duration::from_nanos)
 }
 
-fn nanos(time: Duration) -> String {
+pub(super) fn nanos(time: Duration) -> String {
     quantity::write(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), TIME)
 }
 
@@ -275,24 +275,24 @@ fn queue(text: &str) -> Option<Queue> {
         .or_else(|| time(text).map(Queue::Time))
 }
 
-fn burst(text: &str) -> Option<Option<Burst>> {
+fn burst(text: &str) -> Option<Burst> {
     let (start, end) = text.split_once('/')?;
     let (start, end) = (share(start)?, share(end)?);
-    Some(Some(Burst { start, end }))
+    Some(Burst { start, end })
 }
 
-fn reorder(text: &str) -> Option<Option<(Probability, Duration)>> {
+fn reorder(text: &str) -> Option<(Probability, Duration)> {
     let (often, by) = text.split_once('/')?;
-    Some(Some((share(often)?, time(by)?)))
+    Some((share(often)?, time(by)?))
 }
 
-fn mtu(text: &str) -> Option<Option<Mtu>> {
+fn mtu(text: &str) -> Option<Mtu> {
     let (bytes, is_silent) = match text.strip_suffix("/silent") {
         Some(bytes) => (bytes, true),
         None => (text, false),
     };
     let bytes = bytes.parse().ok().filter(|bytes| *bytes >= LEAST_MTU)?;
-    Some(Some(Mtu { bytes, is_silent }))
+    Some(Mtu { bytes, is_silent })
 }
 
 /// What Linux queues on a device.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! path  = stage *( "|" stage )          from the client's end to the server's
-//! stage = link / box                    box as in `middlebox::spec`; `nat:ADDRESS`
+//! stage = link / box                    box as in `middlebox::spec`; `nat:ADDRESS`, `nat:ADDRESS/30s`
 //! link  = word *( " " word )            a word for both directions, `>word` to the server, `<word`
 //! word  = 10mbit / 40ms / queue=80ms / queue=64kB / queue=50p / mark=5ms
 //!       / loss=1% / burst=0.5%/25% / drop=3/17 / every=100 / jitter=5ms / overtake
@@ -27,7 +27,7 @@ use crate::middlebox::spec::{self, Spec, SpecError};
 use crate::middlebox::{Departure, Direction, Middlebox};
 
 pub use lane::{Burst, Lane, Mtu, Queue};
-pub use nat::{MAX_NAT_FLOWS, Nat};
+pub use nat::{MAX_NAT_FLOWS, Nat, NatPlan};
 pub use pipe::MAX_WAITING;
 
 /// What stands on a path: a middlebox that may have a queue.
@@ -74,7 +74,7 @@ pub struct Link {
 enum Stage {
     Pipe(Box<PerDirection<Lane>>),
     Boxes(Spec),
-    Nat(IpAddr),
+    Nat(NatPlan),
     Own(String, Box<dyn Middlebox>),
 }
 
@@ -93,7 +93,7 @@ pub enum LinkError {
         allowed: &'static str,
     },
     /// A NAT without an address.
-    #[error("`{0}` should be nat:ADDRESS")]
+    #[error("`{0}` should be nat:ADDRESS or nat:ADDRESS/TIME")]
     Nat(String),
     /// A middlebox that does not parse.
     #[error(transparent)]
@@ -161,7 +161,7 @@ impl Link {
     /// The addresses behind which its NATs hide the near end.
     pub(super) fn nat_addresses(&self) -> Vec<IpAddr> {
         let address = |stage: &Stage| match stage {
-            Stage::Nat(address) => Some(*address),
+            Stage::Nat(plan) => Some(plan.address),
             _ => None,
         };
         self.stages.iter().filter_map(address).collect()
@@ -182,7 +182,7 @@ impl Link {
                     ))
                 }
                 Stage::Boxes(spec) => Box::new(Plain(spec.build())),
-                Stage::Nat(address) => Box::new(Plain(Box::new(Nat::new(address)))),
+                Stage::Nat(plan) => Box::new(Plain(Box::new(Nat::new(plan)))),
                 Stage::Own(_, middlebox) => Box::new(Plain(middlebox)),
             };
             (name, element)
@@ -221,9 +221,8 @@ impl FromStr for Stage {
     fn from_str(text: &str) -> Result<Self, LinkError> {
         let name = text.split([':', '+']).next().unwrap_or_default();
         if name == "nat" {
-            let address = text.split_once(':').and_then(|(_, text)| text.parse().ok());
             let error = || LinkError::Nat(text.to_owned());
-            return address.map(Self::Nat).ok_or_else(error);
+            return nat_plan(text).map(Self::Nat).ok_or_else(error);
         }
         if spec::ALL.iter().any(|entry| entry.name == name) {
             return Ok(Self::Boxes(text.parse()?));
@@ -248,10 +247,24 @@ impl fmt::Display for Stage {
         match self {
             Self::Pipe(lanes) => f.write_str(&pipe_text(lanes)),
             Self::Boxes(spec) => spec.fmt(f),
-            Self::Nat(address) => write!(f, "nat:{address}"),
+            Self::Nat(plan) => {
+                write!(f, "nat:{}", plan.address)?;
+                plan.timeout
+                    .map_or(Ok(()), |time| write!(f, "/{}", lane::nanos(time)))
+            }
             Self::Own(name, _) => f.write_str(name),
         }
     }
+}
+
+fn nat_plan(text: &str) -> Option<NatPlan> {
+    let (_, text) = text.split_once(':')?;
+    let (address, timeout) = match text.split_once('/') {
+        Some((address, timeout)) => (address, Some(lane::time(timeout)?)),
+        None => (text, None),
+    };
+    let address = address.parse().ok()?;
+    Some(NatPlan { address, timeout })
 }
 
 fn pipe_text(lanes: &PerDirection<Lane>) -> String {

@@ -16,53 +16,83 @@ pub const MAX_NAT_FLOWS: usize = 4096;
 /// server's side without a mapping.
 #[derive(Debug)]
 pub struct Nat {
-    address: IpAddr,
-    ports: BTreeMap<SocketAddr, u16>,
+    plan: NatPlan,
+    /// The flows by their inner end, with their port and when they were last seen.
+    flows: BTreeMap<SocketAddr, (u16, Duration)>,
     owners: BTreeMap<u16, SocketAddr>,
+    next: u16,
+}
+
+/// What a NAT does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NatPlan {
+    /// Its address on the server's side.
+    pub address: IpAddr,
+    /// A flow that is silent for longer loses its port, and gets another one if it goes on.
+    pub timeout: Option<Duration>,
 }
 
 impl Nat {
-    /// One that has this address on the server's side.
-    pub fn new(address: IpAddr) -> Self {
+    /// One without flows.
+    pub fn new(plan: NatPlan) -> Self {
         Self {
-            address,
-            ports: BTreeMap::new(),
+            plan,
+            flows: BTreeMap::new(),
             owners: BTreeMap::new(),
+            next: FIRST_PORT,
         }
     }
 
-    /// Forgets all flows, as after a restart.
-    pub fn forget(&mut self) {
-        self.ports.clear();
-        self.owners.clear();
+    fn is_over(&self, now: Duration, last: Duration) -> bool {
+        let silent = now.saturating_sub(last);
+        self.plan.timeout.is_some_and(|timeout| silent > timeout)
     }
 
-    fn port(&mut self, inside: SocketAddr) -> Option<u16> {
-        if let Some(port) = self.ports.get(&inside) {
-            return Some(*port);
-        }
-        if self.ports.len() >= MAX_NAT_FLOWS {
+    /// The port of a flow that sends, an old or a new one.
+    fn port(&mut self, now: Duration, inside: SocketAddr) -> Option<u16> {
+        if let Some((port, last)) = self.flows.get(&inside).copied() {
+            if !self.is_over(now, last) {
+                self.flows.insert(inside, (port, now));
+                return Some(port);
+            }
+            self.owners.remove(&port);
+        } else if self.flows.len() >= MAX_NAT_FLOWS {
             return None;
         }
-        let port = FIRST_PORT + u16::try_from(self.ports.len()).ok()?;
-        self.ports.insert(inside, port);
-        self.owners.insert(port, inside);
+        let port = self.next;
+        self.next = port.checked_add(1).unwrap_or(FIRST_PORT);
+        if let Some(older) = self.owners.insert(port, inside) {
+            self.flows.remove(&older);
+        }
+        self.flows.insert(inside, (port, now));
         Some(port)
     }
 
-    fn translate(&mut self, direction: Direction, packet: &[u8]) -> Option<Vec<u8>> {
+    /// Whose port it is.
+    fn owner(&mut self, now: Duration, port: u16) -> Option<SocketAddr> {
+        let inside = *self.owners.get(&port)?;
+        let (port, last) = *self.flows.get(&inside)?;
+        if self.is_over(now, last) {
+            return None;
+        }
+        self.flows.insert(inside, (port, now));
+        Some(inside)
+    }
+
+    fn translate(&mut self, now: Duration, direction: Direction, packet: &[u8]) -> Option<Vec<u8>> {
         let segment = Segment::parse(packet)?;
-        if segment.source().is_ipv4() != self.address.is_ipv4() {
+        let own = self.plan.address;
+        if segment.source().is_ipv4() != own.is_ipv4() {
             return None;
         }
         let (source, destination) = match direction {
             Direction::ToServer => {
-                let port = self.port(segment.source())?;
-                (SocketAddr::new(self.address, port), segment.destination())
+                let port = self.port(now, segment.source())?;
+                (SocketAddr::new(own, port), segment.destination())
             }
-            Direction::ToClient if segment.destination().ip() == self.address => {
-                let inside = self.owners.get(&segment.destination().port())?;
-                (segment.source(), *inside)
+            Direction::ToClient if segment.destination().ip() == own => {
+                let inside = self.owner(now, segment.destination().port())?;
+                (segment.source(), inside)
             }
             Direction::ToClient => return None,
         };
@@ -104,11 +134,14 @@ impl Middlebox for Nat {
         packet: Vec<u8>,
         out: &mut Vec<Departure>,
     ) {
-        out.extend(self.translate(direction, &packet).map(|packet| Departure {
-            at: now,
-            direction,
-            packet,
-        }));
+        out.extend(
+            self.translate(now, direction, &packet)
+                .map(|packet| Departure {
+                    at: now,
+                    direction,
+                    packet,
+                }),
+        );
     }
 }
 

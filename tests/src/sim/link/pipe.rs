@@ -118,7 +118,11 @@ impl Way {
             }
         }
         let start = now.max(self.busy_until);
-        if self.lane.mark.is_some_and(|mark| start - now > mark) {
+        if self
+            .lane
+            .mark
+            .is_some_and(|mark| start > now.saturating_add(mark))
+        {
             mark_congestion(packet);
         }
         let nanos = (u128::from(bytes) * 8_000_000_000).div_ceil(rate.into());
@@ -132,7 +136,9 @@ impl Way {
     fn is_lost(&mut self) -> bool {
         let lane = &self.lane;
         let mut lost = lane.drop.contains(&self.number);
-        lost |= lane.every.is_some_and(|every| self.number % every == 0);
+        lost |= lane
+            .every
+            .is_some_and(|every| self.number.is_multiple_of(every));
         if let Some(burst) = lane.burst {
             let changes = if self.is_bad { burst.end } else { burst.start };
             self.is_bad ^= happens(&mut self.dice.burst, changes);

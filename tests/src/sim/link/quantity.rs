@@ -47,7 +47,10 @@ pub(super) fn read(text: &str, units: Units) -> Option<u64> {
 
 /// The shortest text that [`read`] takes for this number.
 pub(super) fn write(value: u64, units: Units) -> String {
-    let fits = units.iter().rev().find(|(_, factor)| value % factor == 0);
+    let fits = units
+        .iter()
+        .rev()
+        .find(|(_, factor)| value.is_multiple_of(*factor));
     let (name, factor) = fits.or(units.first()).copied().unwrap_or(("", 1));
     let (whole, mut rest) = (value / factor, value % factor);
     let mut text = whole.to_string();

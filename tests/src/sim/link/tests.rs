@@ -16,6 +16,7 @@ fn paths_are_written_as_they_are_read() {
     check_text("5ms mtu=1400/silent down=1s..2s/5s..6s");
     check_text(">10mbit 20ms >queue=64kB <2mbit");
     check_text("10mbit 5ms | strip:option=mp_join,on=syn | nat:10.9.9.9 | 1ms");
+    check_text("nat:fd00::9/30s");
     assert_eq!(Link::of("0.5s 1500kbit").to_string(), "1500kbit 500ms");
 }
 
@@ -30,7 +31,10 @@ fn what_is_no_path_is_refused_with_the_reason() {
         error("down=2s..1s"),
         "`down=2s..1s` should be FROM..TO with `/`"
     );
-    assert_eq!(error("1ms | nat:x"), "`nat:x` should be nat:ADDRESS");
+    assert_eq!(
+        error("1ms | nat:x"),
+        "`nat:x` should be nat:ADDRESS or nat:ADDRESS/TIME"
+    );
     assert!(error("strip:option=x").contains("strip"));
 }
 
@@ -214,7 +218,9 @@ fn a_packet_that_waits_long_is_marked_if_its_transport_understands() {
             out.iter().map(|out| out.packet[1] & 3).collect::<Vec<_>>(),
             [ect, ect, marked]
         );
-        out.iter().for_each(|out| check_checksums(&out.packet));
+        for departure in &out {
+            check_checksums(&departure.packet);
+        }
     }
 }
 
@@ -228,7 +234,9 @@ fn a_nat_gives_each_flow_a_port_and_lets_answers_back() {
     let mut pass = |direction, packet: Vec<u8>| {
         let mut out = Vec::new();
         nat.handle_packet(Duration::ZERO, direction, packet, &mut out);
-        out.iter().for_each(|out| check_checksums(&out.packet));
+        for departure in &out {
+            check_checksums(&departure.packet);
+        }
         out.pop().map(|out| Segment::parse(&out.packet).unwrap())
     };
     let mut ports = Vec::new();
@@ -242,4 +250,62 @@ fn a_nat_gives_each_flow_a_port_and_lets_answers_back() {
     }
     assert_eq!(ports, [20_000, 20_001, 20_000]);
     assert!(pass(Direction::ToClient, Tcp::syn_ack().packet()).is_none());
+}
+
+#[test]
+fn a_silent_flow_loses_its_port() {
+    let (_, mut nat) = Link::of("nat:10.9.9.9/30s").build(Seed(1)).remove(0);
+    let mut port = |at| {
+        let mut out = Vec::new();
+        let now = Duration::from_secs(at);
+        nat.handle_packet(now, Direction::ToServer, Tcp::syn().packet(), &mut out);
+        Segment::parse(&out[0].packet).unwrap().source().port()
+    };
+    let ports = [port(0), port(30), port(60), port(91)];
+    assert_eq!(ports, [20_000, 20_000, 20_000, 20_001]);
+}
+
+#[test]
+fn a_nat_that_knows_too_many_flows_lets_no_new_one_pass() {
+    let (_, mut nat) = Link::of("nat:10.9.9.9").build(Seed(1)).remove(0);
+    let mut out = Vec::new();
+    for port in 0..=u16::try_from(MAX_NAT_FLOWS).unwrap() {
+        let packet = Tcp::syn().port(port).packet();
+        nat.handle_packet(Duration::ZERO, Direction::ToServer, packet, &mut out);
+    }
+    assert_eq!(out.len(), MAX_NAT_FLOWS);
+}
+
+#[test]
+fn no_queue_holds_more_than_the_limit() {
+    let text = format!("1bit queue={}p", u64::MAX);
+    let (_, mut element) = Link::of(&text).build(Seed(1)).remove(0);
+    let mut out = Vec::new();
+    for _ in 0..MAX_WAITING + 5 {
+        element.handle_packet(Duration::ZERO, Direction::ToServer, vec![0; 20], &mut out);
+    }
+    assert_eq!(
+        element.backlog(Duration::ZERO, Direction::ToServer).packets,
+        MAX_WAITING
+    );
+    assert_eq!(element.drops(Direction::ToServer).queue, 4);
+}
+
+#[test]
+fn a_test_may_say_itself_which_packets_are_lost() {
+    let link = Link::new(Duration::ZERO).drop_if("third", {
+        let mut number = 0;
+        move |direction, _| {
+            number += 1;
+            direction == Direction::ToServer && number == 3
+        }
+    });
+    assert_eq!(link.to_string(), "0s | third");
+    let (_, mut element) = link.build(Seed(1)).remove(1);
+    let mut out = Vec::new();
+    for number in 0..5 {
+        element.handle_packet(Duration::ZERO, Direction::ToServer, vec![number], &mut out);
+    }
+    let passed: Vec<u8> = out.iter().map(|out| out.packet[0]).collect();
+    assert_eq!(passed, [0, 1, 3, 4]);
 }

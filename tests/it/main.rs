@@ -12,6 +12,7 @@ mod lab;
 mod network;
 mod seen;
 mod sim;
+mod tcp;
 mod testdata;
 mod truth;
 

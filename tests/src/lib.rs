@@ -9,3 +9,4 @@ pub mod lab;
 pub mod middlebox;
 pub mod payload;
 pub mod sim;
+pub mod tcp_host;

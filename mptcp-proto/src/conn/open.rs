@@ -66,7 +66,7 @@ impl Connection {
         let first = match begin {
             Begin::Offer(step) => step.idsn().add(1),
             Begin::Answer(step) => step.idsn().add(1),
-            Begin::Tcp(_) => Dsn(1),
+            Begin::Tcp(_) => FIRST_DSN,
         };
         let phase = match begin {
             Begin::Offer(step) => Phase::SynSent(step),
@@ -81,7 +81,7 @@ impl Connection {
             subflows: Vec::new(),
             next_subflow: 0,
             send: SendBuffer::new(first, config.buffers.send),
-            receive: ReceiveBuffer::new(Dsn(1), config.buffers.receive),
+            receive: ReceiveBuffer::new(FIRST_DSN, config.buffers.receive),
             congestion: config.congestion.build(),
             picker: Picker::new(config.scheduler),
             paths: Paths::new(&config, path),
@@ -97,6 +97,9 @@ impl Connection {
             config,
         };
         connection.add_subflow(tcp, Step::Initial, AddressId(0), Priority::Regular);
+        if matches!(begin, Begin::Tcp(_)) {
+            connection.map_all();
+        }
         connection
     }
 
@@ -265,7 +268,7 @@ impl Connection {
                 let is_first = segment.seq == irs.add(1);
                 let is_up = self.subflows[index].tcp.state().is_synchronized();
                 if is_up && !segment.flags.syn() && (is_first || options.capable.is_some()) {
-                    self.advance_third_ack(now, index, step, options);
+                    self.advance_third_ack(now, index, step, segment, options);
                 }
             }
             Phase::Tcp(_) if is_connected => self.connected(now, index),
@@ -316,6 +319,7 @@ impl Connection {
         now: Instant,
         index: usize,
         step: SynReceived,
+        segment: &Segment<'_>,
         options: &ReceivedOptions,
     ) {
         let answer = match (&options.capable, &options.dss) {
@@ -326,6 +330,9 @@ impl Connection {
             Ok(session) => {
                 self.count(Counter::CapableAckRx);
                 self.begin_session(session, index);
+                let shift = self.subflows[index].window_shift;
+                let window = u64::from(segment.window) << shift;
+                self.send.set_window(self.send.unacked_dsn(), window);
             }
             Err(reason) => {
                 self.count(Counter::CapableFallbackAck);
@@ -339,7 +346,15 @@ impl Connection {
     fn fall_back_early(&mut self, token: Token, reason: FallbackReason) {
         self.changes.push_back(Change::TokenReleased(token));
         self.phase = Phase::Tcp(Plain::new(reason, self.send.unacked_dsn()));
+        self.map_all();
         self.tell(Event::FellBack { reason });
+    }
+
+    /// All that comes on the initial subflow is data, from its first byte on.
+    fn map_all(&mut self) {
+        if let Some(subflow) = self.subflows.first_mut() {
+            subflow.incoming.fall_back(0, FIRST_DSN);
+        }
     }
 
     /// Both keys are known.
@@ -466,3 +481,6 @@ impl Connection {
         self.tell_closed(how);
     }
 }
+
+/// What stands for the DSN of the first byte where there are no keys.
+const FIRST_DSN: Dsn = Dsn(1);

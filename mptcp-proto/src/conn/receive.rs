@@ -279,13 +279,11 @@ impl Connection {
         delivered: Option<Range<usize>>,
         position: u64,
     ) {
-        let Some(range) = delivered else {
-            return;
-        };
-        let bytes = segment.payload.get(range).unwrap_or_default();
-        self.subflows[index]
-            .incoming
-            .push(position, Payload::from_slice(bytes));
+        if let Some(range) = delivered {
+            let bytes = segment.payload.get(range).unwrap_or_default();
+            let incoming = &mut self.subflows[index].incoming;
+            incoming.push(position, Payload::from_slice(bytes));
+        }
         while let Some((position, bytes)) = self.subflows[index].tcp.next_received() {
             let payload = Payload::from_vec(bytes);
             self.subflows[index].incoming.push(position, payload);

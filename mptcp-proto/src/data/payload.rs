@@ -10,29 +10,44 @@ use std::sync::Arc;
 /// A range that reaches past the end is cut there, so that no length from outside can panic.
 #[derive(Clone, Default)]
 pub struct Payload {
-    block: Arc<[u8]>,
+    /// None when empty, which then costs no allocation.
+    block: Option<Arc<[u8]>>,
     start: usize,
     end: usize,
 }
 
 impl Payload {
-    /// These bytes.
-    pub fn from_vec(bytes: Vec<u8>) -> Self {
-        let end = bytes.len();
+    /// No bytes.
+    pub const EMPTY: Self = Self {
+        block: None,
+        start: 0,
+        end: 0,
+    };
+
+    /// A whole block.
+    pub fn new(block: Arc<[u8]>) -> Self {
+        let end = block.len();
         Self {
-            block: bytes.into(),
+            block: (end > 0).then_some(block),
             start: 0,
             end,
         }
     }
 
+    /// These bytes.
+    pub fn from_vec(bytes: Vec<u8>) -> Self {
+        if bytes.is_empty() {
+            return Self::EMPTY;
+        }
+        Self::new(bytes.into())
+    }
+
     /// A copy of these bytes.
     pub fn from_slice(bytes: &[u8]) -> Self {
-        Self {
-            block: bytes.into(),
-            start: 0,
-            end: bytes.len(),
+        if bytes.is_empty() {
+            return Self::EMPTY;
         }
+        Self::new(bytes.into())
     }
 
     /// The part of it that `range` says, counted from its own beginning.
@@ -41,7 +56,7 @@ impl Payload {
         let start = self.start.saturating_add(range.start).min(self.end);
         let end = self.start.saturating_add(range.end).min(self.end);
         Self {
-            block: Arc::clone(&self.block),
+            block: self.block.clone(),
             start,
             end: end.max(start),
         }
@@ -51,6 +66,27 @@ impl Payload {
     #[must_use]
     pub fn split_at(&self, at: usize) -> (Self, Self) {
         (self.slice(0..at), self.slice(at..self.len()))
+    }
+
+    /// Takes the first `len` bytes off, or all when there are fewer.
+    #[must_use]
+    pub fn split_to(&mut self, len: usize) -> Self {
+        let head = self.slice(0..len);
+        self.start = head.end.max(self.start);
+        head
+    }
+
+    /// Appends `next` when it lies right behind in the same block, and says whether it does.
+    pub fn try_join(&mut self, next: &Self) -> bool {
+        let same = match (&self.block, &next.block) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        };
+        let joins = same && self.end == next.start;
+        if joins {
+            self.end = next.end;
+        }
+        joins
     }
 
     /// Number of bytes.
@@ -65,12 +101,13 @@ impl Payload {
 
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
-        self.block.get(self.start..self.end).unwrap_or_default()
+        let block = self.block.as_deref().unwrap_or_default();
+        block.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Bytes of memory that it keeps alive, which can be many more than it has.
     pub fn block_len(&self) -> usize {
-        self.block.len()
+        self.block.as_deref().map_or(0, <[u8]>::len)
     }
 
     /// The same bytes, in a block of their own if the block they are in is more than

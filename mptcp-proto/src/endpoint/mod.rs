@@ -10,6 +10,9 @@
 //!
 //! Nothing is sent from within `handle_packet`: the answers come from `poll_transmit`.
 
+pub mod addresses;
+pub mod blackhole;
+pub mod cookie;
 mod demux;
 mod listener;
 mod open;
@@ -180,6 +183,12 @@ impl Endpoint {
             }
         }
         None
+    }
+
+    /// All connections.
+    pub fn connections(&self) -> impl Iterator<Item = &Connection> {
+        let entries = self.slots.iter().filter_map(|slot| slot.entry.as_deref());
+        entries.map(|entry| &entry.connection)
     }
 
     /// Connections, those that are being closed among them.

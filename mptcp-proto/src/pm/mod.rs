@@ -4,8 +4,21 @@
 //! A path manager hears events and answers with actions; it sends nothing itself. What holds for
 //! every policy, like closing the subflows of a withdrawn address, is in [`Manager`].
 
+mod backup;
+mod break_before_make;
+mod fullmesh;
+mod kernel;
+mod local;
+mod manager;
+mod mesh;
+mod ndiffports;
+mod signal;
+#[cfg(test)]
+mod tests;
+mod user;
+
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -14,6 +27,8 @@ use crate::key::AddressId;
 use crate::path::SubflowId;
 use crate::time::Instant;
 use crate::wire::mptcp::{Priority, ResetReason, TcpReset};
+
+pub use manager::Manager;
 
 /// Which end of the connection this host is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,7 +50,8 @@ pub struct PmView<'a> {
     pub initial_local: SocketAddr,
     /// The peer's end of the initial subflow.
     pub initial_remote: SocketAddr,
-    /// All subflows that are not closed, those whose handshake is under way among them.
+    /// All subflows that are not closed. Those whose handshake is under way are among them, and
+    /// those that an action asked for and whose SYN is not sent yet: what is not here is asked for.
     pub subflows: &'a [PmSubflow],
     /// The addresses that the peer advertised and did not withdraw, in the order of their coming.
     pub remotes: &'a [RemoteAddress],
@@ -120,7 +136,8 @@ pub enum DownReason {
 /// What the connection is to do. An action that is not possible any more is left out and counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PmAction {
-    /// Open a subflow (RFC 8684 §3.2).
+    /// Open a subflow (RFC 8684 §3.2). It is in the view from now on; if it cannot be opened, that
+    /// is told by [`PmEvent::SubflowDown`].
     Open(Join),
     /// Close a subflow with a FIN.
     Close(SubflowId),
@@ -318,19 +335,34 @@ pub trait PathManager: fmt::Debug + Send {
     /// Reacts to an event by appending actions.
     fn handle_event(&mut self, view: &PmView<'_>, event: &PmEvent, actions: &mut Vec<PmAction>);
 
-    /// Carries out a command by appending actions.
+    /// Carries out a command by appending actions. The limits come by [`PathManager::set_limits`].
     fn handle_command(
         &mut self,
-        view: &PmView<'_>,
-        command: &Command,
-        actions: &mut Vec<PmAction>,
-    ) -> Result<(), CommandError>;
+        _view: &PmView<'_>,
+        _command: &Command,
+        _actions: &mut Vec<PmAction>,
+    ) -> Result<(), CommandError> {
+        Err(CommandError::NotSupported(self.kind()))
+    }
 
-    /// Whether the peer may open this subflow, or with which reason it is reset.
-    fn check_join(&self, view: &PmView<'_>, request: &JoinRequest) -> Result<(), ResetReason>;
+    /// Changes the limits.
+    fn set_limits(&mut self, limits: Limits);
 
     /// When it wants [`PmEvent::Timeout`].
-    fn poll_timeout(&self) -> Option<Instant>;
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// Whether an address can be a host's: RFC 8684 §5 has others ignored, so that an ADD_ADDR cannot
+/// point a host at itself or at many.
+pub fn is_advertisable(address: IpAddr) -> bool {
+    let is_local_broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
+    let address = address.to_canonical();
+    !(address.is_unspecified()
+        || address.is_multicast()
+        || address.is_loopback()
+        || is_local_broadcast)
 }
 
 /// Which policy.
@@ -341,8 +373,8 @@ pub enum Kind {
     Kernel,
     /// A client's subflow from each local to each remote address.
     Fullmesh,
-    /// Several subflows between the two initial addresses.
-    Ndiffports,
+    /// So many subflows between the two initial addresses, the initial one counted.
+    Ndiffports(u8),
     /// Advertises the local addresses and opens nothing: the server's part.
     Signal,
     /// One more subflow from each other local address, as backup.
@@ -354,11 +386,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// All of them, with two subflows for [`Kind::Ndiffports`].
     pub const ALL: [Self; 7] = [
         Self::Kernel,
         Self::Fullmesh,
-        Self::Ndiffports,
+        Self::Ndiffports(2),
         Self::Signal,
         Self::Backup,
         Self::BreakBeforeMake,
@@ -370,25 +402,47 @@ impl Kind {
         match self {
             Self::Kernel => "kernel",
             Self::Fullmesh => "fullmesh",
-            Self::Ndiffports => "ndiffports",
+            Self::Ndiffports(_) => "ndiffports",
             Self::Signal => "signal",
             Self::Backup => "backup",
             Self::BreakBeforeMake => "break-before-make",
             Self::User => "user",
         }
     }
-}
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+    /// A path manager of this kind, without addresses.
+    pub fn build(self, limits: Limits) -> Box<dyn PathManager> {
+        match self {
+            Self::Kernel => Box::new(kernel::Kernel::new(limits)),
+            Self::Fullmesh => Box::new(fullmesh::Fullmesh::new(limits)),
+            Self::Ndiffports(subflows) => Box::new(ndiffports::Ndiffports::new(subflows, limits)),
+            Self::Signal => Box::new(signal::Signal::default()),
+            Self::Backup => Box::new(backup::Backup::new(limits)),
+            Self::BreakBeforeMake => Box::new(break_before_make::BreakBeforeMake::new(limits)),
+            Self::User => Box::new(user::User::new(limits)),
+        }
     }
 }
 
+/// `ndiffports:4` has the number of its subflows with it.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ndiffports(subflows) => write!(f, "{}:{subflows}", self.name()),
+            _ => f.pad(self.name()),
+        }
+    }
+}
+
+/// The number of `ndiffports` may be left out.
 impl FromStr for Kind {
     type Err = UnknownKind;
 
     fn from_str(name: &str) -> Result<Self, UnknownKind> {
+        if let Some(subflows) = name.strip_prefix("ndiffports:") {
+            let subflows = subflows.parse().map_err(|_| UnknownKind)?;
+            return Ok(Self::Ndiffports(subflows));
+        }
         let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
         found.ok_or(UnknownKind)
     }
@@ -397,6 +451,6 @@ impl FromStr for Kind {
 /// The name of no path manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
-    "a path manager is one of kernel, fullmesh, ndiffports, signal, backup, break-before-make, user"
+    "a path manager is one of kernel, fullmesh, ndiffports:N, signal, backup, break-before-make, user"
 )]
 pub struct UnknownKind;

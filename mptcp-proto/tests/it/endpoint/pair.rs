@@ -240,7 +240,13 @@ impl Pair {
         let until = self.now + limit;
         while !is_done(self) {
             if !self.step(until) {
-                assert!(is_done(self), "not done within {limit:?}");
+                let is_done = is_done(self);
+                if !is_done && let Some(file) = std::env::var_os("PAIR_PCAP") {
+                    std::fs::write(file, self.pcap()).unwrap();
+                }
+                let hosts = [&self.client, &self.server];
+                let infos = hosts.map(|host| host.connections().map(|c| (c.info(), c.subflows().collect::<Vec<_>>())).collect::<Vec<_>>());
+                assert!(is_done, "not done within {limit:?}: {infos:#?}");
                 return;
             }
         }

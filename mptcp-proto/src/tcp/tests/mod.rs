@@ -1,0 +1,1 @@
+//! Segment by segment, in virtual time.

@@ -81,14 +81,10 @@ impl<S: Copy + Default> Flow<S> {
     /// Grows the window by so many bytes, or shrinks it, keeping fractions for later.
     pub(super) fn grow(&mut self, bytes: f64) {
         let sum = self.fraction + bytes;
-        let whole = sum.trunc();
-        self.fraction = sum - whole;
-        self.cwnd = if whole < 0.0 {
-            self.cwnd.saturating_sub(whole_bytes(-whole))
-        } else {
-            self.cwnd.saturating_add(whole_bytes(whole))
-        };
-        self.cwnd = self.cwnd.clamp(self.mss, MAX_WINDOW);
+        let whole = towards_zero(sum);
+        self.fraction = sum - f64::from(whole);
+        let cwnd = self.cwnd.saturating_add_signed(i64::from(whole));
+        self.cwnd = cwnd.clamp(self.mss, MAX_WINDOW);
     }
 
     /// Shrinks to so many bytes if the window is larger.
@@ -164,6 +160,15 @@ fn initial_window(mss: u64) -> u64 {
 /// A number of bytes to reckon with.
 pub(super) fn real(bytes: u64) -> f64 {
     f64::from(u32::try_from(bytes).unwrap_or(u32::MAX))
+}
+
+/// The whole part of a change of the window, which is never larger than a window.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a number out of range is meant to become the nearest one"
+)]
+fn towards_zero(bytes: f64) -> i32 {
+    bytes as i32
 }
 
 /// The whole bytes of a number that is not negative.

@@ -18,11 +18,13 @@ impl Connection {
             }
             Phase::Mptcp(_) => {
                 // RFC 8684 §3.3.3: without a DATA_FIN it closes this subflow and nothing else.
-                let id = self.subflows[index].id;
+                let subflow = &mut self.subflows[index];
+                subflow.is_closed_by_peer |= !subflow.is_closing;
+                let id = subflow.id;
+                subflow.close();
                 if !self.state.is_finished() {
                     self.send.reinject_from(id, Reinject::OnlyHere);
                 }
-                self.subflows[index].close();
                 self.restart_retransmission(now);
             }
             _ => {}

@@ -158,7 +158,7 @@ impl Connection {
         }
         let index = self.index_of(id).ok_or(SubflowError::NotFound)?;
         match how {
-            SubflowClose::Fin => self.subflows[index].close(),
+            SubflowClose::Fin => self.close_one(index),
             SubflowClose::Reset(reason) => self.reset_subflow(index, reason),
         }
         Ok(())

@@ -35,7 +35,7 @@ impl Connection {
             return false;
         }
         let subflow = &self.subflows[index];
-        let is_idle = self.send.in_flight() == 0 && !self.send.is_fin_unacked();
+        let is_idle = self.send.in_flight() == 0;
         let first = subflow.linear.first();
         let is_linear = self.send.unacked_dsn().distance_from(first).is_some();
         let sends_gapless = self.send.reinjections() == 0
@@ -61,6 +61,7 @@ impl Connection {
         let (position, dsn) = subflow.incoming.mapped_end().unwrap_or(first);
         subflow.incoming.fall_back(position, dsn);
         subflow.tcp.set_shared_window(false);
+        self.receive.trust_tcp();
         self.phase = Phase::Tcp(Plain {
             reason,
             send_base,

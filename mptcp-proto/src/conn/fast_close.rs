@@ -2,6 +2,7 @@
 
 use crate::conn::config::FastCloseForm;
 use crate::conn::event::ConnectionEnd;
+use crate::conn::subflow::Subflow;
 use crate::conn::timer::Timer;
 use crate::conn::{Connection, Counter, Phase, State, Violation};
 use crate::key::Key;
@@ -14,9 +15,7 @@ impl Connection {
         self.release_token();
         let is_mptcp = self.is_mptcp();
         let survivor = match self.config.fast_close {
-            FastCloseForm::Ack if is_mptcp => {
-                self.subflows.iter().position(|subflow| subflow.is_up())
-            }
+            FastCloseForm::Ack if is_mptcp => self.subflows.iter().position(Subflow::is_up),
             _ => None,
         };
         for index in 0..self.subflows.len() {
@@ -46,7 +45,7 @@ impl Connection {
         if self.state != State::FastCloseWait {
             return;
         }
-        let up = self.subflows.iter().position(|subflow| subflow.is_up());
+        let up = self.subflows.iter().position(Subflow::is_up);
         let Some(index) = up.filter(|_| self.tries.fast_closes <= self.config.patience.fast_closes)
         else {
             self.reset_all(ResetReason::UNSPECIFIED);

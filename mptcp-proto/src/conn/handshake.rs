@@ -72,27 +72,6 @@ impl Session {
         }
     }
 
-    /// A session that the server rebuilds from a third ACK, having forgotten all else (SYN cookies).
-    ///
-    /// # Errors
-    /// Why the connection goes on as TCP.
-    pub fn from_third_ack(
-        capable: &Capable,
-        local_key: Key,
-        wishes: Wishes,
-    ) -> Result<Self, FallbackReason> {
-        let version = capable.known_version().ok_or(FallbackReason::Version)?;
-        let step = SynReceived {
-            version,
-            local_key,
-            remote_key: None,
-            wishes,
-            // The third ACK repeats the flags that the initiator had in its SYN.
-            flags: capable.flags,
-        };
-        step.handle_third_ack(Some(capable))
-    }
-
     /// The option of the third ACK, and of the initiator's data until it hears of the peer.
     pub fn third_ack(&self, data: Option<CapableData>) -> Capable {
         let mut flags = self.wishes.flags(self.version);
@@ -220,6 +199,11 @@ impl Offer {
         self.version
     }
 
+    /// The initiator's key, which version 0 has in the SYN.
+    pub const fn remote_key(&self) -> Option<Key> {
+        self.remote_key
+    }
+
     /// Answers with a key.
     pub const fn accept(self, key: Key, wishes: Wishes) -> SynReceived {
         SynReceived {
@@ -244,6 +228,18 @@ pub struct SynReceived {
 }
 
 impl SynReceived {
+    /// What a server that remembered nothing knows again from a third ACK, whose flags are those of the
+    /// SYN (SYN cookies).
+    pub const fn rebuilt(capable: &Capable, version: Version, key: Key, wishes: Wishes) -> Self {
+        Self {
+            version,
+            local_key: key,
+            remote_key: None,
+            wishes,
+            flags: capable.flags,
+        }
+    }
+
     /// The version of the connection.
     pub const fn version(&self) -> Version {
         self.version

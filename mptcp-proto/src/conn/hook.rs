@@ -10,6 +10,21 @@ pub(crate) struct Hook<'a> {
     pub(crate) congestion: &'a mut dyn CongestionControl,
     pub(crate) id: SubflowId,
     pub(crate) paths: &'a [PathView],
+    /// Largest payload of a segment.
+    pub(crate) mss: u64,
+}
+
+impl Hook<'_> {
+    /// TCP has no more than the window lets it send, because the scheduler gives it no more, and so cannot
+    /// know that the window holds it back. As in Linux, half of the window counts in slow start.
+    fn fills_window(&self, in_flight: u64) -> bool {
+        let (cwnd, ssthresh) = (self.congestion.cwnd(self.id), self.congestion.ssthresh(self.id));
+        if cwnd < ssthresh {
+            in_flight.saturating_mul(2) > cwnd
+        } else {
+            in_flight.saturating_add(self.mss.saturating_mul(2)) > cwnd
+        }
+    }
 }
 
 impl CongestionHook for Hook<'_> {
@@ -18,7 +33,7 @@ impl CongestionHook for Hook<'_> {
             acked: sample.acked,
             rtt: sample.rtt,
             in_flight: sample.in_flight,
-            is_cwnd_limited: sample.is_cwnd_limited,
+            is_cwnd_limited: sample.is_cwnd_limited || self.fills_window(sample.in_flight),
             ece: sample.ece,
             loss_state: sample.loss_state,
         };

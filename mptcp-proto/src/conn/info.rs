@@ -43,6 +43,10 @@ pub struct MptcpInfo {
     pub bytes_acked: u64,
     /// Bytes that came twice and were not the same.
     pub bytes_differing: u64,
+    /// Bytes sent again because they held up the receiver's window.
+    pub bytes_opportunistic: u64,
+    /// Times that a slow subflow was penalised.
+    pub penalties: u64,
     /// When data were sent last.
     pub last_data_sent: Instant,
     /// When a segment came last.
@@ -110,6 +114,8 @@ impl Connection {
             bytes_received: self.tuning.bytes_received,
             bytes_acked: self.tuning.bytes_acked,
             bytes_differing: self.tuning.differing,
+            bytes_opportunistic: self.tuning.opportunistic,
+            penalties: self.tuning.penalties,
             last_data_sent: self.progress.last_sent,
             last_segment_received: self.progress.last_received,
             last_ack_received: self.progress.last_acked,

@@ -6,6 +6,7 @@
 //! What it never does: read a clock or a random source, answer from within `handle_segment`, or let
 //! anything that the network can make grow pass a named limit.
 
+mod action;
 mod address;
 mod buffer;
 mod close;
@@ -126,6 +127,10 @@ struct Farewell {
 
 /// What has happened so far.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 struct Progress {
     /// The application knows that the connection is up.
     is_connected: bool,
@@ -145,11 +150,15 @@ struct Progress {
     bare_acks: u32,
     /// A DATA_FIN is to be sent, alone, on this subflow or any.
     is_fin_wanted: bool,
+    /// The last acknowledgement was a third ACK.
+    has_repeated_third_ack: bool,
     /// New data may be given to subflows.
     may_schedule: bool,
     /// DATA_ACK of four octets will do: the peer's last DSN had four (RFC 8684 §3.3.2).
     is_peer_short: bool,
     /// When the last data came and went, and when the peer was heard of.
+    /// The time of the last call.
+    now: Instant,
     last_sent: Instant,
     last_received: Instant,
     last_acked: Instant,
@@ -252,10 +261,10 @@ impl Connection {
                 .flatten()
                 .min()
         });
-        subflows
-            .chain(self.timers.next())
-            .chain(self.paths.poll_timeout())
-            .min()
+        // Without a subflow there is nothing to send an option on.
+        let has_subflow = self.is_mptcp() && self.up().any(|subflow| !subflow.is_closing);
+        let paths = self.paths.poll_timeout().filter(|_| has_subflow);
+        subflows.chain(self.timers.next()).chain(paths).min()
     }
 
     /// Whether nothing is left of it, not even a subflow in TIME-WAIT.
@@ -290,6 +299,8 @@ impl Connection {
 /// Randomness and what else a connection borrows from its host for one call.
 pub(crate) struct Context<'a> {
     pub(crate) random: &'a mut dyn RandomSource,
+    /// Whether no connection of the host has these ends.
+    pub(crate) is_free: &'a dyn Fn(&Path) -> bool,
 }
 
 /// Events that wait for the application.

@@ -37,25 +37,27 @@ pub(crate) enum Begin {
 impl Connection {
     /// Active open.
     pub(crate) fn connect(
-        config: Config,
+        mut config: Config,
         path: Path,
         begin: Begin,
         isn: TcpSeq,
         now: Instant,
     ) -> Self {
+        config.fit_window();
         let tcp = Tcp::connect(&config.tcp, path, isn, now);
         Self::new(Role::Client, config, begin, tcp)
     }
 
     /// Passive open.
     pub(crate) fn accept(
-        config: Config,
+        mut config: Config,
         path: Path,
         begin: Begin,
         isn: TcpSeq,
         syn: &Segment<'_>,
         now: Instant,
     ) -> Self {
+        config.fit_window();
         let tcp = Tcp::accept(&config.tcp, path, isn, syn, now);
         Self::new(Role::Server, config, begin, tcp)
     }
@@ -97,8 +99,11 @@ impl Connection {
             config,
         };
         connection.add_subflow(tcp, Step::Initial, AddressId(0), Priority::Regular);
-        if matches!(begin, Begin::Tcp(_)) {
+        if let Begin::Tcp(reason) = begin {
             connection.map_all();
+            if reason != FallbackReason::Disabled {
+                connection.tell(Event::FellBack { reason });
+            }
         }
         connection
     }
@@ -133,8 +138,10 @@ impl Connection {
             window_shift: 0,
             join_ack: None,
             has_dss: false,
+            bare_segments: 0,
             timeouts: 0,
             is_stale: false,
+            is_closed_by_peer: false,
             is_closing: false,
             end: None,
             is_down: false,
@@ -194,7 +201,7 @@ impl Connection {
             self.count(Counter::JoinRejected);
             return Err(Violation::TooManySubflows);
         }
-        self.check_join_request(now, path, request)?;
+        self.check_join_request(path, request)?;
         let (local_id, priority) = self.local_end(path.local);
         let nonce = Nonce(context.random.next_u32());
         let step = JoinSynReceived::new(session, request, nonce, local_id, priority);
@@ -225,7 +232,6 @@ impl Connection {
             self.subflows[index].window_shift = shift.map_or(0, |shift| shift.peer);
         }
         match self.subflows[index].step {
-            Step::Up => true,
             Step::Initial => {
                 self.advance_initial(now, index, segment, options, received);
                 true
@@ -238,10 +244,12 @@ impl Connection {
             }
             // RFC 8684 §3.2: any segment of the listener that is not its SYN/ACK again.
             Step::JoinAckSent(_) if !segment.flags.syn() => {
-                self.bring_up(now, index);
+                self.bring_up(index);
                 true
             }
-            Step::JoinSynSent(_) | Step::JoinSynReceived(_) | Step::JoinAckSent(_) => true,
+            Step::Up | Step::JoinSynSent(_) | Step::JoinSynReceived(_) | Step::JoinAckSent(_) => {
+                true
+            }
         }
     }
 
@@ -352,6 +360,7 @@ impl Connection {
 
     /// All that comes on the initial subflow is data, from its first byte on.
     fn map_all(&mut self) {
+        self.receive.trust_tcp();
         if let Some(subflow) = self.subflows.first_mut() {
             subflow.incoming.fall_back(0, FIRST_DSN);
         }
@@ -435,7 +444,7 @@ impl Connection {
         match step.handle_ack(options.join.as_ref()) {
             Ok(_proof) => {
                 self.count(Counter::JoinAckRx);
-                self.bring_up(now, index);
+                self.bring_up(index);
                 // RFC 8684 §3.2: the fourth ACK, without which the initiator sends nothing.
                 self.subflows[index].tcp.ack_now();
                 true
@@ -451,7 +460,7 @@ impl Connection {
     }
 
     /// A joined subflow may carry data.
-    fn bring_up(&mut self, now: Instant, index: usize) {
+    fn bring_up(&mut self, index: usize) {
         let subflow = &mut self.subflows[index];
         subflow.step = Step::Up;
         subflow.join_ack = None;
@@ -461,15 +470,15 @@ impl Connection {
         self.timers.stop(super::timer::Timer::Close);
         self.progress.may_schedule = true;
         self.tell(Event::SubflowUp { id });
-        self.on_subflow_up(now, id);
+        self.on_subflow_up(index);
     }
 
     /// The peer has shown that options pass in both directions (RFC 8684 §3.1).
-    pub(super) fn fully_established(&mut self, now: Instant) {
+    pub(super) fn fully_established(&mut self) {
         if !self.progress.is_fully_established {
             self.progress.is_fully_established = true;
             self.tell(Event::FullyEstablished);
-            self.on_established(now);
+            self.on_established();
         }
     }
 

@@ -13,10 +13,9 @@ use crate::data::receive::{FinNoted, Inserted};
 use crate::data::send::DataAcked;
 use crate::data::subflow_receive::{Delivered, Mapped, MappingFault};
 use crate::path::SubflowId;
-use crate::seq::Dsn;
-use crate::tcp::{Acked, Received, TcpEvent, TcpEvents};
+use crate::seq::{Dsn, TcpSeq};
+use crate::tcp::{Acked, IcmpError, Received, TcpEvent, TcpEvents};
 use crate::time::Instant;
-use crate::version::Version;
 use crate::wire::mptcp::{DataAck, Dss, WireDsn};
 use crate::wire::segment::Segment;
 
@@ -32,14 +31,18 @@ impl Connection {
         let Some(index) = self.index_of(id) else {
             return false;
         };
+        self.progress.now = now;
         let options = self.read_options(segment);
         self.refresh_views();
+        let (reserve, _) = self.reserve(index);
         let subflow = &mut self.subflows[index];
+        let mss = u64::from(subflow.tcp.mss(reserve));
         let position = subflow.tcp.next_position();
         let mut hook = Hook {
             congestion: &mut *self.congestion,
             id,
             paths: &self.views,
+            mss,
         };
         let received = subflow.tcp.handle_segment(now, segment, &mut hook);
         self.progress.may_schedule = true;
@@ -68,6 +71,31 @@ impl Connection {
             self.changes.push_back(Change::PathClosed(path));
         }
         reopens
+    }
+
+    /// Takes an ICMP message about a segment of this subflow: what it says holds for the subflow alone.
+    pub(crate) fn handle_icmp(
+        &mut self,
+        now: Instant,
+        id: SubflowId,
+        quoted: TcpSeq,
+        error: IcmpError,
+    ) {
+        let Some(index) = self.index_of(id) else {
+            return;
+        };
+        self.progress.now = now;
+        let events = self.subflows[index].tcp.handle_icmp(now, quoted, error);
+        if events.contains(TcpEvent::Refused) {
+            self.end_subflow(index, SubflowEnd::Unreachable);
+            if self.state == State::Opening {
+                self.refused(ConnectionEnd::Refused);
+            }
+        }
+        let mss = self.subflows[index].tcp.mss(super::transmit::MAX_RESERVE);
+        self.congestion.set_mss(id, mss);
+        self.progress.may_schedule = true;
+        self.settle(now);
     }
 
     /// Whether both hosts have agreed on MPTCP and nothing took it back.
@@ -127,7 +155,7 @@ impl Connection {
             self.on_fail(now, index, fail.dsn);
         }
         if self.is_mptcp() {
-            self.on_address_options(now, index, options);
+            self.on_address_options(index, options);
         }
     }
 
@@ -154,30 +182,36 @@ impl Connection {
         }
         if options.dss.is_some() || options.add_addr.is_some() {
             self.subflows[index].has_dss |= options.dss.is_some();
+            self.subflows[index].bare_segments = 0;
             if options.dss.is_some_and(|dss| dss.data_ack.is_some()) || options.add_addr.is_some() {
-                self.fully_established(now);
+                self.fully_established();
             }
             self.progress.bare_acks = 0;
             return true;
         }
         if let Some(data) = options.capable.and_then(|capable| capable.data) {
             self.subflows[index].has_dss |= data.len > 0;
-            self.fully_established(now);
+            self.fully_established();
             return true;
         }
         if !options.is_empty() {
             return true;
         }
         let has_dss = subflow.has_dss;
+        if !segment.payload.is_empty() {
+            let subflow = &mut self.subflows[index];
+            subflow.bare_segments = subflow.bare_segments.saturating_add(1);
+        }
+        let subflow = &self.subflows[index];
         let is_new_data = received.delivered.is_some() || received.payload.is_some();
         let is_mapped = subflow.incoming.is_mapped();
         if is_new_data && !has_dss && !is_mapped && self.is_first_payload(index, received) {
             self.react(now, index, Violation::FirstDataOptionMissing);
             return false;
         }
-        if received.acked.is_some() {
+        if received.acked.is_some() || !self.progress.is_fully_established {
             self.progress.bare_acks = self.progress.bare_acks.saturating_add(1);
-            if !has_dss {
+            if !has_dss && received.acked.is_some() {
                 self.react(now, index, Violation::DataAckMissing);
                 return self.is_mptcp();
             }
@@ -263,9 +297,8 @@ impl Connection {
         }
         let subflow = &mut self.subflows[index];
         match subflow.incoming.map_capable(data.len, data.checksum, first) {
-            Ok(_) => {}
             // A retransmission may carry more; the first mapping holds (RFC 8684 §3.3.1).
-            Err(MappingFault::Conflict { .. }) => {}
+            Ok(_) | Err(MappingFault::Conflict { .. }) => {}
             Err(fault) => self.on_mapping_fault(now, index, fault),
         }
     }
@@ -289,12 +322,10 @@ impl Connection {
             self.subflows[index].incoming.push(position, payload);
         }
         self.take_mapped(now, index);
-        if self.is_mptcp() && self.subflows[index].incoming.unmapped_bytes() > 0 {
-            let has_option = !ReceivedOptions::parse(None, segment.options).is_empty();
-            if !has_option {
-                let due = now + self.config.patience.unmapped;
-                self.timers.set_if_stopped(Timer::Unmapped, due);
-            }
+        let subflow = &self.subflows[index];
+        if self.is_mptcp() && subflow.incoming.unmapped_bytes() > 0 && subflow.bare_segments > 0 {
+            let due = now + self.config.patience.unmapped;
+            self.timers.set_if_stopped(Timer::Unmapped, due);
         }
     }
 
@@ -326,7 +357,7 @@ impl Connection {
             is_readable,
             ..
         } = self.receive.insert(id, dsn, payload);
-        self.tuning.on_received(id, len);
+        self.tuning.on_received(len);
         if duplicate > 0 {
             self.count(Counter::DuplicateData);
         }
@@ -439,15 +470,6 @@ impl Connection {
             self.progress.is_fin_wanted = false;
             self.state = self.state.after_data_fin_acked();
         }
-        if self.progress.is_write_blocked && self.send.free() >= self.send.capacity() / 4 {
-            self.progress.is_write_blocked = false;
-            self.tell(Event::Writable);
-        }
-    }
-
-    /// Whether the version has MP_TCPRST.
-    pub(super) fn has_reset_option(&self) -> bool {
-        self.session()
-            .is_some_and(|session| session.version == Version::V1)
+        self.tell_writable();
     }
 }

@@ -45,13 +45,19 @@ impl Connection {
     pub(super) fn schedule(&mut self, now: Instant) {
         match self.phase {
             Phase::Mptcp(_) if self.state != State::FastCloseWait => self.schedule_mptcp(now),
-            Phase::Tcp(_) => self.schedule_tcp(),
+            Phase::Tcp(_) => self.schedule_tcp(now),
             _ => {}
         }
     }
 
-    fn schedule_tcp(&mut self) {
-        let Some(index) = self.subflows.iter().position(|subflow| subflow.is_up()) else {
+    fn schedule_tcp(&mut self, now: Instant) {
+        self.refresh_views();
+        self.tune(now);
+        let Some(index) = self
+            .subflows
+            .iter()
+            .position(super::subflow::Subflow::is_up)
+        else {
             return;
         };
         let id = self.subflows[index].id;
@@ -73,21 +79,41 @@ impl Connection {
 
     fn schedule_mptcp(&mut self, now: Instant) {
         self.refresh_views();
+        self.tune(now);
         self.schedule_reinjections(now);
         self.schedule_new(now);
         self.schedule_opportunistic(now);
         self.schedule_fin(now);
-        if self.send.is_window_blocked() && self.send.in_flight() == 0 {
+        if self.is_stuck() {
             let due = now + self.tries.window_probe(self.data_rto());
             self.timers.set_if_stopped(Timer::WindowProbe, due);
         }
     }
 
+    /// Whether there is something to send, no window lets it go, and nothing is under way whose
+    /// acknowledgement would open one.
+    pub(super) fn is_stuck(&self) -> bool {
+        let has_more = self.send.unsent() > 0 || self.send.reinjections() > 0;
+        let mut usable = self.subflows.iter().filter(|subflow| subflow.is_usable());
+        has_more && usable.all(|subflow| subflow.tcp.queued() == 0) && self.up().next().is_some()
+    }
+
     fn schedule_reinjections(&mut self, now: Instant) {
         while let Some(next) = self.send.next_reinjection() {
+            // What TCP believes to have delivered it does not send again: there a copy is of use.
+            let has_it = |id: &SubflowId| {
+                let subflow = self.subflows.iter().find(|subflow| subflow.id == *id);
+                subflow.is_some_and(|subflow| subflow.tcp.queued() > 0)
+            };
+            let already_on: Vec<SubflowId> = next
+                .subflows
+                .iter()
+                .filter(|id| has_it(id))
+                .copied()
+                .collect();
             let what = Chunk::Reinjection {
                 len: next.len,
-                already_on: &next.subflows,
+                already_on: &already_on,
             };
             let pick = Where::from(self.picker.pick(now, &self.views, what));
             let (on, max) = match pick {
@@ -191,13 +217,13 @@ impl Connection {
         true
     }
 
-    /// Puts a byte on a subflow that the peer had no room for.
-    pub(super) fn give_probe(&mut self, now: Instant, on: SubflowId, dsn: Dsn, payload: Payload) {
+    /// Puts data on a subflow that were sent before, or that the peer has no room for.
+    pub(super) fn give_again(&mut self, now: Instant, on: SubflowId, dsn: Dsn, payload: Payload) {
         self.give(now, on, dsn, payload, false);
     }
 
     /// Bytes of the next mapping on this subflow, of at most `max`.
-    fn mapping_len(&self, on: SubflowId, max: u64) -> usize {
+    pub(super) fn mapping_len(&self, on: SubflowId, max: u64) -> usize {
         let view = self.views.iter().find(|view| view.id == on);
         let mss = view.map_or(1, |view| u64::from(view.mss.max(1)));
         let subflow = self.subflows.iter().find(|subflow| subflow.id == on);

@@ -71,6 +71,10 @@ impl Linear {
 
 /// A subflow of a connection.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 pub(crate) struct Subflow {
     pub(crate) id: SubflowId,
     pub(crate) tcp: Tcp,
@@ -93,9 +97,13 @@ pub(crate) struct Subflow {
     pub(crate) join_ack: Option<(Instant, u32)>,
     /// Whether the peer has sent a DSS on it.
     pub(crate) has_dss: bool,
+    /// Segments with data and without any option since the last DSS.
+    pub(crate) bare_segments: u32,
     /// Timeouts in a row.
     pub(crate) timeouts: u32,
     pub(crate) is_stale: bool,
+    /// Whether the peer sent its FIN before ours.
+    pub(crate) is_closed_by_peer: bool,
     /// Whether FIN is to be sent, or was.
     pub(crate) is_closing: bool,
     /// How it ended, once it has.

@@ -4,6 +4,7 @@ use crate::conn::event::{ConnectionEnd, Event, SubflowEnd};
 use crate::conn::subflow::Step;
 use crate::conn::timer::Timer;
 use crate::conn::{Change, Connection, Counter, Phase, Reaction, State, Violation};
+use crate::pm::PmSubflow;
 use crate::time::Instant;
 use crate::wire::mptcp::ResetReason;
 
@@ -13,7 +14,8 @@ impl Connection {
         let id = self.subflows[index].id;
         self.tell(Event::Violation { id, violation });
         match violation.reaction() {
-            Reaction::Ignore => {}
+            // MP_FAIL wants the DSN, which the caller knows.
+            Reaction::Ignore | Reaction::Fail => {}
             Reaction::Reset(reason) => self.reset_subflow(index, reason),
             Reaction::FallBackOrReset(fallback, reset) => {
                 if self.may_fall_back(index) {
@@ -25,7 +27,6 @@ impl Connection {
                     self.reset_subflow(index, reset);
                 }
             }
-            Reaction::Fail => {}
         }
     }
 
@@ -45,17 +46,22 @@ impl Connection {
         subflow.is_down = true;
         subflow.join_ack = None;
         let (id, was_up) = (subflow.id, subflow.step == Step::Up);
-        let view = subflow.pm_view();
+        let view = PmSubflow {
+            is_established: was_up,
+            ..subflow.pm_view()
+        };
+        let by_peer = subflow.is_closed_by_peer;
         self.congestion.remove(id);
+        self.tuning.remove(id);
         if self.is_mptcp() {
             self.send.forget_subflow(id);
         }
         if was_up || id.0 > 0 {
             self.tell(Event::SubflowDown { id, how });
         }
-        self.on_subflow_down(view, how);
+        self.on_subflow_down(view, how, by_peer);
         self.progress.may_schedule = true;
-        if matches!(self.phase, Phase::Tcp(_)) && self.state != State::Closed {
+        if matches!(self.phase, Phase::Tcp(_)) && !self.progress.is_closed_told {
             self.end_tcp(how);
         }
     }

@@ -50,6 +50,7 @@ fn back_off(wait: Duration, tries: u32) -> Duration {
 impl Connection {
     /// Acts on all deadlines up to `now`.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.progress.now = now;
         for index in 0..self.subflows.len() {
             self.subflow_timeout(now, index);
         }
@@ -72,10 +73,12 @@ impl Connection {
         }
         self.refresh_views();
         let subflow = &mut self.subflows[index];
+        let mss = u64::from(subflow.tcp.mss(super::transmit::MAX_RESERVE));
         let mut hook = Hook {
             congestion: &mut *self.congestion,
             id: subflow.id,
             paths: &self.views,
+            mss,
         };
         let timed_out = subflow.tcp.handle_timeout(now, &mut hook);
         if timed_out.retransmission {
@@ -134,7 +137,7 @@ impl Connection {
     fn on_timer(&mut self, now: Instant, timer: Timer) {
         match timer {
             Timer::DataRetransmit => self.on_data_retransmit(now),
-            Timer::DataFin => self.on_data_fin_timer(),
+            Timer::DataFin => self.on_data_fin_timer(now),
             Timer::WindowProbe => self.on_window_probe(now),
             Timer::FastClose => self.on_fast_close_timer(now),
             Timer::Fail => self.on_fail_timer(),
@@ -175,8 +178,13 @@ impl Connection {
         self.restart_retransmission(now);
     }
 
-    fn on_data_fin_timer(&mut self) {
-        if self.is_mptcp() && self.send.is_fin_unacked() {
+    fn on_data_fin_timer(&mut self, now: Instant) {
+        if self.progress.bare_acks > 0
+            && !self.progress.is_fully_established
+            && let Some(index) = self.only_up()
+        {
+            self.react(now, index, Violation::DataAckMissing);
+        } else if self.is_mptcp() && self.send.is_fin_unacked() {
             self.tries.data_fins = self.tries.data_fins.saturating_add(1);
             self.progress.is_fin_wanted = true;
         }
@@ -184,7 +192,7 @@ impl Connection {
 
     /// RFC 9293 §3.8.6.1 at the data level: the update that would open the window may be lost.
     fn on_window_probe(&mut self, now: Instant) {
-        if !self.is_mptcp() || !self.send.is_window_blocked() {
+        if !self.is_mptcp() || !self.is_stuck() {
             return;
         }
         self.count(Counter::WinProbe);
@@ -194,10 +202,11 @@ impl Connection {
             .filter(|subflow| subflow.is_usable())
             .map(|subflow| subflow.id)
             .next();
-        if let Some(id) = best
-            && let Some((dsn, payload)) = self.send.take_probe(id)
-        {
-            self.give_probe(now, id, dsn, payload);
+        if let Some(id) = best {
+            let again = self.send.take_reinjection(id, 1, true);
+            if let Some((dsn, payload)) = again.or_else(|| self.send.take_probe(id)) {
+                self.give_again(now, id, dsn, payload);
+            }
         }
         let due = now + self.tries.window_probe(self.data_rto());
         self.timers.set(Timer::WindowProbe, due);
@@ -207,15 +216,13 @@ impl Connection {
         if !matches!(self.phase, Phase::Mptcp(_)) {
             return;
         }
-        let unmapped = |connection: &Self| {
-            let mut subflows = connection.subflows.iter();
-            subflows
-                .position(|subflow| subflow.end.is_none() && subflow.incoming.unmapped_bytes() > 0)
-        };
-        while let Some(index) = unmapped(self) {
-            self.react(now, index, Violation::OptionsMissing);
-            if self.subflows[index].end.is_none() {
-                return;
+        for index in 0..self.subflows.len() {
+            let subflow = &self.subflows[index];
+            let is_bare = subflow.bare_segments > 0 && subflow.incoming.unmapped_bytes() > 0;
+            // On the only subflow, what cannot be TCP may still get its mapping with a retransmission.
+            let is_hopeless = self.only_up() == Some(index) && !self.may_fall_back(index);
+            if self.subflows[index].end.is_none() && is_bare && !is_hopeless {
+                self.react(now, index, Violation::OptionsMissing);
             }
         }
     }

@@ -18,6 +18,7 @@ impl Connection {
         out: &mut Vec<u8>,
         context: &mut Context<'_>,
     ) -> bool {
+        self.progress.now = now;
         self.run_actions(now, context);
         if self.progress.may_schedule {
             self.progress.may_schedule = false;
@@ -59,9 +60,14 @@ impl Connection {
     fn send_limits(&self, index: usize) -> SendLimits {
         let subflow = &self.subflows[index];
         let (reserve, reserve_ack) = self.reserve(index);
+        // What came and has no place in the data yet takes room like the rest.
+        let incoming = &subflow.incoming;
+        let pending = incoming
+            .unmapped_bytes()
+            .saturating_add(incoming.unverified_bytes());
         SendLimits {
             cwnd: self.congestion.cwnd(subflow.id),
-            window: self.receive.possible_window(),
+            window: self.receive.possible_window().saturating_sub(pending),
             reserve,
             reserve_ack,
             not_before: Instant::ZERO,
@@ -84,10 +90,10 @@ impl Connection {
         let data = (DSS_HEADER + ack + LONG_MAPPING + checksum).next_multiple_of(4);
         let subflow = &self.subflows[index];
         let is_handshake = matches!(subflow.step, Step::JoinAckSent(_));
-        let pure = match is_handshake || !self.progress.is_fully_established {
-            true => JOIN_ACK,
-            false if self.paths.has_announcements() => MAX_RESERVE,
-            false => DSS_HEADER + ack,
+        let pure = if is_handshake || !self.progress.is_fully_established {
+            JOIN_ACK
+        } else {
+            self.paths.waiting.max(DSS_HEADER + ack)
         };
         (data.max(CAPABLE_WITH_DATA), pure)
     }
@@ -189,12 +195,18 @@ impl Connection {
                     address_id: None,
                     reserved: 0,
                 });
-                let id = subflow.id;
-                self.paths.fill(now, id, &mut wanted);
+                if !subflow.is_closing {
+                    self.fill_addresses(now, &mut wanted);
+                }
             }
         }
         let composed = compose(session.version, &wanted, &mut outgoing.area);
+        let is_third_ack = is_pure && composed.has(Subtype::CAPABLE);
+        self.progress.has_repeated_third_ack = is_third_ack;
         let subflow = &mut self.subflows[index];
+        if is_third_ack && self.progress.is_fin_wanted {
+            subflow.tcp.ack_now();
+        }
         if composed.has(Subtype::PRIO) {
             subflow.announce.prio = None;
             self.count(Counter::PrioTx);
@@ -206,8 +218,7 @@ impl Connection {
         if composed.has(Subtype::DSS) && has_fin {
             self.on_fin_sent(now);
         }
-        let id = self.subflows[index].id;
-        self.paths_sent(now, id, &wanted, &composed);
+        self.on_addresses_sent(now, &wanted, &composed);
     }
 
     /// RFC 8684 §3.1: the initiator repeats both keys until it has heard of the peer, with its first
@@ -216,11 +227,14 @@ impl Connection {
         let session = self.session()?;
         let subflow = &self.subflows[index];
         let is_initial = self.role == Role::Client && subflow.id == SubflowId(0);
-        if !is_initial || self.progress.is_fully_established || outgoing.stream.start > 0 {
+        let is_first = outgoing.seq == subflow.tcp.initial_numbers().0.add(1);
+        if !is_initial || self.progress.is_fully_established || !is_first {
             return None;
         }
         if outgoing.payload.is_empty() {
-            return (subflow.outgoing.end() == 0).then(|| session.third_ack(None));
+            // A DATA_FIN without data goes right after a third ACK, lest it arrive without one.
+            let is_fin_next = self.progress.is_fin_wanted && self.progress.has_repeated_third_ack;
+            return (!is_fin_next).then(|| session.third_ack(None));
         }
         let mapping = subflow.outgoing.at(0)?;
         (session.version == Version::V1 && !mapping.has_fin).then(|| {

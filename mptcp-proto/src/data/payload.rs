@@ -122,6 +122,27 @@ impl Payload {
         }
     }
 
+    /// Takes the first `len` bytes off, or itself when there are no more than that: unlike
+    /// [`Self::split_to`] it counts no reference then.
+    #[must_use]
+    pub fn take_front(&mut self, len: usize) -> Self {
+        if len >= self.len() {
+            std::mem::take(self)
+        } else {
+            self.split_to(len)
+        }
+    }
+
+    /// Drops its first `len` bytes.
+    pub fn advance(&mut self, len: usize) {
+        self.start = self.start.saturating_add(len).min(self.end);
+    }
+
+    /// Drops everything after its first `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.end = self.start.saturating_add(len).min(self.end);
+    }
+
     /// Bytes of a block that one byte may keep alive after [`Payload::compact`].
     pub const MAX_WASTE: usize = 4;
 }
@@ -196,6 +217,29 @@ mod tests {
         let payload = Payload::from_vec(vec![7; 100]);
         assert_eq!(payload.slice(0..25).compact().block_len(), 100);
         assert_eq!(payload.slice(0..24).compact().block_len(), 24);
+    }
+
+    #[test]
+    fn front_and_end_are_dropped_in_place() {
+        let mut payload = Payload::from_slice(b"0123456789");
+        payload.advance(2);
+        payload.truncate(5);
+        assert_eq!(payload.take_front(2).as_slice(), b"23");
+        assert_eq!(payload.as_slice(), b"456");
+        payload.truncate(9);
+        assert_eq!(payload.take_front(9).as_slice(), b"456");
+        payload.advance(9);
+        assert!(payload.is_empty());
+    }
+
+    #[test]
+    fn only_neighbours_in_one_block_join() {
+        let whole = Payload::from_slice(b"0123456789");
+        let mut head = whole.slice(2..4);
+        assert!(!head.try_join(&whole.slice(5..7)));
+        assert!(!head.try_join(&Payload::from_slice(b"45")));
+        assert!(head.try_join(&whole.slice(4..7)));
+        assert_eq!(head.as_slice(), b"23456");
     }
 
     #[test]

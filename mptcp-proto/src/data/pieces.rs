@@ -13,7 +13,7 @@ pub(super) struct Pieces {
     start: u64,
     end: u64,
     /// Place of the first byte of each piece, and the piece.
-    pieces: VecDeque<(u64, Payload)>,
+    list: VecDeque<(u64, Payload)>,
 }
 
 impl Pieces {
@@ -22,7 +22,7 @@ impl Pieces {
         Self {
             start: at,
             end: at,
-            pieces: VecDeque::new(),
+            list: VecDeque::new(),
         }
     }
 
@@ -49,7 +49,7 @@ impl Pieces {
     /// Number of pieces.
     #[cfg(test)]
     pub(super) fn piece_count(&self) -> usize {
-        self.pieces.len()
+        self.list.len()
     }
 
     /// Appends `piece`. Small pieces are copied together: a peer that sends one byte at a time must
@@ -60,11 +60,11 @@ impl Pieces {
         }
         let piece = piece.compact();
         let len = wide(piece.len());
-        match self.pieces.back_mut() {
+        match self.list.back_mut() {
             Some((_, last)) if last.len() < SMALL && piece.len() < SMALL => {
                 *last = Payload::from_vec([last.as_slice(), piece.as_slice()].concat());
             }
-            _ => self.pieces.push_back((self.end, piece)),
+            _ => self.list.push_back((self.end, piece)),
         }
         self.end = self.end.saturating_add(len);
     }
@@ -76,42 +76,43 @@ impl Pieces {
         }
         let piece = piece.compact();
         self.start = self.start.saturating_sub(wide(piece.len()));
-        match self.pieces.front_mut() {
+        match self.list.front_mut() {
             Some((at, first)) if first.len() < SMALL && piece.len() < SMALL => {
                 *first = Payload::from_vec([piece.as_slice(), first.as_slice()].concat());
                 *at = self.start;
             }
-            _ => self.pieces.push_front((self.start, piece)),
+            _ => self.list.push_front((self.start, piece)),
         }
     }
 
-    /// Appends all of `other`, which begins where this ends.
-    pub(super) fn append(&mut self, mut other: Self) {
-        if self.pieces.len() < other.pieces.len() && self.end == other.start {
-            while let Some((at, piece)) = self.pieces.pop_back() {
-                other.pieces.push_front((at, piece));
+    /// Appends all of `other`, which begins where this ends, and leaves nothing there.
+    pub(super) fn append(&mut self, other: &mut Self) {
+        if self.list.len() < other.list.len() {
+            while let Some(piece) = self.list.pop_back() {
+                other.list.push_front(piece);
             }
-            other.start = self.start;
-            *self = other;
-            return;
+            std::mem::swap(&mut self.list, &mut other.list);
+        } else {
+            self.list.append(&mut other.list);
         }
-        for (_, piece) in other.pieces {
-            let len = wide(piece.len());
-            self.pieces.push_back((self.end, piece));
-            self.end = self.end.saturating_add(len);
-        }
+        self.end = other.end;
+        other.start = other.end;
+    }
+
+    /// Begins anew at the place `at`, with the memory that it has.
+    pub(super) fn reset(&mut self, at: u64) {
+        self.list.clear();
+        (self.start, self.end) = (at, at);
     }
 
     /// Takes up to `max` bytes from the front, no more than the first piece has.
     pub(super) fn pop_front(&mut self, max: usize) -> Option<Payload> {
-        let (at, first) = self.pieces.front_mut()?;
+        let (at, first) = self.list.front_mut()?;
         let taken = if first.len() <= max {
-            self.pieces.pop_front()?.1
+            self.list.pop_front()?.1
         } else {
-            let (taken, rest) = first.split_at(max);
-            *at = at.saturating_add(wide(taken.len()));
-            *first = rest;
-            taken
+            *at = at.saturating_add(wide(max));
+            first.take_front(max)
         };
         self.start = self.start.saturating_add(wide(taken.len()));
         Some(taken)
@@ -133,7 +134,7 @@ impl Pieces {
         if at < self.start || at >= self.end || max == 0 {
             return None;
         }
-        let (place, piece) = self.pieces.get(self.index_of(at))?;
+        let (place, piece) = self.list.get(self.index_of(at))?;
         let skip = narrow(at.saturating_sub(*place));
         Some(piece.slice(skip..skip.saturating_add(max)))
     }
@@ -175,16 +176,16 @@ impl Pieces {
 
     /// The pieces, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Payload> {
-        self.pieces.iter().map(|(_, piece)| piece)
+        self.list.iter().map(|(_, piece)| piece)
     }
 
     /// Index of the piece with the place `at`, which is in range.
     fn index_of(&self, at: u64) -> usize {
         // What is looked for is nearly always at one of the ends.
-        if self.pieces.back().is_some_and(|(place, _)| *place <= at) {
-            return self.pieces.len().saturating_sub(1);
+        if self.list.back().is_some_and(|(place, _)| *place <= at) {
+            return self.list.len().saturating_sub(1);
         }
-        let after = self.pieces.partition_point(|(place, _)| *place <= at);
+        let after = self.list.partition_point(|(place, _)| *place <= at);
         after.saturating_sub(1)
     }
 }
@@ -255,7 +256,7 @@ mod tests {
             (0..first).for_each(|_| pieces.push_back(Payload::from_vec(vec![1; 200])));
             let mut tail = Pieces::new(pieces.end());
             (0..second).for_each(|_| tail.push_back(Payload::from_vec(vec![2; 200])));
-            pieces.append(tail);
+            pieces.append(&mut tail);
             assert_eq!((pieces.start(), pieces.len()), (7, 1200));
             let border = 7 + 200 * first;
             assert_eq!(pieces.copy(border - 1, 2).unwrap().as_slice(), [1, 2]);

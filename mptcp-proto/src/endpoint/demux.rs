@@ -6,7 +6,8 @@ use crate::conn::received::ReceivedOptions;
 use crate::conn::violation::Reaction;
 use crate::conn::{Context, Violation};
 use crate::endpoint::{Endpoint, Handled, MAX_REPLIES};
-use crate::tcp::{Path, reset_reply};
+use crate::seq::TcpSeq;
+use crate::tcp::{IcmpError, Path, reset_reply};
 use crate::time::Instant;
 use crate::wire::mptcp::{Join, MptcpOption, ResetFlags, ResetReason, TcpReset};
 use crate::wire::segment::Segment;
@@ -14,6 +15,7 @@ use crate::wire::segment::Segment;
 impl Endpoint {
     /// Takes a packet, from its IP header on.
     pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) -> Handled {
+        self.now = now;
         match Segment::parse(packet, self.config.checksums_known_good) {
             Ok(segment) => self.handle_segment(now, &segment),
             Err(error) => {
@@ -23,7 +25,7 @@ impl Endpoint {
         }
     }
 
-    fn handle_segment(&mut self, now: Instant, segment: &Segment<'_>) -> Handled {
+    pub(super) fn handle_segment(&mut self, now: Instant, segment: &Segment<'_>) -> Handled {
         let path = Path {
             local: segment.destination,
             remote: segment.source,
@@ -42,6 +44,21 @@ impl Endpoint {
         self.handle_stranger(now, segment)
     }
 
+    /// Takes an ICMP message that quotes a segment of ours: from where to where it went, and its sequence
+    /// number.
+    pub fn handle_icmp(&mut self, now: Instant, path: Path, quoted: TcpSeq, error: IcmpError) {
+        self.now = now;
+        let Some((id, subflow)) = self.paths.get(&path).copied() else {
+            self.dropped.stray = self.dropped.stray.saturating_add(1);
+            return;
+        };
+        if let Some(entry) = self.entry_mut(id) {
+            entry.connection.handle_icmp(now, subflow, quoted, error);
+            self.touch(id);
+            self.apply_changes(id);
+        }
+    }
+
     /// A segment of no connection.
     fn handle_stranger(&mut self, now: Instant, segment: &Segment<'_>) -> Handled {
         let flags = segment.flags;
@@ -53,6 +70,9 @@ impl Endpoint {
             if let Some(handled) = self.accept_syn(now, segment, &options) {
                 return handled;
             }
+        }
+        if let Some(handled) = self.accept_cookie(now, segment) {
+            return handled;
         }
         self.dropped.stray = self.dropped.stray.saturating_add(1);
         self.reset(segment, None)
@@ -90,8 +110,10 @@ impl Endpoint {
         let Some(entry) = slot.entry.as_deref_mut() else {
             return self.refuse(segment, Violation::UnknownToken);
         };
+        let paths = &self.paths;
         let mut context = Context {
             random: &mut *self.random,
+            is_free: &|path| !paths.contains_key(path),
         };
         let answer = entry
             .connection
@@ -120,10 +142,6 @@ impl Endpoint {
         let Some(mut reply) = reset_reply(segment) else {
             return Handled::Dropped;
         };
-        if self.replies.len() >= MAX_REPLIES {
-            self.dropped.replies = self.dropped.replies.saturating_add(1);
-            return Handled::Dropped;
-        }
         if let Some(reason) = reason {
             let option = MptcpOption::TcpReset(TcpReset {
                 flags: ResetFlags::default(),
@@ -134,11 +152,17 @@ impl Endpoint {
             }
             reply.area.pad();
         }
+        self.reply(&reply.segment(), Handled::Reset)
+    }
+
+    /// Queues a segment that belongs to no connection.
+    pub(super) fn reply(&mut self, segment: &Segment<'_>, done: Handled) -> Handled {
         let mut packet = Vec::new();
-        if reply.segment().emit(&mut packet).is_err() {
+        if self.replies.len() >= MAX_REPLIES || segment.emit(&mut packet).is_err() {
+            self.dropped.replies = self.dropped.replies.saturating_add(1);
             return Handled::Dropped;
         }
         self.replies.push_back(packet);
-        Handled::Reset
+        done
     }
 }

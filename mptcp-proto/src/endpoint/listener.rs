@@ -102,4 +102,4 @@ impl Endpoint {
 }
 
 /// Listeners of a host.
-pub const MAX_LISTENERS: usize = 1024;
+const MAX_LISTENERS: usize = 1024;

@@ -17,14 +17,19 @@ mod demux;
 mod listener;
 mod open;
 mod ready;
+mod stateless;
 pub mod tokens;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
 
 pub use listener::{ListenError, ListenerId};
 pub use open::ConnectError;
 
 use crate::conn::{Connection, Counters, Event};
+use crate::endpoint::blackhole::Destinations;
+use crate::endpoint::cookie::CookieJar;
 use crate::endpoint::listener::Listeners;
 use crate::endpoint::tokens::TokenTable;
 use crate::path::SubflowId;
@@ -47,6 +52,11 @@ pub struct Config {
     pub checksums_known_good: bool,
     /// Whether segments that belong to nothing are answered with RST (RFC 9293 §3.10.7.1).
     pub resets_strays: bool,
+    /// For how long MPTCP is not tried with a destination after a black hole; zero for never
+    /// (RFC 8684 §3.9.3).
+    pub blackhole_period: Duration,
+    /// When SYNs are answered without remembering them (RFC 4987 §3.6).
+    pub syn_cookies: SynCookies,
     /// Connections at most, those in their handshake included.
     pub max_connections: usize,
 }
@@ -56,9 +66,23 @@ impl Default for Config {
         Self {
             checksums_known_good: false,
             resets_strays: true,
+            syn_cookies: SynCookies::default(),
+            blackhole_period: Destinations::FIRST_PERIOD,
             max_connections: MAX_CONNECTIONS,
         }
     }
+}
+
+/// When SYNs are answered without remembering them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SynCookies {
+    /// Never: SYNs above the backlog are dropped.
+    Never,
+    /// When the backlog of the listener is full.
+    #[default]
+    WhenFull,
+    /// Always.
+    Always,
 }
 
 /// A host with its connections.
@@ -82,6 +106,15 @@ pub struct Endpoint {
     /// Counts of what belongs to no connection, or to one that is gone.
     counters: Counters,
     dropped: Dropped,
+    /// What is known of the hosts that connections go to.
+    destinations: Destinations,
+    jar: CookieJar,
+    /// Offset of the timestamp clock under SYN cookies.
+    cookie_clock: u32,
+    /// Time of the last call.
+    now: Instant,
+    /// Addresses of the host that are up.
+    addresses: Vec<IpAddr>,
 }
 
 /// A place for a connection.
@@ -112,6 +145,8 @@ pub enum Handled {
     Connection(ConnId),
     /// It began a connection.
     Began(ConnId),
+    /// It was answered with a SYN cookie.
+    Cookie,
     /// It was answered with RST.
     Reset,
     /// It was dropped: nobody waits for it, or a queue is full.
@@ -129,14 +164,19 @@ pub struct Dropped {
     pub stray: u64,
     /// The backlog of the listener, or the host, was full.
     pub backlog: u64,
+    /// SYNs that were answered with a cookie.
+    pub cookies: u64,
     /// There were too many answers to send.
     pub replies: u64,
 }
 
 impl Endpoint {
     /// A host without connections. The random source decides about keys, nonces and sequence numbers.
-    pub fn new(config: Config, random: Box<dyn RandomSource + Send>) -> Self {
+    pub fn new(config: Config, mut random: Box<dyn RandomSource + Send>) -> Self {
+        let jar = CookieJar::new(&mut *random);
+        let cookie_clock = random.next_u32();
         let max = config.max_connections;
+        let destinations = Destinations::new(config.blackhole_period);
         Self {
             config,
             random,
@@ -151,6 +191,11 @@ impl Endpoint {
             replies: VecDeque::new(),
             counters: Counters::new(),
             dropped: Dropped::default(),
+            destinations,
+            jar,
+            cookie_clock,
+            now: Instant::ZERO,
+            addresses: Vec::new(),
         }
     }
 
@@ -183,6 +228,46 @@ impl Endpoint {
             }
         }
         None
+    }
+
+    /// An address of the host is usable: path managers may use it.
+    pub fn address_up(&mut self, address: IpAddr) {
+        if !self.addresses.contains(&address) && self.addresses.len() < MAX_ADDRESSES {
+            self.addresses.push(address);
+            self.for_each(|connection| connection.local_up(address));
+        }
+    }
+
+    /// An address of the host is gone.
+    pub fn address_down(&mut self, address: IpAddr) {
+        self.addresses.retain(|known| *known != address);
+        self.for_each(|connection| connection.local_down(address));
+    }
+
+    fn for_each(&mut self, mut act: impl FnMut(&mut Connection)) {
+        for slot in 0..self.slots.len() {
+            let Some(generation) = self.slots.get(slot).map(|slot| slot.generation) else {
+                return;
+            };
+            let id = ConnId {
+                slot: u32::try_from(slot).unwrap_or(u32::MAX),
+                generation,
+            };
+            if let Some(entry) = self.entry_mut(id) {
+                act(&mut entry.connection);
+                self.touch(id);
+            }
+        }
+    }
+
+    /// Names of all connections.
+    pub fn connection_ids(&self) -> impl Iterator<Item = ConnId> + '_ {
+        let slots = (0..).zip(&self.slots);
+        let taken = slots.filter(|(_, slot)| slot.entry.is_some());
+        taken.map(|(number, slot)| ConnId {
+            slot: number,
+            generation: slot.generation,
+        })
     }
 
     /// All connections.
@@ -248,5 +333,7 @@ impl std::fmt::Debug for Endpoint {
 
 /// Connections of a host at most.
 pub const MAX_CONNECTIONS: usize = 131_072;
+/// Addresses of a host.
+const MAX_ADDRESSES: usize = 255;
 /// Answers that wait to be sent.
 const MAX_REPLIES: usize = 1024;

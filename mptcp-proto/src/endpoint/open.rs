@@ -5,7 +5,7 @@ use crate::conn::open::Begin;
 use crate::conn::received::ReceivedOptions;
 use crate::conn::{self, Connection, Counter, FallbackReason};
 use crate::endpoint::listener::ListenerId;
-use crate::endpoint::{ConnId, Endpoint, Entry, Handled, Slot};
+use crate::endpoint::{ConnId, Endpoint, Entry, Handled, Slot, SynCookies};
 use crate::seq::TcpSeq;
 use crate::tcp::Path;
 use crate::time::Instant;
@@ -46,6 +46,7 @@ impl Endpoint {
         let id = self
             .reserve()
             .ok_or(ConnectError::LimitReached(self.config.max_connections))?;
+        self.now = now;
         let begin = self.choose_offer(id, path, &config);
         self.randomize(&mut config);
         let isn = TcpSeq(self.random.next_u32());
@@ -55,16 +56,25 @@ impl Endpoint {
     }
 
     fn choose_offer(&mut self, id: ConnId, path: Path, config: &conn::Config) -> Begin {
-        let _ = path;
-        let Some(version) = config.mptcp.versions().last().copied() else {
+        let versions = config.mptcp.versions();
+        let Some(newest) = versions.last().copied() else {
             return Begin::Tcp(FallbackReason::Disabled);
         };
-        match self.tokens.fresh_key(version, &mut *self.random, id) {
-            Ok(fresh) => Begin::Offer(SynSent::new(version, fresh.key, config.wishes)),
-            Err(_) => {
-                self.counters.count(Counter::FallbackTokenInit);
-                Begin::Tcp(FallbackReason::NoToken)
-            }
+        let destination = path.remote.ip();
+        if self.destinations.is_blackhole(self.now, destination) {
+            self.counters.count(Counter::CapableSynTxDisabled);
+            return Begin::Tcp(FallbackReason::Blackhole);
+        }
+        let known = self.destinations.version(destination);
+        let version = known
+            .filter(|known| versions.contains(known))
+            .unwrap_or(newest);
+        let fresh = self.tokens.fresh_key(version, &mut *self.random, id);
+        if let Ok(fresh) = fresh {
+            Begin::Offer(SynSent::new(version, fresh.key, config.wishes))
+        } else {
+            self.counters.count(Counter::FallbackTokenInit);
+            Begin::Tcp(FallbackReason::NoToken)
         }
     }
 
@@ -76,7 +86,17 @@ impl Endpoint {
         options: &ReceivedOptions,
     ) -> Option<Handled> {
         let listener = self.listeners.find(segment.destination)?;
-        if listener.half_open >= listener.backlog {
+        let is_full = listener.half_open >= listener.backlog;
+        let by_cookie = match self.config.syn_cookies {
+            SynCookies::Never => false,
+            SynCookies::WhenFull => is_full,
+            SynCookies::Always => true,
+        };
+        if by_cookie {
+            let config = listener.config.clone();
+            return Some(self.answer_with_cookie(now, segment, options, &config));
+        }
+        if is_full {
             self.dropped.backlog = self.dropped.backlog.saturating_add(1);
             return Some(Handled::Dropped);
         }
@@ -121,15 +141,13 @@ impl Endpoint {
             Ok(offer) => offer,
             Err(reason) => return Begin::Tcp(reason),
         };
-        match self
-            .tokens
-            .fresh_key(offer.version(), &mut *self.random, id)
-        {
-            Ok(fresh) => Begin::Answer(offer.accept(fresh.key, config.wishes)),
-            Err(_) => {
-                self.counters.count(Counter::FallbackTokenInit);
-                Begin::Tcp(FallbackReason::NoToken)
-            }
+        let version = offer.version();
+        let fresh = self.tokens.fresh_key(version, &mut *self.random, id);
+        if let Ok(fresh) = fresh {
+            Begin::Answer(offer.accept(fresh.key, config.wishes))
+        } else {
+            self.counters.count(Counter::FallbackTokenInit);
+            Begin::Tcp(FallbackReason::NoToken)
         }
     }
 
@@ -140,7 +158,7 @@ impl Endpoint {
     }
 
     /// A free place.
-    fn reserve(&mut self) -> Option<ConnId> {
+    pub(super) fn reserve(&mut self) -> Option<ConnId> {
         if let Some(slot) = self.free.pop() {
             let generation = self.slots.get(slot as usize)?.generation;
             return Some(ConnId { slot, generation });
@@ -156,13 +174,16 @@ impl Endpoint {
         })
     }
 
-    fn insert(
+    pub(super) fn insert(
         &mut self,
         id: ConnId,
-        connection: Connection,
+        mut connection: Connection,
         initial: Path,
         incoming: Option<ListenerId>,
     ) {
+        for address in &self.addresses {
+            connection.local_up(*address);
+        }
         if let Some(slot) = self.slots.get_mut(id.slot as usize) {
             slot.entry = Some(Box::new(Entry {
                 connection,

@@ -1,20 +1,24 @@
 //! Who has something to send, to say, or to wait for.
 
-use crate::conn::{Change, Context};
+use crate::conn::{Change, Context, Counter, Outcome};
 use crate::endpoint::{ConnId, Endpoint};
 use crate::time::Instant;
+use crate::version::Version;
 
 impl Endpoint {
     /// Puts the next packet into `out`, whose content is replaced; false when there is none for now.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        self.now = now;
         out.clear();
         if let Some(reply) = self.replies.pop_front() {
             *out = reply;
             return true;
         }
         while let Some(id) = self.ready.pop_front() {
+            let paths = &self.paths;
             let mut context = Context {
                 random: &mut *self.random,
+                is_free: &|path| !paths.contains_key(path),
             };
             let Some(entry) = self
                 .slots
@@ -49,6 +53,7 @@ impl Endpoint {
 
     /// Acts on all deadlines up to `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
         while let Some(&(at, id)) = self.deadlines.first() {
             if at > now {
                 return;
@@ -108,8 +113,30 @@ impl Endpoint {
                 Change::TokenReleased(token) => {
                     self.tokens.release(token);
                 }
-                Change::Outcome(_) => {}
+                Change::Outcome(outcome) => self.learn(id, outcome),
             }
+        }
+    }
+
+    /// What the first handshake with a destination says of it.
+    fn learn(&mut self, id: ConnId, outcome: Outcome) {
+        let Some(entry) = self.entry(id) else {
+            return;
+        };
+        let destination = entry.initial.remote.ip();
+        let version = entry.connection.session().map(|session| session.version);
+        match (outcome, version) {
+            (Outcome::Mptcp, Some(version)) => self.destinations.on_mptcp(destination, version),
+            (Outcome::Blackhole, _) => {
+                self.counters.count(Counter::Blackhole);
+                self.destinations.on_blackhole(self.now, destination);
+            }
+            (Outcome::OtherVersion(number), _) => {
+                if let Some(version) = Version::from_number(number) {
+                    self.destinations.on_version(destination, version);
+                }
+            }
+            (Outcome::Mptcp | Outcome::Tcp, _) => {}
         }
     }
 

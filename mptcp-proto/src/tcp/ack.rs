@@ -210,11 +210,8 @@ impl Tcp {
 
     fn end_recovery(&mut self, now: Instant, cc: &mut dyn CongestionHook) {
         let una = self.board.una();
-        if self
-            .recovery
-            .reduced_until
-            .is_some_and(|until| una >= until)
-        {
+        // Only what was sent after the reduction carries CWR, so that must arrive first.
+        if self.recovery.reduced_until.is_some_and(|until| una > until) {
             self.recovery.reduced_until = None;
         }
         if self.recovery.undo.is_some_and(|undo| una >= undo.until) {

@@ -2,7 +2,7 @@
 
 use super::config::{Config, FastOpen, FastOpenCookie, Negotiated, Path, SendLimits, WindowScale};
 use super::congestion::CongestionHook;
-use super::options::{Incoming, MAX_WINDOW_SCALE, SynOptions, Timestamps, seq_at};
+use super::options::{FastOpenOption, Incoming, MAX_WINDOW_SCALE, SynOptions, Timestamps, seq_at};
 use super::parts::{
     AckDebt, ChallengeLimit, Due, EcnState, FastOpenState, Handshake, Outbox, PeerClock,
     PeerWindow, Probes, Reset,
@@ -123,6 +123,7 @@ impl Tcp {
         self.negotiated = incoming.negotiate(&self.config, self.path.remote.is_ipv6(), offers_ecn);
         if let Some(timestamps) = incoming.timestamps {
             self.clock = PeerClock {
+                is_known: true,
                 recent: timestamps.value,
                 recent_at: now,
                 last_ack_sent: 0,
@@ -318,7 +319,7 @@ impl Tcp {
                 sack: agreed.sack,
                 timestamps: timestamps.filter(|_| agreed.timestamps),
                 fast_open: match self.config.fast_open {
-                    FastOpen::Accept(Some(cookie)) => Some(Some(cookie)),
+                    FastOpen::Accept(Some(cookie)) => Some(FastOpenOption::Cookie(cookie)),
                     _ => None,
                 },
             };

@@ -245,6 +245,3 @@ impl Tcp {
             .is_some_and(|fin| self.board.una() > fin)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -32,6 +32,14 @@ pub(super) struct Timestamps {
 impl<'a> Incoming<'a> {
     pub(super) fn parse(area: &'a [u8]) -> Self {
         let mut incoming = Self::default();
+        if let &[1, 1, KIND_TIMESTAMPS, 10, v0, v1, v2, v3, e0, e1, e2, e3] = area {
+            // Nearly every segment: timestamps alone, in the form of RFC 7323 appendix A.
+            incoming.timestamps = Some(Timestamps {
+                value: u32::from_be_bytes([v0, v1, v2, v3]),
+                echo: u32::from_be_bytes([e0, e1, e2, e3]),
+            });
+            return incoming;
+        }
         for option in TcpOptions::new(area).flatten() {
             match option.value() {
                 TcpOptionValue::MaximumSegmentSize(mss) => incoming.mss = Some(mss),
@@ -76,8 +84,24 @@ pub(super) struct SynOptions {
     pub(super) window_scale: Option<u8>,
     pub(super) sack: bool,
     pub(super) timestamps: Option<Timestamps>,
-    /// Fast Open with this cookie, empty to ask for one.
-    pub(super) fast_open: Option<Option<FastOpenCookie>>,
+    pub(super) fast_open: Option<FastOpenOption>,
+}
+
+/// A Fast Open option (RFC 7413 §4.1.1).
+#[derive(Debug, Clone, Copy)]
+pub(super) enum FastOpenOption {
+    /// Asks for a cookie.
+    Request,
+    Cookie(FastOpenCookie),
+}
+
+impl FastOpenOption {
+    fn cookie(&self) -> &[u8] {
+        match self {
+            Self::Request => &[],
+            Self::Cookie(cookie) => cookie.as_bytes(),
+        }
+    }
 }
 
 impl SynOptions {
@@ -103,8 +127,8 @@ impl SynOptions {
         if let Some(shift) = self.window_scale {
             append(area, &[KIND_NO_OPERATION, KIND_WINDOW_SCALE, 3, shift]);
         }
-        if let Some(cookie) = &self.fast_open {
-            let bytes = cookie.as_ref().map_or(&[][..], FastOpenCookie::as_bytes);
+        if let Some(option) = &self.fast_open {
+            let bytes = option.cookie();
             let len = u8::try_from(bytes.len()).unwrap_or(0).saturating_add(2);
             append(area, &[KIND_FAST_OPEN, len]);
             append(area, bytes);
@@ -176,10 +200,10 @@ fn append(area: &mut OptionArea, bytes: &[u8]) {
 
 impl FastOpen {
     /// What the SYN carries.
-    pub(super) const fn of_syn(&self) -> Option<Option<FastOpenCookie>> {
+    pub(super) const fn of_syn(&self) -> Option<FastOpenOption> {
         match *self {
-            Self::Request => Some(None),
-            Self::Cookie(cookie) => Some(Some(cookie)),
+            Self::Request => Some(FastOpenOption::Request),
+            Self::Cookie(cookie) => Some(FastOpenOption::Cookie(cookie)),
             Self::Off | Self::Accept(_) => None,
         }
     }

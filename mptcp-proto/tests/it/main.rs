@@ -7,4 +7,6 @@ mod identity;
 mod lax;
 mod lengths;
 mod strategy;
+mod tcp;
 mod vectors;
+mod whole_stream;

@@ -2,4 +2,6 @@
 //! wrote.
 
 mod pair;
+mod peer;
+mod smoltcp_host;
 mod wire;

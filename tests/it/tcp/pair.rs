@@ -23,7 +23,7 @@ fn pair(config: &Config, isns: [u32; 2], path: Path, seed: u64) -> Net<TcpHost, 
     Net::new(a, b, path, seed)
 }
 
-fn stream(len: usize, salt: u8) -> Vec<u8> {
+pub(super) fn stream(len: usize, salt: u8) -> Vec<u8> {
     let mut value = u32::from(salt) + 1;
     let next = |value: &mut u32| {
         *value = value.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -87,7 +87,7 @@ fn a_full_queue_is_repaired_without_a_timeout() {
     assert_eq!(counters.timeouts, 0, "{counters:?}");
 }
 
-fn configs() -> impl Strategy<Value = Config> {
+pub(super) fn configs() -> impl Strategy<Value = Config> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     (
         flags,
@@ -111,7 +111,7 @@ fn configs() -> impl Strategy<Value = Config> {
         )
 }
 
-fn paths() -> impl Strategy<Value = Path> {
+pub(super) fn paths() -> impl Strategy<Value = Path> {
     (
         0_u32..150,
         0_u32..100,
@@ -149,4 +149,133 @@ proptest! {
         }
         check_transfer(&mut net, sizes.0, sizes.1);
     }
+}
+
+#[test]
+fn both_may_open_at_once() {
+    let now = Instant::from_millis(1);
+    let config = Config::default();
+    let path = ends();
+    let turned = mptcp_proto::tcp::Path {
+        local: path.remote,
+        remote: path.local,
+    };
+    let a = TcpHost::connect(config.clone(), path, u32::MAX, now);
+    let b = TcpHost::connect(config, turned, 7, now);
+    let mut net = Net::new(a, b, Path::CLEAN, 1);
+    check_transfer(&mut net, 50_000, 50_000);
+    for host in [&net.a, &net.b] {
+        assert_eq!(host.events().first(), Some(&TcpEvent::Connected));
+    }
+}
+
+#[test]
+fn a_path_that_was_dead_for_a_minute_carries_on() {
+    let mut net = pair(&Config::default(), [7, 9], Path::CLEAN, 1);
+    net.a.write(&stream(2_000_000, 1));
+    net.run_until(Duration::from_secs(9), |_, b| b.received().len() > 500_000);
+    let dead = Path {
+        loss: 1000,
+        ..Path::CLEAN
+    };
+    net.set_path(dead);
+    let sent = net.sent();
+    let end = net.now + Duration::from_secs(60);
+    while net.now < end {
+        assert!(net.step());
+    }
+    assert!(
+        net.sent() - sent < 200,
+        "{} packets into the void",
+        net.sent() - sent
+    );
+    net.set_path(Path::CLEAN);
+    net.run_until(Duration::from_secs(130), |_, b| {
+        b.received().len() == 2_000_000
+    });
+    assert!(net.b.received() == stream(2_000_000, 1));
+}
+
+#[test]
+fn a_delay_that_jumps_is_no_loss() {
+    let mut net = pair(&Config::default(), [7, 9], Path::CLEAN, 1);
+    net.a.write(&stream(4_000_000, 1));
+    net.run_until(Duration::from_secs(9), |_, b| {
+        b.received().len() > 1_000_000
+    });
+    net.set_path(Path {
+        delay: Duration::from_millis(600),
+        ..Path::CLEAN
+    });
+    net.run_until(Duration::from_secs(60), |_, b| {
+        b.received().len() == 4_000_000
+    });
+    let counters = net.a.tcp().unwrap().info().counters;
+    assert!(counters.timeouts > 0, "{counters:?}");
+    assert!(counters.undone > 0, "{counters:?}");
+    assert!(counters.retransmissions < 20, "{counters:?}");
+}
+
+#[test]
+fn a_reader_that_sleeps_stops_the_sender_and_nothing_is_lost() {
+    let mut net = pair(&Config::default(), [7, 9], Path::CLEAN, 1);
+    net.b.reads = false;
+    net.a.write(&stream(900_000, 1));
+    let end = net.now + Duration::from_secs(100);
+    while net.now < end {
+        assert!(net.step());
+    }
+    let over = net.b.received().len() - net.b.receive_buffer;
+    assert!(over < 128, "{over} bytes more than the buffer holds");
+    let counters = net.a.tcp().unwrap().info().counters;
+    assert!((3..30).contains(&counters.window_probes), "{counters:?}");
+    assert_eq!(counters.retransmissions, 0, "{counters:?}");
+    net.b.reads = true;
+    net.b.read_all();
+    net.run_until(Duration::from_secs(10), |_, b| {
+        b.received().len() == 900_000
+    });
+    assert!(net.b.received() == stream(900_000, 1));
+}
+
+#[test]
+fn a_lost_tail_is_probed_for_instead_of_a_timeout() {
+    let mut net = pair(&Config::default(), [7, 9], Path::CLEAN, 1);
+    net.a.write(&stream(200_000, 1));
+    net.run_until(Duration::from_secs(9), |a, _| {
+        a.tcp().unwrap().unsent() == 0
+    });
+    net.step();
+    net.set_path(Path {
+        loss: 1000,
+        ..Path::CLEAN
+    });
+    net.a.write(&stream(3_000, 2));
+    net.step();
+    net.set_path(Path::CLEAN);
+    net.run_until(Duration::from_secs(9), |_, b| b.received().len() == 203_000);
+    let counters = net.a.tcp().unwrap().info().counters;
+    assert_eq!(counters.timeouts, 0, "{counters:?}");
+    assert_eq!(counters.tail_loss_probes, 1, "{counters:?}");
+}
+
+#[test]
+fn congestion_marks_slow_the_sender_down_once_a_round_trip() {
+    let config = Config {
+        ecn: true,
+        ..Config::default()
+    };
+    let mut net = pair(&config, [7, 9], Path::CLEAN, 1);
+    net.mark_every(50);
+    check_transfer(&mut net, 2_000_000, 0);
+    assert!(net.a.tcp().unwrap().info().negotiated.ecn);
+    let marks = net.b.tcp().unwrap().info().counters.congestion_marks;
+    let [losses, timeouts, _] = net.a.cc().calls;
+    assert!(marks > 20, "{marks} marks");
+    assert!(losses > 5, "{losses} reductions");
+    assert!(
+        u64::from(losses) <= marks,
+        "{losses} reductions, {marks} marks"
+    );
+    assert_eq!(timeouts, 0);
 }

@@ -68,6 +68,8 @@ pub(crate) struct Net<A, B> {
     /// Arrivals in the order of their times: to `b` or not, and the packet.
     flying: BTreeMap<(Instant, u64), (bool, Vec<u8>)>,
     sent: u64,
+    /// Every so many packets that allow it, one is marked instead of dropped; 0 for none.
+    marks: u64,
     line_free: [Instant; 2],
 }
 
@@ -81,12 +83,18 @@ impl<A: Host, B: Host> Net<A, B> {
             random: fastrand::Rng::with_seed(seed),
             flying: BTreeMap::new(),
             sent: 0,
+            marks: 0,
             line_free: [Instant::ZERO; 2],
         }
     }
 
     pub(crate) const fn set_path(&mut self, path: Path) {
         self.path = path;
+    }
+
+    /// Marks one of so many packets with congestion (RFC 3168), where the sender allows it.
+    pub(crate) const fn mark_every(&mut self, packets: u64) {
+        self.marks = packets;
     }
 
     /// Packets sent by either end.
@@ -102,6 +110,15 @@ impl<A: Host, B: Host> Net<A, B> {
         self.sent += 1;
         if self.chance(self.path.loss) {
             return;
+        }
+        let allows_mark = packet[0] >> 4 == 4 && packet[1] & 3 == 2;
+        if allows_mark && self.marks > 0 && self.sent.is_multiple_of(self.marks) {
+            // The checksum of the IPv4 header changes by as much as the field (RFC 1624).
+            packet[1] |= 3;
+            let sum = u16::from_be_bytes([packet[10], packet[11]]);
+            let (less, borrow) = sum.overflowing_sub(1);
+            let sum = less.wrapping_sub(u16::from(borrow));
+            packet[10..12].copy_from_slice(&sum.to_be_bytes());
         }
         let copies = if self.chance(self.path.double) { 2 } else { 1 };
         if self.chance(self.path.corrupt) {

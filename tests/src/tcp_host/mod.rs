@@ -244,6 +244,10 @@ impl TcpHost {
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(tcp) = &mut self.tcp {
             let result = tcp.handle_timeout(now, &mut self.cc);
+            assert!(
+                tcp.poll_timeout().is_none_or(|at| at > now),
+                "a deadline that has passed is still there"
+            );
             self.note(result.events);
         }
         self.feed();

@@ -22,6 +22,8 @@ pub struct ReceiveBuffer {
     capacity: usize,
     /// Place after the last one that was announced to the peer.
     edge: u64,
+    /// After fallback: nothing lies beyond the window.
+    trusts_tcp: bool,
 }
 
 /// What became of some data. Sizes are in bytes.
@@ -87,6 +89,7 @@ impl ReceiveBuffer {
             out_of_order: OutOfOrder::default(),
             fin: None,
             capacity,
+            trusts_tcp: false,
             edge: wide(capacity).min(Self::MAX_WINDOW),
         }
     }
@@ -95,32 +98,32 @@ impl ReceiveBuffer {
     pub fn insert(&mut self, subflow: SubflowId, dsn: Dsn, payload: Payload) -> Inserted {
         let mut done = Inserted::default();
         let next = self.ready.end();
-        let (mut at, mut payload) = self.after_read(dsn, payload, &mut done);
+        let mut payload = payload;
+        let mut at = self.drop_read(dsn, &mut payload, &mut done);
         if at < next {
-            let (known, rest) = payload.split_at(narrow(next.saturating_sub(at)));
+            let known = payload.take_front(narrow(next.saturating_sub(at)));
             done.differing = self.ready.differing(at, &known);
             done.duplicate = done.duplicate.saturating_add(wide(known.len()));
-            (at, payload) = (next, rest);
+            at = next;
         }
-        let limit = self.edge.min(self.fin.unwrap_or(u64::MAX));
-        let (payload, beyond) = payload.split_at(narrow(limit.saturating_sub(at)));
-        done.beyond = wide(beyond.len());
+        let edge = if self.trusts_tcp { u64::MAX } else { self.edge };
+        let limit = edge.min(self.fin.unwrap_or(u64::MAX));
+        let len = payload.len();
+        payload.truncate(narrow(limit.saturating_sub(at)));
+        done.beyond = wide(len.saturating_sub(payload.len()));
         if payload.is_empty() {
             return done;
         }
-        if at == next
-            && self
-                .out_of_order
-                .start()
-                .is_none_or(|start| start >= at.saturating_add(wide(payload.len())))
-        {
+        let end = at.saturating_add(wide(payload.len()));
+        if at == next && self.out_of_order.start().is_none_or(|start| start >= end) {
             done.new = wide(payload.len());
             self.ready.push_back(payload);
         } else {
             self.out_of_order.insert(subflow, at, payload, &mut done);
         }
-        while let Some(run) = self.out_of_order.take_until(self.ready.end()) {
-            self.ready.append(run);
+        while let Some(mut run) = self.out_of_order.take_until(self.ready.end()) {
+            self.ready.append(&mut run);
+            self.out_of_order.recycle(run);
         }
         done.is_readable = self.ready.end() > next;
         done
@@ -231,6 +234,12 @@ impl ReceiveBuffer {
         self.window()
     }
 
+    /// From here on TCP alone sees to the window: what it has acknowledged must not be dropped, though a
+    /// window of the data level did not cover it.
+    pub fn trust_tcp(&mut self) {
+        self.trusts_tcp = true;
+    }
+
     /// The window that [`Self::announce`] would announce.
     pub fn possible_window(&self) -> u64 {
         let fin = u64::from(self.is_fin_reached());
@@ -266,16 +275,17 @@ impl ReceiveBuffer {
         self.ready.end().saturating_add(free.min(Self::MAX_WINDOW))
     }
 
-    /// What of `payload` does not lie before all that is here, and its place.
-    fn after_read(&self, dsn: Dsn, payload: Payload, done: &mut Inserted) -> (u64, Payload) {
+    /// Drops what of `payload` was read already, and gives the place of the rest.
+    fn drop_read(&self, dsn: Dsn, payload: &mut Payload, done: &mut Inserted) -> u64 {
         let start = self.ready.start();
         let offset = dsn.offset_from(self.dsn(start));
         if offset >= 0 {
-            return (start.saturating_add(offset.unsigned_abs()), payload);
+            return start.saturating_add(offset.unsigned_abs());
         }
-        let (old, rest) = payload.split_at(narrow(offset.unsigned_abs()));
-        done.duplicate = wide(old.len());
-        (start, rest)
+        let len = payload.len();
+        payload.advance(narrow(offset.unsigned_abs()));
+        done.duplicate = wide(len.saturating_sub(payload.len()));
+        start
     }
 
     const fn dsn(&self, place: u64) -> Dsn {

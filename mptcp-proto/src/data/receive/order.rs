@@ -21,6 +21,8 @@ pub(super) struct OutOfOrder {
     taken: usize,
     /// For each subflow, the run that it brought data to last, counted with `taken`.
     hints: Vec<(SubflowId, usize)>,
+    /// Empty runs, for their memory.
+    spare: Vec<Pieces>,
     pub(super) stats: OrderStats,
 }
 
@@ -56,6 +58,13 @@ impl OutOfOrder {
         Some(run)
     }
 
+    /// Takes an empty run back.
+    pub(super) fn recycle(&mut self, run: Pieces) {
+        if self.spare.len() < MAX_SPARE {
+            self.spare.push(run);
+        }
+    }
+
     /// Adds what is new of `payload`, whose first byte has the place `at`.
     pub(super) fn insert(
         &mut self,
@@ -70,11 +79,11 @@ impl OutOfOrder {
             let reached = below.checked_sub(1).and_then(|index| self.runs.get(index));
             let held = reached.map_or(0, |run| run.end().saturating_sub(at));
             if held > 0 {
-                let (known, rest) = payload.split_at(super::narrow(held));
-                done.differing += reached.map_or(0, |run| run.differing(at, &known));
+                let known = payload.take_front(super::narrow(held));
+                let differing = reached.map_or(0, |run| run.differing(at, &known));
+                done.differing = done.differing.saturating_add(differing);
                 done.duplicate = done.duplicate.saturating_add(wide(known.len()));
                 at = at.saturating_add(wide(known.len()));
-                payload = rest;
                 if payload.is_empty() {
                     break;
                 }
@@ -83,21 +92,17 @@ impl OutOfOrder {
                 Some(next) => next.start().saturating_sub(at),
                 None => u64::MAX,
             };
-            let (new, rest) = payload.split_at(super::narrow(free));
+            let new = payload.take_front(super::narrow(free));
             let len = wide(new.len());
-            match self.add(below, at, new) {
-                Some(now_below) => {
-                    below = now_below;
-                    done.new = done.new.saturating_add(len);
-                    self.bytes = self.bytes.saturating_add(len);
-                }
-                None => {
-                    done.refused = done.refused.saturating_add(len);
-                    below = below.saturating_add(1);
-                }
+            if let Some(now_below) = self.add(below, at, new) {
+                below = now_below;
+                done.new = done.new.saturating_add(len);
+                self.bytes = self.bytes.saturating_add(len);
+            } else {
+                done.refused = done.refused.saturating_add(len);
+                below = below.saturating_add(1);
             }
             at = at.saturating_add(len);
-            payload = rest;
         }
         self.set_hint(subflow, below.saturating_sub(1));
     }
@@ -137,10 +142,11 @@ impl OutOfOrder {
             && let Some(run) = self.runs.get_mut(index).filter(|run| run.end() == at)
         {
             run.push_back(new);
-            if touches_next && let Some(next) = self.runs.remove(below) {
+            if touches_next && let Some(mut next) = self.runs.remove(below) {
                 if let Some(run) = self.runs.get_mut(index) {
-                    run.append(next);
+                    run.append(&mut next);
                 }
+                self.recycle(next);
                 self.stats.merges = self.stats.merges.saturating_add(1);
                 self.move_hints(below, |index| index.wrapping_sub(1));
             }
@@ -153,7 +159,8 @@ impl OutOfOrder {
         if self.runs.len() >= MAX_RUNS {
             return None;
         }
-        let mut run = Pieces::new(at);
+        let mut run = self.spare.pop().unwrap_or_default();
+        run.reset(at);
         run.push_back(new);
         if below == self.runs.len() {
             self.stats.tails = self.stats.tails.saturating_add(1);
@@ -177,15 +184,14 @@ impl OutOfOrder {
 
     fn set_hint(&mut self, subflow: SubflowId, run: usize) {
         let hint = self.taken.wrapping_add(run);
-        match self.hints.iter_mut().find(|(id, _)| *id == subflow) {
-            Some((_, index)) => *index = hint,
-            None => {
-                if self.hints.len() >= MAX_HINTS {
-                    self.hints.remove(0);
-                }
-                self.hints.push((subflow, hint));
-            }
+        if let Some((_, index)) = self.hints.iter_mut().find(|(id, _)| *id == subflow) {
+            *index = hint;
+            return;
         }
+        if self.hints.len() >= MAX_HINTS {
+            self.hints.remove(0);
+        }
+        self.hints.push((subflow, hint));
     }
 }
 
@@ -193,5 +199,7 @@ impl OutOfOrder {
 /// as many holes if every other segment goes there; whoever makes more has his data refused, and
 /// sends them again.
 pub(super) const MAX_RUNS: usize = 8192;
+/// Empty runs that are kept for their memory.
+const MAX_SPARE: usize = 64;
 /// Subflows with a hint.
 const MAX_HINTS: usize = 16;

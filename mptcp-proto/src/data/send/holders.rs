@@ -14,14 +14,13 @@ pub(super) struct Holders(Vec<(SubflowId, Ranges)>);
 impl Holders {
     /// Notes that `subflow` carries `range`.
     pub(super) fn assign(&mut self, subflow: SubflowId, range: Range<u64>) {
-        match self.0.iter_mut().find(|(id, _)| *id == subflow) {
-            Some((_, ranges)) => ranges.insert(range),
-            None => {
-                let mut ranges = Ranges::default();
-                ranges.insert(range);
-                self.0.push((subflow, ranges));
-            }
+        if let Some((_, ranges)) = self.0.iter_mut().find(|(id, _)| *id == subflow) {
+            ranges.insert(range);
+            return;
         }
+        let mut ranges = Ranges::default();
+        ranges.insert(range);
+        self.0.push((subflow, ranges));
     }
 
     /// Forgets what lies before the place `to`.

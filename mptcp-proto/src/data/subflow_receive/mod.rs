@@ -245,8 +245,8 @@ impl SubflowMappings {
     /// Takes the next bytes of the subflow, the first of which has this position. What came before is
     /// passed over.
     pub fn push(&mut self, position: u64, payload: Payload) {
-        let old = narrow(self.received.saturating_sub(position));
-        let payload = payload.slice(old..payload.len());
+        let mut payload = payload;
+        payload.advance(narrow(self.received.saturating_sub(position)));
         if payload.is_empty() {
             return;
         }
@@ -424,14 +424,13 @@ impl SubflowMappings {
                     .get(after)
                     .map_or(u64::MAX, |next| next.position),
             };
-            let (part, rest) = payload.split_at(narrow(end.saturating_sub(position)));
+            let part = payload.take_front(narrow(end.saturating_sub(position)));
             let part_len = wide(part.len());
             match covering {
                 Some(index) => self.fill(index, position, part),
                 None => self.keep(position, part),
             }
             position = position.saturating_add(part_len);
-            payload = rest;
         }
         self.finish();
     }

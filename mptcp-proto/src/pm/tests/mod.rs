@@ -5,6 +5,7 @@
 
 mod kernel;
 mod policies;
+mod random;
 mod user;
 
 use std::time::Duration;

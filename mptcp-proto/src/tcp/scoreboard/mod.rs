@@ -1,6 +1,6 @@
 //! What was sent and not acknowledged: the scoreboard of RFC 6675 with the times of RFC 8985.
 //!
-//! Nothing here walks over the window at every acknowledgement: SACKed ranges are remembered, so
+//! Nothing here walks over the window at every acknowledgement: ranges from SACK are remembered, so
 //! only new ones are looked at, and transmissions lie in a queue in the order of their times, whose
 //! front is all that loss detection looks at.
 
@@ -19,7 +19,7 @@ use crate::time::Instant;
 /// byte.
 #[derive(Debug, Default)]
 pub(super) struct Scoreboard {
-    sent: VecDeque<Sent>,
+    segments: VecDeque<Record>,
     una: u64,
     nxt: u64,
     in_flight: u64,
@@ -33,7 +33,7 @@ pub(super) struct Scoreboard {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Sent {
+struct Record {
     start: u64,
     end: u64,
     sent_at: Instant,
@@ -41,7 +41,7 @@ struct Sent {
     is_repeat: bool,
 }
 
-impl Sent {
+impl Record {
     const fn len(&self) -> u64 {
         self.end.saturating_sub(self.start)
     }
@@ -75,7 +75,7 @@ pub(super) struct AckTime {
 pub(super) struct Progress {
     /// Bytes cumulatively acknowledged.
     pub(super) acked: u64,
-    /// Bytes neither acknowledged nor SACKed before.
+    /// Bytes neither acknowledged nor reported by SACK before.
     pub(super) delivered: u64,
     /// Segments of them.
     pub(super) segments: u32,
@@ -94,7 +94,7 @@ impl Scoreboard {
         self.nxt
     }
 
-    /// Bytes neither acknowledged, SACKed nor lost.
+    /// Bytes neither acknowledged, reported by SACK nor lost.
     pub(super) const fn in_flight(&self) -> u64 {
         self.in_flight
     }
@@ -113,13 +113,13 @@ impl Scoreboard {
 
     /// Whether one segment only is outstanding.
     pub(super) fn is_single(&self) -> bool {
-        self.sent.len() == 1
+        self.segments.len() == 1
     }
 
     /// A segment of `len` leaves for the first time.
     pub(super) fn send(&mut self, now: Instant, len: u64) {
         let (start, end) = (self.nxt, self.nxt.saturating_add(len));
-        self.sent.push_back(Sent {
+        self.segments.push_back(Record {
             start,
             end,
             sent_at: now,
@@ -138,13 +138,13 @@ impl Scoreboard {
     /// The lowest range taken for lost.
     pub(super) fn next_lost(&self) -> Option<Range<u64>> {
         let start = *self.lost.first()?;
-        let sent = self.sent.get(self.index(start)?)?;
+        let sent = self.segments.get(self.index(start)?)?;
         Some(sent.start..sent.end)
     }
 
-    /// The highest segment that is neither SACKed nor lost.
+    /// The highest segment that has neither arrived nor got lost.
     pub(super) fn last_in_flight(&self) -> Option<Range<u64>> {
-        let newest = self.sent.iter().rev();
+        let newest = self.segments.iter().rev();
         let mut in_flight = newest.take_while(|sent| sent.fate != Fate::Lost);
         in_flight
             .find(|sent| sent.fate == Fate::InFlight)
@@ -157,7 +157,7 @@ impl Scoreboard {
             return;
         };
         self.split(index, start.saturating_add(len));
-        let Some(sent) = self.sent.get_mut(index) else {
+        let Some(sent) = self.segments.get_mut(index) else {
             return;
         };
         if sent.fate == Fate::Lost {
@@ -179,11 +179,11 @@ impl Scoreboard {
         let until = until.min(self.nxt);
         self.rack.begin();
         progress.acked = until.saturating_sub(self.una);
-        while let Some(sent) = self.sent.front().copied() {
+        while let Some(sent) = self.segments.front().copied() {
             if sent.end > until {
                 break;
             }
-            self.sent.pop_front();
+            self.segments.pop_front();
             match sent.fate {
                 Fate::InFlight => self.in_flight = self.in_flight.saturating_sub(sent.len()),
                 Fate::Lost => {
@@ -204,7 +204,7 @@ impl Scoreboard {
     }
 
     fn trim_first(&mut self, until: u64, progress: &mut Progress) {
-        let Some(first) = self.sent.front_mut() else {
+        let Some(first) = self.segments.front_mut() else {
             return;
         };
         if first.start >= until {
@@ -247,11 +247,10 @@ impl Scoreboard {
         time: AckTime,
         progress: &mut Progress,
     ) {
-        let mut index = match self.index(gap.start) {
-            Some(index) => index,
-            None => return,
+        let Some(mut index) = self.index(gap.start) else {
+            return;
         };
-        while let Some(sent) = self.sent.get_mut(index) {
+        while let Some(sent) = self.segments.get_mut(index) {
             if sent.start >= gap.end {
                 break;
             }
@@ -272,7 +271,7 @@ impl Scoreboard {
         }
     }
 
-    fn delivered(&mut self, sent: &Sent, time: AckTime, progress: &mut Progress) {
+    fn delivered(&mut self, sent: &Record, time: AckTime, progress: &mut Progress) {
         let rtt = time.now.since(sent.sent_at);
         progress.delivered = progress.delivered.saturating_add(sent.len());
         progress.segments = progress.segments.saturating_add(1);
@@ -292,14 +291,17 @@ impl Scoreboard {
     /// (RFC 2018 §8), nothing that is outstanding counts as arrived. With it, what was sent lately may
     /// still come (RFC 8985 §6.3).
     pub(super) fn lose_all(&mut self, now: Instant, uses_sack: bool, window: Duration) {
-        let reneged = self.sent.front().is_some_and(|s| s.fate == Fate::Sacked);
+        let reneged = self
+            .segments
+            .front()
+            .is_some_and(|s| s.fate == Fate::Sacked);
         if reneged {
             self.sacked.clear();
             self.sacked_segments = 0;
         }
         let spared_after = self.rack.rtt().saturating_add(window);
-        for index in 0..self.sent.len() {
-            let Some(sent) = self.sent.get_mut(index) else {
+        for index in 0..self.segments.len() {
+            let Some(sent) = self.segments.get_mut(index) else {
                 return;
             };
             if reneged && sent.fate == Fate::Sacked {
@@ -316,8 +318,12 @@ impl Scoreboard {
     /// Segments longer than `max` bytes cannot arrive on this path: they are to be sent again in
     /// parts, which is no sign of congestion.
     pub(super) fn lose_longer_than(&mut self, max: u64) {
-        for index in 0..self.sent.len() {
-            if self.sent.get(index).is_some_and(|sent| sent.len() > max) {
+        for index in 0..self.segments.len() {
+            if self
+                .segments
+                .get(index)
+                .is_some_and(|sent| sent.len() > max)
+            {
                 self.lose(index);
             }
         }
@@ -328,7 +334,7 @@ impl Scoreboard {
     pub(super) fn forgive(&mut self) {
         for start in std::mem::take(&mut self.lost) {
             let index = self.index(start);
-            if let Some(sent) = index.and_then(|index| self.sent.get_mut(index)) {
+            if let Some(sent) = index.and_then(|index| self.segments.get_mut(index)) {
                 sent.fate = Fate::InFlight;
                 self.in_flight = self.in_flight.saturating_add(sent.len());
             }
@@ -336,7 +342,7 @@ impl Scoreboard {
     }
 
     fn lose(&mut self, index: usize) -> bool {
-        let Some(sent) = self.sent.get_mut(index) else {
+        let Some(sent) = self.segments.get_mut(index) else {
             return false;
         };
         let was_in_flight = sent.fate == Fate::InFlight;
@@ -350,14 +356,14 @@ impl Scoreboard {
 
     /// The segment that holds `position`.
     fn index(&self, position: u64) -> Option<usize> {
-        let after = self.sent.partition_point(|sent| sent.start <= position);
+        let after = self.segments.partition_point(|sent| sent.start <= position);
         let index = after.checked_sub(1)?;
-        (self.sent.get(index)?.end > position).then_some(index)
+        (self.segments.get(index)?.end > position).then_some(index)
     }
 
     /// Cuts a segment in two at `at`, unless that is an end of it.
     fn split(&mut self, index: usize, at: u64) {
-        let Some(sent) = self.sent.get_mut(index) else {
+        let Some(sent) = self.segments.get_mut(index) else {
             return;
         };
         if at <= sent.start || at >= sent.end {
@@ -377,7 +383,7 @@ impl Scoreboard {
                 end: rest.end,
             }),
         }
-        self.sent.insert(index.saturating_add(1), rest);
+        self.segments.insert(index.saturating_add(1), rest);
     }
 }
 

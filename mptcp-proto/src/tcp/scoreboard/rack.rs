@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AckTime, Fate, Scoreboard, Sent};
+use super::{AckTime, Fate, Record, Scoreboard};
 use crate::time::Instant;
 
 /// The newest segment that has arrived, by the time of its sending, and what is known of reordering.
@@ -39,7 +39,7 @@ impl Rack {
     }
 
     /// RFC 8985 §6.2 steps 2 and 3.
-    pub(super) fn delivered(&mut self, sent: &Sent, rtt: Duration, time: AckTime) {
+    pub(super) fn delivered(&mut self, sent: &Record, rtt: Duration, time: AckTime) {
         if !sent.is_repeat && sent.end < self.highest {
             self.reordering_seen = true;
         }
@@ -64,7 +64,7 @@ impl Rack {
         clippy::cast_possible_truncation,
         reason = "timestamps are the low 32 bits of the clock"
     )]
-    fn may_be_the_original(sent: &Sent, rtt: Duration, time: AckTime) -> bool {
+    fn may_be_the_original(sent: &Record, rtt: Duration, time: AckTime) -> bool {
         let echo_is_older = time.echo.is_some_and(|echo| {
             let sent_at = sent.sent_at.as_millis() as u32;
             echo.wrapping_sub(sent_at).cast_signed() < 0
@@ -109,7 +109,7 @@ impl Scoreboard {
                     break;
                 }
                 let index = self.index(sent.start.max(self.una));
-                let current = index.and_then(|index| self.sent.get(index));
+                let current = index.and_then(|index| self.segments.get(index));
                 let is_current =
                     current.is_some_and(|seg| seg.fate == Fate::InFlight && seg.sent_at == sent.at);
                 let deadline = sent.at + patience;

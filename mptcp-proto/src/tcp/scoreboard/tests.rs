@@ -150,7 +150,7 @@ fn check_invariants(board: &Scoreboard) {
     let mut position = board.una;
     let (mut in_flight, mut sacked) = (0, 0);
     let mut lost = BTreeSet::new();
-    for sent in &board.sent {
+    for sent in &board.segments {
         assert_eq!(sent.start, position, "segments follow each other");
         assert!(sent.end > sent.start);
         position = sent.end;

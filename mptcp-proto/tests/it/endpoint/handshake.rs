@@ -85,7 +85,12 @@ fn plain_tcp_carries_data_and_closes() {
 #[test]
 fn a_server_may_send_first() {
     let (mut pair, ours, theirs) = Pair::established(Config::default(), Config::default());
-    pair.transfer([ours, theirs], &[], &pattern(100_000, 3), Duration::from_secs(10));
+    pair.transfer(
+        [ours, theirs],
+        &[],
+        &pattern(100_000, 3),
+        Duration::from_secs(10),
+    );
     pair.exchange([ours, theirs], &pattern(10, 1), &[]);
     assert!(pair.picked(0, fallback).is_empty() && pair.picked(1, fallback).is_empty());
 }

@@ -87,13 +87,17 @@ pub(crate) fn path(local: &str, remote: &str) -> Path {
 
 impl Pair {
     pub(crate) fn new(seed: u64) -> Self {
-        let host = |seed| {
-            let random = Box::new(Seeded(seed));
-            Endpoint::new(endpoint::Config::default(), random)
-        };
+        let host = endpoint::Config::default;
+        Self::with_hosts(
+            Endpoint::new(host(), Box::new(Seeded(seed))),
+            Endpoint::new(host(), Box::new(Seeded(seed ^ 0xffff))),
+        )
+    }
+
+    pub(crate) fn with_hosts(client: Endpoint, server: Endpoint) -> Self {
         Self {
-            client: host(seed),
-            server: host(seed ^ 0xffff),
+            client,
+            server,
             now: Instant::from_millis(1),
             delays: BTreeMap::new(),
             delay: Duration::from_millis(10),
@@ -241,11 +245,12 @@ impl Pair {
         while !is_done(self) {
             if !self.step(until) {
                 let is_done = is_done(self);
-                if !is_done && let Some(file) = std::env::var_os("PAIR_PCAP") {
-                    std::fs::write(file, self.pcap()).unwrap();
-                }
                 let hosts = [&self.client, &self.server];
-                let infos = hosts.map(|host| host.connections().map(|c| (c.info(), c.subflows().collect::<Vec<_>>())).collect::<Vec<_>>());
+                let infos = hosts.map(|host| {
+                    host.connections()
+                        .map(|c| (c.info(), c.subflows().collect::<Vec<_>>()))
+                        .collect::<Vec<_>>()
+                });
                 assert!(is_done, "not done within {limit:?}: {infos:#?}");
                 return;
             }
@@ -331,6 +336,22 @@ impl Pair {
     }
 }
 
+/// With `PAIR_PCAP_DIR` every run leaves its capture there, for other programs to look at.
+impl Drop for Pair {
+    fn drop(&mut self) {
+        let Some(dir) = std::env::var_os("PAIR_PCAP_DIR") else {
+            return;
+        };
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("test").replace("::", "-");
+        let free = (0..).map(|n| std::path::Path::new(&dir).join(format!("{name}-{n}.pcap")));
+        if let Some(file) = free.into_iter().find(|file| !file.exists()) {
+            // A capture that cannot be written is no reason to fail while another test does.
+            let _ = std::fs::write(file, self.pcap());
+        }
+    }
+}
+
 pub(crate) fn read_all(connection: &mut Connection, into: &mut Vec<u8>) {
     let mut buffer = [0; 65_536];
     while let Read::Data(len @ 1..) = connection.read(&mut buffer) {
@@ -347,4 +368,12 @@ pub(crate) fn pattern(len: usize, seed: u64) -> Vec<u8> {
     }
     bytes.truncate(len);
     bytes
+}
+
+impl Pair {
+    /// Connections of one side that had such an event.
+    pub(crate) fn picked_ids(&self, side: usize, is_such: impl Fn(&Event) -> bool) -> Vec<ConnId> {
+        let events = self.events[side].iter();
+        events.filter(|(_, event)| is_such(event)).map(|(id, _)| *id).collect()
+    }
 }

@@ -1,1 +1,0 @@
-//! Segment by segment, in virtual time.

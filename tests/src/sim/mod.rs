@@ -9,7 +9,7 @@
 //! use mptcp_tests::sim::*;
 //!
 //! let mut net = Net::new(Seed::from_env_or(7));
-//! let path = net.path(Link::of("10mbit 20ms queue=80ms loss=1% | nat:10.9.9.9"));
+//! let path = net.path(Link::of("10mbit 20ms queue=80ms drop=9 | nat:10.9.9.9"));
 //! let node = |name: &str, address| {
 //!     Node::new(SmoltcpStack::new(SmoltcpConfig::new(&[address], Seed(7).derive(name))))
 //! };

@@ -6,12 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use mptcp_proto::time::Instant;
-use mptcp_tests::middlebox::Direction;
 use mptcp_tests::middlebox::select::Toward;
+use mptcp_tests::middlebox::{Direction, spec};
 use mptcp_tests::sim::{
     CLIENT, Host, Link, Net, Node, Pair, SERVER, Script, Seed, SmoltcpConfig, SmoltcpStack, Stop,
     Stream, ms, secs,
 };
+
+use proptest::prelude::*;
 
 use super::PORT;
 
@@ -223,4 +225,57 @@ fn a_router_behind_a_link_says_that_a_packet_is_too_big() {
         (3, 4, &[5, 120][..])
     );
     assert_eq!(net.report(path).to_server.drops.too_big, 1);
+}
+
+/// A host that sends what it was given.
+struct Sender(Vec<Vec<u8>>);
+
+impl Host for Sender {
+    fn handle_packet(&mut self, _now: Instant, _packet: &[u8]) {}
+
+    fn poll_transmit(&mut self, _now: Instant, packet: &mut Vec<u8>) -> bool {
+        let next = self.0.pop();
+        packet.extend(next.iter().flatten());
+        next.is_some()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+}
+
+proptest! {
+    #[test]
+    fn no_packet_stops_the_network(
+        packets in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..90), 0..4_u8), 1..30),
+        seed: u64,
+    ) {
+        let boxes: Vec<&str> = spec::ALL.iter().map(|entry| entry.example).collect();
+        let text = format!("1mbit mark=1us corrupt=10% mtu=68 | {} | nat:10.9.9.9", boxes.join(" | "));
+        let mut net = Net::new(Seed(seed));
+        net.path(Link::of(&text));
+        // Some are garbage, the others have addresses, a protocol and lengths that make sense.
+        let sent: Vec<Vec<u8>> = packets
+            .iter()
+            .map(|(bytes, kind)| {
+                let mut packet = bytes.clone();
+                let len = packet.len();
+                if *kind > 0 && len >= 20 {
+                    packet[0] = 0x45;
+                    packet[2..4].copy_from_slice(&u16::try_from(len).unwrap().to_be_bytes());
+                    packet[6..8].copy_from_slice(&[0x40, 0]);
+                    packet[9] = [6, 6, 1][usize::from(*kind) - 1];
+                    packet[12..20].copy_from_slice(&[10, 0, 1, 1, 10, 0, 1, 2]);
+                }
+                packet
+            })
+            .collect();
+        let mut hosts = Pair {
+            client: Sender(sent.clone()),
+            server: Sender(sent),
+        };
+        prop_assert_eq!(net.run_until_idle(&mut hosts), Stop::Idle);
+    }
 }

@@ -82,3 +82,23 @@ impl Ord for Event {
         self.key.cmp(&other.key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_by_time_and_then_in_the_order_of_their_making() {
+        let mut events = Events::default();
+        for (at, host) in [(5, 0), (3, 1), (5, 2), (3, 3), (4, 4)] {
+            events.push(Instant::from_nanos(at), What::HostTimer(HostId(host)));
+        }
+        assert_eq!(events.next_at(), Some(Instant::from_nanos(3)));
+        let order = std::iter::from_fn(|| match events.pop()? {
+            What::HostTimer(HostId(host)) => Some(host),
+            other => panic!("{other:?} was never made"),
+        });
+        assert_eq!(order.collect::<Vec<_>>(), [1, 3, 4, 0, 2]);
+        assert_eq!((events.len(), events.next_at()), (0, None));
+    }
+}

@@ -101,3 +101,38 @@ fn flow_hash(packet: &[u8]) -> u64 {
     };
     mix(end(source, [s0, s1]).wrapping_add(end(destination, [d0, d1])))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::middlebox::bench::Tcp;
+
+    #[test]
+    fn the_most_exact_route_holds() {
+        let packet = Tcp::to_server().packet();
+        let (source, destination) = addresses(&packet).unwrap();
+        let host = HostId(0);
+        let exit = |number| (PathId(number), Direction::ToServer);
+        let mut routes = Routes::default();
+        assert_eq!(routes.exit(host, &packet), None);
+        routes.add(host, None, Some(destination), exit(1));
+        assert_eq!(routes.exit(host, &packet), Some(exit(1)));
+        routes.add(host, Some(source), None, exit(2));
+        assert_eq!(routes.exit(host, &packet), Some(exit(2)));
+        routes.add(host, Some(source), Some(destination), exit(3));
+        assert_eq!(routes.exit(host, &packet), Some(exit(3)));
+        assert_eq!(routes.exit(HostId(1), &packet), None);
+        assert_eq!(routes.exit(host, &[]), None);
+    }
+
+    #[test]
+    fn both_directions_of_a_flow_have_one_hash() {
+        for port in 1..50 {
+            let there = Tcp::to_server().port(port);
+            let hash = flow_hash(&there.packet());
+            let back = there.segment().answer(0x10, 1, 1, 1).emit();
+            assert_eq!(flow_hash(&back), hash);
+            assert_ne!(flow_hash(&there.port(port + 1).packet()), hash);
+        }
+    }
+}

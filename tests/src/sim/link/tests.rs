@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::middlebox::bench::{Tcp, check_checksums};
 use crate::middlebox::segment::Segment;
@@ -309,3 +311,68 @@ fn a_test_may_say_itself_which_packets_are_lost() {
     let passed: Vec<u8> = out.iter().map(|out| out.packet[0]).collect();
     assert_eq!(passed, [0, 1, 3, 4]);
 }
+
+proptest! {
+    #[test]
+    fn every_path_is_the_path_of_its_own_text(
+        words in prop::collection::vec((0..3_usize, prop::sample::select(WORDS)), 0..12),
+    ) {
+        let words: Vec<String> = words
+            .iter()
+            .map(|(way, word)| format!("{}{word}", ["", ">", "<"][*way]))
+            .collect();
+        let link = Link::of(&words.join(" "));
+        let text = link.to_string();
+        let again = Link::of(&text);
+        prop_assert_eq!(again.to_string(), text);
+        let [Stage::Pipe(one), Stage::Pipe(other)] = [&link.stages[0], &again.stages[0]] else {
+            panic!("these words make a link");
+        };
+        prop_assert_eq!(one, other);
+    }
+
+    #[test]
+    fn a_link_loses_nothing_that_it_does_not_count(
+        seed: u64,
+        text in prop::sample::select(vec![
+            "1mbit 5ms queue=5p loss=10%", "1mbit queue=20ms down=5ms..9ms", "2ms burst=10%/30%",
+            "0s mtu=200 every=3", "1mbit jitter=3ms overtake drop=1/2/3",
+        ]),
+        sizes in prop::collection::vec((20..400_usize, 0..3000_u64), 1..100),
+    ) {
+        let (_, mut element) = Link::of(text).build(Seed(seed)).remove(0);
+        let (mut now, mut out) = (Duration::ZERO, Vec::new());
+        for (size, wait) in &sizes {
+            now += Duration::from_micros(*wait);
+            element.handle_packet(now, Direction::ToServer, vec![0x45; *size], &mut out);
+        }
+        let drops = element.drops(Direction::ToServer);
+        let lost = drops.down + drops.too_big + drops.queue + drops.lost;
+        prop_assert_eq!(out.len() as u64 + lost, sizes.len() as u64);
+        prop_assert!(element.backlog(now, Direction::ToServer).packets <= sizes.len() as u64);
+    }
+}
+
+const WORDS: &[&str] = &[
+    "10mbit",
+    "1500kbit",
+    "40ms",
+    "5us",
+    "queue=80ms",
+    "queue=64kB",
+    "queue=50p",
+    "mark=1ms",
+    "loss=1%",
+    "loss=0.0001%",
+    "burst=0.5%/25%",
+    "drop=3/17",
+    "every=100",
+    "jitter=5ms",
+    "overtake",
+    "reorder=1%/10ms",
+    "duplicate=1%",
+    "corrupt=1%",
+    "mtu=1400",
+    "mtu=68/silent",
+    "down=1s..2s/5s..6s",
+];

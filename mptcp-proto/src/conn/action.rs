@@ -33,7 +33,7 @@ impl Connection {
                 }
                 PmAction::Probe(id) => {
                     if let Some(index) = self.index_of(id) {
-                        self.subflows[index].tcp.ack_now();
+                        self.subflows[index].tcp.probe_now();
                     }
                 }
                 PmAction::Announce(address) => {

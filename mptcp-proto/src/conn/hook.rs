@@ -18,7 +18,10 @@ impl Hook<'_> {
     /// TCP has no more than the window lets it send, because the scheduler gives it no more, and so cannot
     /// know that the window holds it back. As in Linux, half of the window counts in slow start.
     fn fills_window(&self, in_flight: u64) -> bool {
-        let (cwnd, ssthresh) = (self.congestion.cwnd(self.id), self.congestion.ssthresh(self.id));
+        let (cwnd, ssthresh) = (
+            self.congestion.cwnd(self.id),
+            self.congestion.ssthresh(self.id),
+        );
         if cwnd < ssthresh {
             in_flight.saturating_mul(2) > cwnd
         } else {

@@ -6,7 +6,7 @@ use crate::conn::event::{ConnectionEnd, Event};
 use crate::conn::handshake::{Session, SynReceived, SynSent};
 use crate::conn::join::{JoinRequest, JoinSynReceived, JoinSynSent};
 use crate::conn::received::ReceivedOptions;
-use crate::conn::subflow::{Announcements, Linear, Step, Subflow};
+use crate::conn::subflow::{Announcements, Linear, Proof, Step, Subflow};
 use crate::conn::timer::TimerTable;
 use crate::conn::{
     Change, Config, Connection, Context, Counter, Counters, FallbackReason, Outcome, Phase, Plain,
@@ -139,6 +139,7 @@ impl Connection {
             join_ack: None,
             has_dss: false,
             bare_segments: 0,
+            proof: Proof::None,
             timeouts: 0,
             is_stale: false,
             is_closed_by_peer: false,

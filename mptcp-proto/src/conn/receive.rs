@@ -183,6 +183,7 @@ impl Connection {
         if options.dss.is_some() || options.add_addr.is_some() {
             self.subflows[index].has_dss |= options.dss.is_some();
             self.subflows[index].bare_segments = 0;
+            self.subflows[index].note_dss();
             if options.dss.is_some_and(|dss| dss.data_ack.is_some()) || options.add_addr.is_some() {
                 self.fully_established();
             }
@@ -209,7 +210,7 @@ impl Connection {
             self.react(now, index, Violation::FirstDataOptionMissing);
             return false;
         }
-        if received.acked.is_some() || !self.progress.is_fully_established {
+        if !segment.flags.rst() {
             self.progress.bare_acks = self.progress.bare_acks.saturating_add(1);
             if !has_dss && received.acked.is_some() {
                 self.react(now, index, Violation::DataAckMissing);

@@ -28,6 +28,19 @@ pub(crate) enum Step {
     Up,
 }
 
+/// A host may have fallen back unheard. Data that are sent twice on one subflow would be data twice for
+/// it, so it is asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Proof {
+    /// It was not asked.
+    #[default]
+    None,
+    /// It was asked.
+    Asked,
+    /// It has sent a DSS since.
+    Given,
+}
+
 /// What a subflow is to tell the peer with the next segment that has room.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Announcements {
@@ -99,6 +112,8 @@ pub(crate) struct Subflow {
     pub(crate) has_dss: bool,
     /// Segments with data and without any option since the last DSS.
     pub(crate) bare_segments: u32,
+    /// Whether the peer was asked for a sign that it still speaks MPTCP, and whether it gave one since.
+    pub(crate) proof: Proof,
     /// Timeouts in a row.
     pub(crate) timeouts: u32,
     pub(crate) is_stale: bool,
@@ -125,6 +140,13 @@ impl Subflow {
     /// Whether it may carry data.
     pub(crate) fn is_usable(&self) -> bool {
         self.is_up() && !self.is_closing && self.tcp.state().may_push()
+    }
+
+    /// The peer has sent a DSS on it.
+    pub(crate) fn note_dss(&mut self) {
+        if self.proof == Proof::Asked {
+            self.proof = Proof::Given;
+        }
     }
 
     /// Resets it with this reason.

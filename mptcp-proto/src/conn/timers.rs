@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::conn::event::{ConnectionEnd, SubflowEnd};
 use crate::conn::hook::Hook;
-use crate::conn::subflow::Step;
+use crate::conn::subflow::{Proof, Step};
 use crate::conn::timer::Timer;
 use crate::conn::{Connection, Counter, Phase, State, Violation};
 use crate::data::send::Reinject;
@@ -152,30 +152,52 @@ impl Connection {
         if !self.is_mptcp() {
             return;
         }
-        if self.progress.bare_acks > 0
-            && let Some(index) = self.only_up()
+        if let Some(index) = self.only_up()
             && self.subflows[index].tcp.queued() == 0
         {
-            // All of it was acknowledged, by segments that have lost their options.
-            self.react(now, index, Violation::DataAckMissing);
-            return;
-        }
-        if let Some(oldest) = self.send.oldest() {
-            let others = self
-                .up()
-                .any(|subflow| !oldest.subflows.contains(&subflow.id));
-            let is_stuck = oldest.subflows.iter().all(|id| {
-                let subflow = self.subflows.iter().find(|subflow| subflow.id == *id);
-                subflow.is_none_or(|subflow| subflow.tcp.queued() == 0)
-            });
-            // A subflow repairs its own losses; only what it believes to have delivered goes there
-            // again.
-            if others || is_stuck {
-                self.send.reinject(oldest.dsn, oldest.len.min(MAX_AT_ONCE));
+            if self.progress.bare_acks > 0 {
+                // All of it was acknowledged, by segments that have lost their options.
+                self.react(now, index, Violation::DataAckMissing);
+                return;
+            }
+            if !self.is_proven(index) {
+                self.restart_retransmission(now);
+                return;
             }
         }
+        self.reinject_oldest();
         self.tries.retransmissions = self.tries.retransmissions.saturating_add(1);
         self.restart_retransmission(now);
+    }
+
+    /// Whether the peer has shown that it speaks MPTCP since it was asked; asks if need be.
+    fn is_proven(&mut self, index: usize) -> bool {
+        let subflow = &mut self.subflows[index];
+        let is_given = subflow.proof == Proof::Given;
+        if is_given {
+            subflow.proof = Proof::None;
+        } else {
+            subflow.proof = Proof::Asked;
+            subflow.tcp.probe_now();
+        }
+        is_given
+    }
+
+    fn reinject_oldest(&mut self) {
+        let Some(oldest) = self.send.oldest() else {
+            return;
+        };
+        let others = self
+            .up()
+            .any(|subflow| !oldest.subflows.contains(&subflow.id));
+        let is_stuck = oldest.subflows.iter().all(|id| {
+            let subflow = self.subflows.iter().find(|subflow| subflow.id == *id);
+            subflow.is_none_or(|subflow| subflow.tcp.queued() == 0)
+        });
+        // A subflow repairs its own losses; only what it believes to have delivered goes there again.
+        if others || is_stuck {
+            self.send.reinject(oldest.dsn, oldest.len.min(MAX_AT_ONCE));
+        }
     }
 
     fn on_data_fin_timer(&mut self, now: Instant) {

@@ -105,7 +105,9 @@ impl Endpoint {
             return area;
         };
         let kept = SynOptions {
-            window_scale: plain.window_scale.filter(|_| config.tcp.window_scale.is_some()),
+            window_scale: plain
+                .window_scale
+                .filter(|_| config.tcp.window_scale.is_some()),
             sack: plain.sack && config.tcp.sack,
             ecn: false,
         };
@@ -136,7 +138,9 @@ impl Endpoint {
         let versions = config.mptcp.versions();
         let offer = Offer::from_syn(options.capable.as_ref(), versions).ok()?;
         let (ends, irs) = (ends(segment), segment.seq);
-        let key = self.jar.fresh_server_key(now, ends, irs, offer.remote_key());
+        let key = self
+            .jar
+            .fresh_server_key(now, ends, irs, offer.remote_key());
         let is_free = self.tokens.is_free(offer.version(), key);
         is_free.then(|| offer.accept(key, config.wishes).option())
     }

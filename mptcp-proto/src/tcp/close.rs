@@ -3,7 +3,7 @@
 use super::Tcp;
 use super::handshake::MIN_MTU;
 use super::options::{Incoming, seq_at};
-use super::parts::{Outbox, Reset};
+use super::parts::{Outbox, Probe, Reset};
 use super::report::{IcmpError, TcpEvent, TcpEvents};
 use super::state::State;
 use super::timer::Timer;
@@ -38,6 +38,13 @@ impl Tcp {
                 seq: seq_at(self.iss, self.board.nxt()),
                 ack: Some(seq_at(self.irs, self.receiver.ack_position())),
             });
+        }
+    }
+
+    /// Makes a segment leave that the peer answers, as a keep-alive does (RFC 9293 §3.8.4).
+    pub fn probe_now(&mut self) {
+        if self.state.is_synchronized() {
+            self.outbox.probe = Some(Probe::KeepAlive);
         }
     }
 

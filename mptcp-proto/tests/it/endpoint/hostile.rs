@@ -94,7 +94,9 @@ fn garbled_packets_neither_panic_nor_stop_the_clock() {
         pair.hook = None;
         pair.run_for(Duration::from_secs(400));
         let info = |host: &mptcp_proto::endpoint::Endpoint| {
-            host.connections().map(|connection| connection.info()).collect::<Vec<_>>()
+            host.connections()
+                .map(|connection| connection.info())
+                .collect::<Vec<_>>()
         };
         for infos in [info(&pair.client), info(&pair.server)] {
             for info in infos {

@@ -374,6 +374,9 @@ impl Pair {
     /// Connections of one side that had such an event.
     pub(crate) fn picked_ids(&self, side: usize, is_such: impl Fn(&Event) -> bool) -> Vec<ConnId> {
         let events = self.events[side].iter();
-        events.filter(|(_, event)| is_such(event)).map(|(id, _)| *id).collect()
+        events
+            .filter(|(_, event)| is_such(event))
+            .map(|(id, _)| *id)
+            .collect()
     }
 }

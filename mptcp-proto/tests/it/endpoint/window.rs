@@ -59,7 +59,8 @@ fn a_reader_that_sleeps_stops_the_sender_and_wakes_it() {
 /// Bytes that arrive in ten seconds over a fast path and a slow one with this configuration.
 fn goodput(config: &Config) -> (usize, Pair) {
     let (mut pair, ids) = established(config);
-    pair.delays.insert(address(SECOND), Duration::from_millis(400));
+    pair.delays
+        .insert(address(SECOND), Duration::from_millis(400));
     join(&mut pair, ids[0], Priority::Regular);
     pair.run_for(Duration::from_secs(2));
     let data = pattern(50_000, 3);
@@ -79,7 +80,10 @@ fn opportunistic_retransmission_and_penalties_save_a_small_buffer() {
     let (with, mut pair) = goodput(&small(100_000, Switch::On));
     let id = pair.client.connection_ids().next().unwrap();
     let info = pair.client(id).info();
-    assert!(info.bytes_opportunistic > 0 && info.penalties > 0, "{info:?}");
+    assert!(
+        info.bytes_opportunistic > 0 && info.penalties > 0,
+        "{info:?}"
+    );
     assert!(with > 2 * without, "{with} bytes with, {without} without");
 }
 

@@ -123,6 +123,7 @@ impl Tcp {
         self.negotiated = incoming.negotiate(&self.config, self.path.remote.is_ipv6(), offers_ecn);
         if let Some(timestamps) = incoming.timestamps {
             self.clock = PeerClock {
+                is_known: true,
                 recent: timestamps.value,
                 recent_at: now,
                 last_ack_sent: 0,

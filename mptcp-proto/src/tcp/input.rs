@@ -115,7 +115,9 @@ impl Tcp {
             return false;
         };
         let age = timestamps.value.wrapping_sub(self.clock.recent);
-        age.cast_signed() < 0 && now.since(self.clock.recent_at) < TIMESTAMP_LIFETIME
+        self.clock.is_known
+            && age.cast_signed() < 0
+            && now.since(self.clock.recent_at) < TIMESTAMP_LIFETIME
     }
 
     /// The four cases of RFC 9293 §3.4, for a segment that begins `offset` after the next one.
@@ -257,6 +259,7 @@ impl Tcp {
             && self.negotiated.timestamps
             && start <= self.clock.last_ack_sent
         {
+            self.clock.is_known = true;
             self.clock.recent = timestamps.value;
             self.clock.recent_at = now;
         }

@@ -82,6 +82,8 @@ impl ChallengeLimit {
 /// The peer's timestamps (RFC 7323 §4.3).
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PeerClock {
+    /// Whether the peer's clock was seen: after a SYN cookie it was not.
+    pub(super) is_known: bool,
     /// `TS.Recent`.
     pub(super) recent: u32,
     pub(super) recent_at: Instant,

@@ -45,9 +45,9 @@ fn check_file(data: Vec<u8>) -> bool {
         match packet.content {
             Content::Tcp(segment) => {
                 assert_eq!(segment.frame, packet.frame);
-                assert!(segment.header.len() <= 20 + segment.options_len);
-                assert!(segment.options.len() <= segment.options_len);
-                assert!(segment.payload.len() <= segment.payload_len as usize);
+                assert!(segment.header().len() <= 20 + segment.options_len());
+                assert!(segment.options().len() <= segment.options_len());
+                assert!(segment.payload().len() <= segment.payload_len as usize);
             }
             Content::Undecoded(_) => undecoded += 1,
             _ => {}

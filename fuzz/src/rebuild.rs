@@ -281,6 +281,7 @@ fn run(steps: &[Step], follow: FollowPlan) -> Analysis {
         let payload: Vec<u8> = (0..step.payload_len())
             .map(|n| n.to_be_bytes()[3])
             .collect();
+        let bytes = [&[0; 20], options.as_slice(), &payload].concat();
         let syn = step.flags & TcpFlags::SYN != 0;
         let seq = Step::isn(from_client).add(if syn { 0 } else { u32::from(step.ssn) });
         let segment = Segment {
@@ -299,11 +300,8 @@ fn run(steps: &[Step], follow: FollowPlan) -> Analysis {
             flags: TcpFlags(step.flags),
             window: 0,
             checksum: 0,
-            header: &options,
-            bytes: &payload,
-            options: &options,
-            options_len: options.len(),
-            payload: &payload,
+            header_len: u8::try_from(20 + options.len()).unwrap_or(u8::MAX),
+            bytes: &bytes,
             payload_len: step.payload_len(),
         };
         let note = rebuilder.push(&segment).expect("a few streams have room");
@@ -384,17 +382,17 @@ fn check_followed(first: &Analysis, second: &Analysis) {
 /// Everything that is printed of it.
 fn report(analysis: &Analysis) -> Vec<u8> {
     let mut out = Vec::new();
-    let connections: Vec<&Connection> = analysis.connections.iter().collect();
+    let overview = analysis.overview();
     let detail = Detail {
         keys: true,
         show: true,
     };
     let written = "memory takes all that is written";
-    json::write_connections(&mut out, analysis, &connections, detail).expect(written);
-    json::write_findings(&mut out, analysis, &connections).expect(written);
-    list::write(&mut out, analysis, &connections, Some(80)).expect(written);
-    findings::write_check(&mut out, analysis, &connections, Some(80)).expect(written);
-    for connection in connections {
+    json::write_connections(&mut out, &overview, &analysis.connections, detail).expect(written);
+    json::write_findings(&mut out, &overview, &analysis.connections).expect(written);
+    list::write(&mut out, &overview, &analysis.connections, Some(80)).expect(written);
+    findings::write_check(&mut out, &overview, &analysis.connections, Some(80)).expect(written);
+    for connection in &analysis.connections {
         show::write(&mut out, connection, true, None).expect(written);
     }
     out

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::ops::Range;
 
+use mptcp_cli::json::Elements;
 use mptcp_cli::{Output, OutputArgs, UsageError, Verdict};
 
 use crate::args::{ExplainArgs, ListArgs, SelectArgs, ShowArgs};
 use crate::check::{self, EXPLANATIONS, Explanation};
-use crate::model::{Analysis, Connection, Direction, Severity, Timestamp};
+use crate::model::{Connection, Direction, Overview, PerDirection, Timestamp};
 use crate::pass::{Reading, Source, Visit};
 use crate::plan::{self, Owner};
 use crate::rebuild::{FollowPlan, RebuildOptions};
+use crate::report::findings::FindingCounts;
 use crate::report::json::{self, Detail};
 use crate::report::packet::{self, PacketLine};
 use crate::report::{findings, list, show};
@@ -22,18 +25,54 @@ pub(crate) fn list(
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
     let reading = read_once(&args.select, common, out)?;
-    let connections = plan::selected(&reading.analysis, &args.select)?;
+    let select = &args.select;
+    let ids = plan::candidates(&reading.overview, select)?;
     if common.json {
         let detail = Detail {
             keys: args.show_keys,
             show: false,
         };
-        json::write_connections(out.bytes(), &reading.analysis, &connections, detail)?;
+        write_json(&reading, ids, select, detail, out)?;
     } else {
         let width = out.width();
-        list::write(&mut out.text(), &reading.analysis, &connections, width)?;
+        let mut rows = list::Rows::default();
+        let make = |connections: &mut dyn Iterator<Item = Connection>| {
+            let mut rows = list::Rows::default();
+            for connection in connections.filter(|c| plan::passes(select, c)) {
+                rows.add(&connection, width);
+            }
+            Ok(rows)
+        };
+        reading.in_parts(ids, make, |part| {
+            rows.append(part);
+            Ok(())
+        })?;
+        rows.write(&mut out.text(), &reading.overview, width)?;
     }
+    reading.abandon();
     Ok(Verdict::Clean)
+}
+
+/// The document of `list`.
+fn write_json(
+    reading: &Reading,
+    ids: Range<u32>,
+    select: &SelectArgs,
+    detail: Detail,
+    out: &mut Output,
+) -> anyhow::Result<()> {
+    let mut lines = json::begin(out.bytes(), &reading.overview)?;
+    let mut array = lines.begin_array("connections")?;
+    let make = |connections: &mut dyn Iterator<Item = Connection>| {
+        let mut elements = Elements::default();
+        for connection in connections.filter(|c| plan::passes(select, c)) {
+            json::push_connection(&mut elements, &connection, detail)?;
+        }
+        Ok(elements)
+    };
+    reading.in_parts(ids, make, |elements| Ok(array.extend(&elements)?))?;
+    array.end();
+    Ok(json::end_connections(lines, &reading.overview)?)
 }
 
 /// `show`. The hash of the data streams takes a second pass: which TCP streams make one connection
@@ -45,66 +84,96 @@ pub(crate) fn show(
 ) -> anyhow::Result<Verdict> {
     let source = Source::twice(plan::inputs(&args.select.input.files)?, common.quiet)?
         .with_threads(args.select.input.threads);
-    let mut reading = source.analyze(checking())?;
+    let reading = source.analyze(checking())?;
+    let select = &args.select;
+    let ids = plan::candidates(&reading.overview, select)?;
     let mut follow = FollowPlan::default();
-    for connection in plan::selected(&reading.analysis, &args.select)? {
-        follow.add(connection);
+    for connection in selected(&reading, ids.clone(), select) {
+        follow.add(&connection);
     }
-    let second = source.analyze(RebuildOptions {
+    let hashes = hashes(&source.analyze(RebuildOptions {
         follow,
         ..RebuildOptions::default()
-    })?;
-    take_hashes(&mut reading.analysis, &second.analysis);
-    note_cuts(&reading.analysis, common);
-    let connections = plan::selected(&reading.analysis, &args.select)?;
+    })?);
+    note_cuts(&reading.overview, common);
+    let connections = selected(&reading, ids, select).map(|mut connection| {
+        take_hashes(&mut connection, &hashes);
+        connection
+    });
     if common.json {
         let detail = Detail {
             keys: args.show_keys,
             show: true,
         };
-        json::write_connections(out.bytes(), &reading.analysis, &connections, detail)?;
+        json::write_connections(out.bytes(), &reading.overview, connections, detail)?;
     } else {
-        write_shown(&connections, args.show_keys, out)?;
+        write_shown(connections, args.show_keys, out)?;
     }
     Ok(Verdict::Clean)
 }
 
+/// The connections that `select` means, each made when it is asked for.
+fn selected(
+    reading: &Reading,
+    ids: Range<u32>,
+    select: &SelectArgs,
+) -> impl Iterator<Item = Connection> {
+    reading
+        .connections(ids)
+        .filter(|connection| plan::passes(select, connection))
+}
+
+/// The hashes of the data streams of a connection.
+type Hashes = PerDirection<Option<[u8; 32]>>;
+
+/// The hashes that there are, by the first stream of the connection.
+fn hashes(followed: &Reading) -> BTreeMap<u64, Hashes> {
+    let mut hashes = BTreeMap::new();
+    for connection in followed.connections(0..followed.overview.connections) {
+        let found = PerDirection {
+            to_server: connection.totals.to_server.stream_sha256,
+            to_client: connection.totals.to_client.stream_sha256,
+        };
+        if let (Some(stream), true) = (first_stream(&connection), found != Hashes::default()) {
+            hashes.insert(stream, found);
+        }
+    }
+    hashes
+}
+
+fn first_stream(connection: &Connection) -> Option<u64> {
+    let first = connection.subflows.first();
+    first.map(|subflow| subflow.tcp_stream)
+}
+
 /// Takes over the hashes of the data streams, and nothing else: the pass that followed them knew of
 /// the fallback from its frame on, and counts must not depend on that.
-fn take_hashes(analysis: &mut Analysis, followed: &Analysis) {
-    let first_stream = |connection: &Connection| {
-        connection
-            .subflows
-            .first()
-            .map(|subflow| subflow.tcp_stream)
+fn take_hashes(connection: &mut Connection, hashes: &BTreeMap<u64, Hashes>) {
+    let Some(hashes) = first_stream(connection).and_then(|stream| hashes.get(&stream)) else {
+        return;
     };
-    let hashes: BTreeMap<_, _> = followed
-        .connections
-        .iter()
-        .map(|connection| (first_stream(connection), &connection.totals))
-        .collect();
-    for connection in &mut analysis.connections {
-        let Some(followed) = hashes.get(&first_stream(connection)) else {
-            continue;
-        };
-        for direction in Direction::BOTH {
-            connection.totals.of_mut(direction).stream_sha256 =
-                followed.of(direction).stream_sha256;
-        }
+    for direction in Direction::BOTH {
+        connection.totals.of_mut(direction).stream_sha256 = *hashes.of(direction);
     }
 }
 
-fn write_shown(connections: &[&Connection], keys: bool, out: &mut Output) -> anyhow::Result<()> {
+fn write_shown(
+    connections: impl Iterator<Item = Connection>,
+    keys: bool,
+    out: &mut Output,
+) -> anyhow::Result<()> {
     let width = out.width();
     let mut text = out.text();
-    if connections.is_empty() {
-        writeln!(text, "no MPTCP connection")?;
-    }
-    for (position, connection) in connections.iter().enumerate() {
-        if position > 0 {
+    let mut any = false;
+    for connection in connections {
+        if any {
             writeln!(text, "\n")?;
         }
-        show::write(&mut text, connection, keys, width)?;
+        any = true;
+        show::write(&mut text, &connection, keys, width)?;
+    }
+    if !any {
+        writeln!(text, "no MPTCP connection")?;
     }
     Ok(())
 }
@@ -117,17 +186,19 @@ pub(crate) fn packets(
 ) -> anyhow::Result<Verdict> {
     let source = Source::twice(plan::inputs(&args.input.files)?, common.quiet)?
         .with_threads(args.input.threads);
-    let Reading { analysis, .. } = source.analyze(RebuildOptions::default())?;
-    note_cuts(&analysis, common);
-    let owners = plan::owners(&plan::selected(&analysis, args)?);
-    let origin = analysis
+    let reading = source.analyze(RebuildOptions::default())?;
+    note_cuts(&reading.overview, common);
+    let ids = plan::candidates(&reading.overview, args)?;
+    let owners = plan::owners(selected(&reading, ids, args));
+    let Reading { overview, .. } = reading;
+    let origin = overview
         .captures
         .iter()
         .filter_map(|c| c.first_at)
         .min()
         .unwrap_or_default();
     if common.json {
-        let mut stream = json::begin_packets(out.bytes(), &analysis)?;
+        let mut stream = json::begin_packets(out.bytes(), &overview)?;
         source.revisit(RebuildOptions::default(), |visit| {
             match line(&visit, &owners, origin) {
                 Some(line) => Ok(json::write_packet(&mut stream, &line)?),
@@ -172,28 +243,74 @@ pub(crate) fn check(
     common: &OutputArgs,
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
-    let Reading { analysis, .. } = read_once(args, common, out)?;
-    let connections = plan::selected(&analysis, args)?;
-    if common.json {
-        json::write_findings(out.bytes(), &analysis, &connections)?;
+    let reading = read_once(args, common, out)?;
+    let ids = plan::candidates(&reading.overview, args)?;
+    let counts = if common.json {
+        write_findings_json(&reading, ids, args, out)?
     } else {
-        let width = out.width();
-        findings::write_check(&mut out.text(), &analysis, &connections, width)?;
-    }
-    let of_connections = connections
-        .iter()
-        .flat_map(|connection| &connection.findings);
-    let grave = |severity| severity >= Severity::Warn;
-    let any = analysis
-        .findings
-        .iter()
-        .chain(of_connections)
-        .any(|f| grave(f.severity));
-    Ok(if any {
+        write_findings_text(&reading, ids, args, out)?
+    };
+    reading.abandon();
+    Ok(if counts.any_grave() {
         Verdict::Findings
     } else {
         Verdict::Clean
     })
+}
+
+fn write_findings_json(
+    reading: &Reading,
+    ids: Range<u32>,
+    select: &SelectArgs,
+    out: &mut Output,
+) -> anyhow::Result<FindingCounts> {
+    let mut counts = FindingCounts::default();
+    counts.add(&reading.overview.findings);
+    let mut lines = json::begin(out.bytes(), &reading.overview)?;
+    let mut array = lines.begin_array("findings")?;
+    let mut of_file = Elements::default();
+    json::push_findings(&mut of_file, None, &reading.overview.findings)?;
+    array.extend(&of_file)?;
+    let make = |connections: &mut dyn Iterator<Item = Connection>| {
+        let (mut elements, mut counts) = (Elements::default(), FindingCounts::default());
+        for connection in connections.filter(|c| plan::passes(select, c)) {
+            counts.add(&connection.findings);
+            json::push_findings(&mut elements, Some(connection.id), &connection.findings)?;
+        }
+        Ok((elements, counts))
+    };
+    reading.in_parts(ids, make, |(elements, part)| {
+        counts.merge(&part);
+        Ok(array.extend(&elements)?)
+    })?;
+    array.end();
+    lines.end()?;
+    Ok(counts)
+}
+
+fn write_findings_text(
+    reading: &Reading,
+    ids: Range<u32>,
+    select: &SelectArgs,
+    out: &mut Output,
+) -> anyhow::Result<FindingCounts> {
+    let width = out.width();
+    let mut counts = FindingCounts::default();
+    let mut text = out.text();
+    findings::write_of_file(&mut text, &reading.overview, &mut counts, width)?;
+    let make = |connections: &mut dyn Iterator<Item = Connection>| {
+        let (mut text, mut counts) = (Vec::new(), FindingCounts::default());
+        for connection in connections.filter(|c| plan::passes(select, c)) {
+            findings::write_of_connection(&mut text, &connection, &mut counts, width)?;
+        }
+        Ok((text, counts))
+    };
+    reading.in_parts(ids, make, |(part, of_part)| {
+        counts.merge(&of_part);
+        Ok(text.write_all(&part)?)
+    })?;
+    counts.write(&mut text)?;
+    Ok(counts)
 }
 
 /// `explain`.
@@ -235,14 +352,14 @@ fn read_once(select: &SelectArgs, common: &OutputArgs, out: &Output) -> anyhow::
         .with_threads(select.input.threads);
     let reading = source.analyze(checking())?;
     if !out.is_terminal() {
-        note_cuts(&reading.analysis, common);
+        note_cuts(&reading.overview, common);
     }
     Ok(reading)
 }
 
 /// Says on standard error which files ended too early.
-pub(crate) fn note_cuts(analysis: &Analysis, common: &OutputArgs) {
-    for cut in plan::cuts(analysis) {
+pub(crate) fn note_cuts(overview: &Overview, common: &OutputArgs) {
+    for cut in plan::cuts(overview) {
         common.note(&cut);
     }
 }

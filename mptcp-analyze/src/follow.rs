@@ -26,13 +26,14 @@ pub(crate) fn follow(
     let destination = Destination::choose(args.out.as_deref(), common.json, files, out)?;
     let source =
         Source::twice(plan::inputs(files)?, common.quiet)?.with_threads(args.input.threads);
-    let Reading { analysis, .. } = source.analyze(RebuildOptions {
+    let reading = source.analyze(RebuildOptions {
         // What came under a wrong checksum is left out where another copy follows.
         verify_checksums: true,
         ..RebuildOptions::default()
     })?;
-    note_cuts(&analysis, common);
-    let connection = plan::connection(&analysis, args.conn)?;
+    note_cuts(&reading.overview, common);
+    let connection = plan::connection(&reading, args.conn)?;
+    let Reading { overview, .. } = reading;
     let direction = args.to.direction();
     let report = StreamReport {
         connection: connection.id,
@@ -50,10 +51,10 @@ pub(crate) fn follow(
         report,
         common,
     };
-    write_stream(&source, connection, direction, &mut writer)?;
+    write_stream(&source, &connection, direction, &mut writer)?;
     let report = writer.finish()?;
     if common.json {
-        json::write_stream(out.bytes(), &analysis, &report)?;
+        json::write_stream(out.bytes(), &overview, &report)?;
     }
     Ok(if report.hole_count == 0 {
         Verdict::Clean
@@ -69,7 +70,7 @@ fn write_stream(
     direction: Direction,
     writer: &mut StreamWriter<'_>,
 ) -> anyhow::Result<()> {
-    let owners = plan::owners(&[connection]);
+    let owners = plan::owners([connection]);
     let mut plan = FollowPlan::default();
     plan.keep = true;
     plan.add(connection);

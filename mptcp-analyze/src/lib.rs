@@ -66,5 +66,5 @@ pub fn analyze_files(paths: &[PathBuf], options: RebuildOptions) -> Result<Analy
 
 /// Reads captures that are open already.
 pub fn analyze(captures: Captures, options: RebuildOptions) -> Analysis {
-    pass::read(captures, options, Progress::silent(), 1).analysis
+    pass::read(captures, options, Progress::silent(), 1).into_analysis()
 }

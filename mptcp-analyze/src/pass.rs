@@ -3,15 +3,16 @@
 use std::fs::File;
 use std::io::{self, Seek};
 use std::num::NonZero;
+use std::ops::Range;
 
 use anyhow::Context as _;
 use mptcp_cli::UsageError;
 
 use crate::capture::{Captures, Content, IcmpError, Input, Packet};
-use crate::check;
-use crate::model::{Analysis, Interface, PacketNote, Segment};
+use crate::check::{self, TokenReuse};
+use crate::model::{Analysis, Connection, Interface, Overview, PacketNote, Segment};
 use crate::progress::Progress;
-use crate::rebuild::{RebuildOptions, Rebuilder};
+use crate::rebuild::{Finished, RebuildOptions, Rebuilder};
 use crate::threads;
 
 /// Inputs that can be read as often as announced.
@@ -27,10 +28,50 @@ pub(crate) struct Source {
 /// What a pass learnt.
 #[derive(Debug)]
 pub(crate) struct Reading {
-    /// The model, with findings.
-    pub analysis: Analysis,
+    /// Everything but the connections.
+    pub overview: Overview,
     /// Interfaces by the number that packets name, each with its input.
     pub interfaces: Vec<(u16, Interface)>,
+    finished: Finished,
+    reuse: TokenReuse,
+    threads: usize,
+}
+
+impl Reading {
+    /// The connection with this number, and what is to be said of it.
+    pub(crate) fn connection(&self, id: u32) -> Option<Connection> {
+        let mut connection = self.finished.connection(id)?;
+        check::check_connection(&mut connection, &self.reuse);
+        Some(connection)
+    }
+
+    /// These of the connections, each made when it is asked for.
+    pub(crate) fn connections(&self, ids: Range<u32>) -> impl Iterator<Item = Connection> {
+        ids.filter_map(|id| self.connection(id))
+    }
+
+    /// Makes something of these connections, some at a time, perhaps on two threads, and gives it to
+    /// `take` in the order of the connections.
+    pub(crate) fn in_parts<T: Send>(
+        &self,
+        ids: Range<u32>,
+        make: impl Fn(&mut dyn Iterator<Item = Connection>) -> anyhow::Result<T> + Sync,
+        take: impl FnMut(T) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let make = |part| make(&mut self.connections(part));
+        threads::in_parts(ids, self.threads, make, take)
+    }
+
+    /// The model of everything.
+    pub(crate) fn into_analysis(self) -> Analysis {
+        let connections = self.connections(self.finished.ids()).collect();
+        Analysis::new(self.overview, connections)
+    }
+
+    /// Leaves the memory to the end of the process, which frees it at once.
+    pub(crate) fn abandon(self) {
+        std::mem::forget(self);
+    }
 }
 
 /// A TCP packet in a second pass.
@@ -109,7 +150,7 @@ impl Source {
         }
     }
 
-    /// Reads everything and gives the model with its findings.
+    /// Reads everything and gives what it says.
     pub(crate) fn analyze(&self, options: RebuildOptions) -> anyhow::Result<Reading> {
         let captures = self.open()?;
         let progress = Progress::new(captures.bytes_total(), self.quiet);
@@ -162,7 +203,7 @@ impl Source {
     }
 }
 
-/// Reads `captures` to their end and gives the model with its findings.
+/// Reads `captures` to their end and gives what they say.
 pub(crate) fn read(
     captures: Captures,
     options: RebuildOptions,
@@ -175,11 +216,15 @@ pub(crate) fn read(
         .interfaces()
         .map(|(file, i)| (file, i.clone()))
         .collect();
-    let mut analysis = rebuilder.finish();
-    analysis.captures = captures.finish();
-    check::run(&mut analysis);
+    let finished = rebuilder.end();
+    let mut overview = finished.overview();
+    overview.captures = captures.finish();
+    check::check_overview(&mut overview);
     Reading {
-        analysis,
+        overview,
         interfaces,
+        reuse: TokenReuse::of(finished.tokens().collect()),
+        finished,
+        threads,
     }
 }

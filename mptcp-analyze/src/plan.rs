@@ -1,6 +1,8 @@
 //! From what the user typed to what the program needs: inputs, and which connections.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use mptcp_cli::UsageError;
@@ -8,7 +10,8 @@ use mptcp_proto::version::Version;
 
 use crate::args::SelectArgs;
 use crate::capture::Input;
-use crate::model::{Analysis, CaptureEnd, Connection};
+use crate::model::{CaptureEnd, Connection, Overview};
+use crate::pass::Reading;
 use crate::report::word;
 
 /// Subflow of a TCP stream.
@@ -41,44 +44,51 @@ pub(crate) fn inputs(files: &[PathBuf]) -> Result<Vec<Input>, UsageError> {
     Ok(inputs)
 }
 
-/// The connections that `select` means.
-pub(crate) fn selected<'a>(
-    analysis: &'a Analysis,
+/// The numbers of the connections that `select` may mean; [`passes`] tells which of them it does.
+pub(crate) fn candidates(
+    overview: &Overview,
     select: &SelectArgs,
-) -> Result<Vec<&'a Connection>, UsageError> {
-    let candidates = match select.conn {
-        Some(id) => vec![connection(analysis, id)?],
-        None => analysis.connections.iter().collect(),
-    };
-    let passes = |c: &&Connection| {
-        select
-            .filter
-            .as_ref()
-            .is_none_or(|filter| filter.matches(c))
-    };
-    Ok(candidates.into_iter().filter(passes).collect())
+) -> Result<Range<u32>, UsageError> {
+    match select.conn {
+        Some(id) => {
+            check_exists(overview, id)?;
+            Ok(id..id.saturating_add(1))
+        }
+        None => Ok(0..overview.connections),
+    }
+}
+
+/// Whether `select` means this one of the candidates.
+pub(crate) fn passes(select: &SelectArgs, connection: &Connection) -> bool {
+    let filter = select.filter.as_ref();
+    filter.is_none_or(|filter| filter.matches(connection))
 }
 
 /// The connection with number `id`.
-pub(crate) fn connection(analysis: &Analysis, id: u32) -> Result<&Connection, UsageError> {
-    let connections = &analysis.connections;
-    connections
-        .iter()
-        .find(|connection| connection.id == id)
-        .ok_or_else(|| {
-            let there = match connections.last() {
-                Some(last) if last.id == 0 => "the capture has connection 0 only".to_owned(),
-                Some(last) => format!("the capture has connections 0 to {}", last.id),
-                None => "the capture has no MPTCP connection".to_owned(),
-            };
-            UsageError(format!("there is no connection {id}; {there}"))
-        })
+pub(crate) fn connection(reading: &Reading, id: u32) -> Result<Connection, UsageError> {
+    check_exists(&reading.overview, id)?;
+    Ok(reading
+        .connection(id)
+        .expect("a number below the count is that of a connection"))
+}
+
+fn check_exists(overview: &Overview, id: u32) -> Result<(), UsageError> {
+    let there = match overview.connections {
+        count if id < count => return Ok(()),
+        0 => "the capture has no MPTCP connection".to_owned(),
+        1 => "the capture has connection 0 only".to_owned(),
+        count => format!("the capture has connections 0 to {}", count - 1),
+    };
+    Err(UsageError(format!("there is no connection {id}; {there}")))
 }
 
 /// The TCP streams of `connections`, and to what subflow each belongs.
-pub(crate) fn owners(connections: &[&Connection]) -> BTreeMap<u64, Owner> {
+pub(crate) fn owners<C: Borrow<Connection>>(
+    connections: impl IntoIterator<Item = C>,
+) -> BTreeMap<u64, Owner> {
     let mut owners = BTreeMap::new();
     for connection in connections {
+        let connection = connection.borrow();
         for subflow in &connection.subflows {
             let owner = Owner {
                 connection: connection.id,
@@ -92,8 +102,8 @@ pub(crate) fn owners(connections: &[&Connection]) -> BTreeMap<u64, Owner> {
 }
 
 /// What the user should know about files that ended too early, a line each.
-pub(crate) fn cuts(analysis: &Analysis) -> impl Iterator<Item = String> {
-    analysis
+pub(crate) fn cuts(overview: &Overview) -> impl Iterator<Item = String> {
+    overview
         .captures
         .iter()
         .filter_map(|capture| match &capture.end {

@@ -1,9 +1,10 @@
-//! Two threads for one pass: one reads and decodes, the other rebuilds.
+//! Two threads for one pass: one reads and decodes, the other rebuilds. Then both report.
 //!
 //! Segments reach the rebuilder in the order of the capture, so the result does not depend on the
 //! number of threads.
 
 use std::num::NonZero;
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -18,7 +19,7 @@ const MAX_BATCHES: usize = 8;
 /// done by then.
 const TRIAL_PACKETS: u64 = 20_000;
 
-/// Captured bytes of an average packet, above which copying packets from one thread to the other
+/// Captured bytes of TCP in an average packet, above which copying packets from one thread to the other
 /// costs more than it gains.
 const MAX_AVERAGE_BYTES: u64 = 400;
 
@@ -36,13 +37,17 @@ pub(crate) fn rebuild(
 ) -> Captures {
     let mut packets = 0;
     let mut bytes = 0;
-    while let Some(packet) = captures.next_packet() {
+    let mut due = false;
+    while captures.read_some(|content| {
         packets += 1;
-        bytes += packet.bytes.len() as u64;
-        if let Content::Tcp(segment) = &packet.content {
+        if let Content::Tcp(segment) = content {
+            bytes += segment.bytes.len() as u64;
             rebuilder.push(segment);
         }
-        if progress.is_due() {
+        due = progress.is_due();
+        packets != TRIAL_PACKETS && !due
+    }) {
+        if due {
             progress.show(captures.bytes_read());
         }
         if threads > 1 && packets == TRIAL_PACKETS && bytes / packets <= MAX_AVERAGE_BYTES {
@@ -79,10 +84,12 @@ fn decode(
     emptied: &Receiver<Batch>,
 ) -> Captures {
     let mut batch = Batch::default();
-    while let Some(packet) = captures.next_packet() {
-        if let Content::Tcp(segment) = &packet.content {
+    while captures.read_some(|content| {
+        if let Content::Tcp(segment) = content {
             batch.push(segment);
         }
+        !batch.is_full()
+    }) {
         if batch.is_full() {
             batch.bytes_read = captures.bytes_read();
             if filled.send(batch).is_err() {
@@ -98,6 +105,52 @@ fn decode(
     }
     captures
 }
+
+/// Makes something of each part of `ids` and gives it to `take` in order. Where there are many, two
+/// threads take turns.
+pub(crate) fn in_parts<T: Send>(
+    ids: Range<u32>,
+    threads: usize,
+    make: impl Fn(Range<u32>) -> anyhow::Result<T> + Sync,
+    mut take: impl FnMut(T) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let end = ids.end;
+    let mut parts = ids
+        .step_by(PART as usize)
+        .map(|start| start..end.min(start.saturating_add(PART)));
+    if threads < 2 || parts.len() < MIN_SHARED_PARTS {
+        return parts.try_for_each(|part| take(make(part)?));
+    }
+    thread::scope(|scope| {
+        let (to_this, from_other) = sync_channel(MAX_PARTS_AHEAD);
+        let make = &make;
+        let others = parts.clone().skip(1).step_by(2);
+        scope.spawn(move || {
+            for part in others {
+                if to_this.send(make(part)).is_err() {
+                    return;
+                }
+            }
+        });
+        for part in parts.step_by(2) {
+            take(make(part)?)?;
+            // The other thread ends when it has made its last part.
+            if let Ok(part) = from_other.recv() {
+                take(part?)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Connections of a part: enough to make up for handing it over.
+const PART: u32 = 64;
+
+/// Fewer parts are not worth a thread.
+const MIN_SHARED_PARTS: usize = 16;
+
+/// Parts that one thread may be ahead of the other.
+const MAX_PARTS_AHEAD: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -134,6 +187,29 @@ mod tests {
         let (alone, together) = (alone.finish(), together.finish());
         assert!(!alone.connections.is_empty());
         assert_eq!(format!("{alone:?}"), format!("{together:?}"));
+    }
+
+    #[test]
+    fn parts_come_in_order_whoever_makes_them() {
+        for threads in [1, 2] {
+            for count in [0, 1, PART, PART * 15 + 1, PART * 16, PART * 31 + 7] {
+                let mut taken = Vec::new();
+                let take = |part| {
+                    taken.extend::<Vec<u32>>(part);
+                    Ok(())
+                };
+                in_parts(0..count, threads, |part| Ok(part.collect()), take).unwrap();
+                assert_eq!(taken, (0..count).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_ends_both_threads() {
+        let refuse = |_: Range<u32>| anyhow::bail!("no more");
+        assert!(in_parts::<()>(0..PART * 40, 2, refuse, |()| Ok(())).is_err());
+        let full = |()| anyhow::bail!("the disk is full");
+        assert!(in_parts(0..PART * 40, 2, |_| Ok(()), full).is_err());
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::style;
 pub struct Table {
     indent: usize,
     columns: Vec<Column>,
+    /// Characters of the widest cell of each column.
+    widths: Vec<usize>,
     rows: Vec<Row>,
 }
 
@@ -63,6 +65,12 @@ impl Cell {
     }
 }
 
+impl Cell {
+    fn width(&self) -> usize {
+        self.text.chars().count()
+    }
+}
+
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
         Cell::new(text, style::PLAIN)
@@ -74,6 +82,7 @@ impl Table {
     pub fn new(indent: usize, columns: Vec<Column>) -> Self {
         Table {
             indent,
+            widths: columns.iter().map(|c| c.title.chars().count()).collect(),
             columns,
             rows: Vec::new(),
         }
@@ -82,7 +91,16 @@ impl Table {
     /// Adds a row. Cells that are missing at its end are empty; cells without a column are left
     /// out.
     pub fn row(&mut self, cells: Vec<Cell>) {
+        self.measure(&cells);
         self.rows.push(Row::Cells(cells));
+    }
+
+    /// Makes room for the cells of a row that is not kept, but written with [`Self::write_cells`]
+    /// when all have been measured.
+    pub fn measure(&mut self, cells: &[Cell]) {
+        for (width, cell) in self.widths.iter_mut().zip(cells) {
+            *width = (*width).max(cell.width());
+        }
     }
 
     /// Adds a line that keeps to no column, for what is too wide for its own.
@@ -92,9 +110,8 @@ impl Table {
 
     /// Where the last column begins, with the rows so far.
     pub fn last_column_at(&self) -> usize {
-        let widths = self.widths();
-        let narrow = widths.len().saturating_sub(1);
-        self.indent + widths.iter().take(narrow).sum::<usize>() + narrow * GAP
+        let narrow = self.widths.len().saturating_sub(1);
+        self.indent + self.widths.iter().take(narrow).sum::<usize>() + narrow * GAP
     }
 
     /// Whether it has no rows.
@@ -104,42 +121,32 @@ impl Table {
 
     /// Writes the titles and the rows.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let titles: Vec<Cell> = self
-            .columns
-            .iter()
-            .map(|c| Cell::new(c.title.clone(), style::HEADING))
-            .collect();
-        let widths = self.widths();
-        self.write_row(&titles, &widths, out)?;
+        self.write_titles(out)?;
         for row in &self.rows {
             match row {
-                Row::Cells(cells) => self.write_row(cells, &widths, out)?,
+                Row::Cells(cells) => self.write_cells(cells, out)?,
                 Row::Line(text) => writeln!(out, "{text}")?,
             }
         }
         Ok(())
     }
 
-    fn widths(&self) -> Vec<usize> {
-        let mut widths: Vec<usize> = self
+    /// Writes the titles.
+    pub fn write_titles(&self, out: &mut dyn Write) -> io::Result<()> {
+        let titles: Vec<Cell> = self
             .columns
             .iter()
-            .map(|c| c.title.chars().count())
+            .map(|c| Cell::new(c.title.clone(), style::HEADING))
             .collect();
-        for row in &self.rows {
-            let Row::Cells(cells) = row else { continue };
-            for (width, cell) in widths.iter_mut().zip(cells) {
-                *width = (*width).max(cell.text.chars().count());
-            }
-        }
-        widths
+        self.write_cells(&titles, out)
     }
 
-    fn write_row(&self, row: &[Cell], widths: &[usize], out: &mut dyn Write) -> io::Result<()> {
+    /// Writes a row that was measured.
+    pub fn write_cells(&self, cells: &[Cell], out: &mut dyn Write) -> io::Result<()> {
         // Spaces are owed until the next text, so that no line ends in one.
         let mut owed = self.indent;
-        for ((cell, column), &width) in row.iter().zip(&self.columns).zip(widths) {
-            let fill = width - cell.text.chars().count().min(width);
+        for ((cell, column), &width) in cells.iter().zip(&self.columns).zip(&self.widths) {
+            let fill = width.saturating_sub(cell.width());
             if column.right {
                 owed += fill;
             }
@@ -186,6 +193,26 @@ mod tests {
             "                y\n",
         );
         assert_eq!(rendered(&table), expected);
+    }
+
+    #[test]
+    fn rows_that_are_not_kept_look_the_same() {
+        let columns = vec![Column::left("a"), Column::right("b")];
+        let rows: [Vec<Cell>; 2] = [vec!["x".into(), "12".into()], vec!["longer".into()]];
+        let (mut kept, mut measured) = (Table::new(2, columns), String::new());
+        let mut table = kept.clone();
+        for row in &rows {
+            kept.row(row.clone());
+            table.measure(row);
+        }
+        let mut out = Vec::new();
+        table.write_titles(&mut out).unwrap();
+        for row in &rows {
+            table.write_cells(row, &mut out).unwrap();
+        }
+        let text = String::from_utf8(out).unwrap();
+        measured.push_str(&anstream::adapter::strip_str(&text).to_string());
+        assert_eq!(measured, rendered(&kept));
     }
 
     #[test]

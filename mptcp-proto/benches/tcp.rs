@@ -102,7 +102,7 @@ impl Pair {
                     continue;
                 }
             }
-            let received = if self.packets {
+            let result = if self.packets {
                 self.buffer.clear();
                 outgoing.segment().emit(&mut self.buffer).expect("it fits");
                 let segment = Segment::parse(&self.buffer, false).expect("it was emitted");
@@ -110,7 +110,7 @@ impl Pair {
             } else {
                 receiver.handle_segment(self.now, &outgoing.segment(), &mut Still)
             };
-            if let Some(delivered) = received.delivered {
+            if let Some(delivered) = result.delivered {
                 self.arrived += delivered.len() as u64;
             }
             while let Some((_, bytes)) = receiver.next_received() {

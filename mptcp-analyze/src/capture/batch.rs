@@ -27,7 +27,6 @@ struct Head {
     segment: Segment<'static>,
     at: usize,
     len: usize,
-    header_len: usize,
 }
 
 impl Batch {
@@ -40,7 +39,6 @@ impl Batch {
             segment: without_bytes(segment),
             at,
             len: segment.bytes.len(),
-            header_len: segment.header.len(),
         });
     }
 
@@ -65,17 +63,8 @@ impl Batch {
     pub(crate) fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
         self.heads.iter().map(|head| {
             let from = self.bytes.get(head.at..).unwrap_or_default();
-            let bytes = from.get(..head.len).unwrap_or_default();
-            let (header, payload) = bytes
-                .split_at_checked(head.header_len)
-                .unwrap_or((bytes, &[]));
             Segment {
-                header,
-                bytes,
-                options: header
-                    .get(Segment::FIXED_HEADER_BYTES..)
-                    .unwrap_or_default(),
-                payload,
+                bytes: from.get(..head.len).unwrap_or_default(),
                 ..head.segment
             }
         })
@@ -97,11 +86,8 @@ fn without_bytes(segment: &Segment<'_>) -> Segment<'static> {
         flags: TcpFlags(segment.flags.0),
         window: segment.window,
         checksum: segment.checksum,
-        header: &[],
+        header_len: segment.header_len,
         bytes: &[],
-        options: &[],
-        options_len: segment.options_len,
-        payload: &[],
         payload_len: segment.payload_len,
     }
 }

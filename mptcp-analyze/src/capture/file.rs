@@ -101,7 +101,7 @@ impl CaptureFile {
         match next {
             Next::Record(record) => {
                 self.current = record;
-                self.account();
+                account(&mut self.summary, &self.current);
                 true
             }
             Next::End => {
@@ -113,6 +113,31 @@ impl CaptureFile {
                 false
             }
         }
+    }
+
+    /// Reads on as long as records are in the window, and shows each to `each` with its bytes, until
+    /// that says `false`. Only a pcap file of which a record was read has any.
+    #[inline]
+    pub(super) fn read_at_hand(&mut self, mut each: impl FnMut(&Record, &[u8]) -> bool) {
+        let Format::Pcap(pcap) = &self.format else {
+            return;
+        };
+        if self.ended || self.summary.packets == 0 {
+            return;
+        }
+        let window = &mut self.opened.window;
+        window.consume(std::mem::take(&mut self.current_len));
+        let data = window.data();
+        let mut rest = data;
+        while let Some((bytes, after)) = pcap.read_next(rest, &mut self.current) {
+            rest = after;
+            account(&mut self.summary, &self.current);
+            if !each(&self.current, bytes) {
+                break;
+            }
+        }
+        let read = data.len() - rest.len();
+        window.consume(read);
     }
 
     /// The record read last.
@@ -134,26 +159,6 @@ impl CaptureFile {
                 reason,
             },
         };
-    }
-
-    #[inline]
-    fn account(&mut self) {
-        let (summary, record) = (&mut self.summary, &self.current);
-        summary.packets += 1;
-        if record.data_len < record.original_len as usize {
-            summary.truncated_packets += 1;
-        }
-        if record.timed {
-            let at = record.at;
-            summary.first_at = Some(summary.first_at.map_or(at, |first| first.min(at)));
-            summary.last_at = Some(summary.last_at.map_or(at, |last| last.max(at)));
-        }
-        if let Some(link_type) = record.link_type
-            && summary.link_types.first() != Some(&link_type)
-            && let Err(place) = summary.link_types.binary_search(&link_type)
-        {
-            summary.link_types.insert(place, link_type);
-        }
     }
 
     /// The captured bytes of the current record.
@@ -216,6 +221,25 @@ impl CaptureFile {
             Format::PcapNg(pcapng) => pcapng.interfaces().cloned().collect(),
         };
         summary
+    }
+}
+
+#[inline]
+fn account(summary: &mut CaptureSummary, record: &Record) {
+    summary.packets += 1;
+    if record.data_len < record.original_len as usize {
+        summary.truncated_packets += 1;
+    }
+    if record.timed {
+        let at = record.at;
+        summary.first_at = Some(summary.first_at.map_or(at, |first| first.min(at)));
+        summary.last_at = Some(summary.last_at.map_or(at, |last| last.max(at)));
+    }
+    if let Some(link_type) = record.link_type
+        && summary.link_types.first() != Some(&link_type)
+        && let Err(place) = summary.link_types.binary_search(&link_type)
+    {
+        summary.link_types.insert(place, link_type);
     }
 }
 

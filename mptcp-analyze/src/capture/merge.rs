@@ -8,6 +8,7 @@ use crate::model::{CaptureSummary, Interface, Timestamp};
 
 use super::file::CaptureFile;
 use super::input::{self, Input, OpenError};
+use super::record::Record;
 
 /// Inputs read at once: each needs a file descriptor, of which 1024 are usual, and a window.
 pub(super) const MAX_INPUTS: usize = 1000;
@@ -106,7 +107,32 @@ impl Merge {
         })
     }
 
+    /// Reads on in the only file as long as its records are at hand, and shows each to `each` with its
+    /// bytes, until that says `false`. To be called when a record was read, and is not needed any more.
+    #[inline]
+    pub(super) fn read_at_hand(&mut self, mut each: impl FnMut(&Merged, &Record, &[u8]) -> bool) {
+        let [file] = self.files.as_mut_slice() else {
+            return;
+        };
+        // A pcap file has one interface.
+        let Some(&interface) = self.numbers.first().and_then(|numbers| numbers.first()) else {
+            return;
+        };
+        let frames = &mut self.frames;
+        file.read_at_hand(|record, bytes| {
+            *frames += 1;
+            let merged = Merged {
+                frame: *frames,
+                file: 0,
+                interface,
+                interleaved: false,
+            };
+            each(&merged, record, bytes)
+        });
+    }
+
     /// The file whose record is the next one.
+    #[inline(never)]
     fn earliest(&mut self) -> Option<usize> {
         while let Some(index) = self.behind.pop() {
             if let Some(file) = self.files.get_mut(index)

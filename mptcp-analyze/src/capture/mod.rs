@@ -103,6 +103,46 @@ impl Captures {
         self.next_reordered()
     }
 
+    /// Shows what is in the next packets to `each`, at least in one, until that says `false` or more
+    /// has to be read; `false` at the end of all inputs.
+    #[inline]
+    pub(crate) fn read_some(&mut self, mut each: impl FnMut(&Content<'_>) -> bool) -> bool {
+        let Some(first) = self.next_content() else {
+            return false;
+        };
+        if each(&first) && !self.reordering {
+            let (decoder, undecoded) = (&mut self.decoder, &mut self.undecoded);
+            self.merge.read_at_hand(|merged, record, data| {
+                let whence = (merged.frame, merged.file, merged.interface);
+                // Shown where it is made: to copy what has just been written in parts takes long.
+                each(&content(decoder, undecoded, whence, record, data))
+            });
+        }
+        true
+    }
+
+    /// What is in the next packet, and nothing else of it: see [`Captures::next_packet`].
+    fn next_content(&mut self) -> Option<Content<'_>> {
+        if self.reordering {
+            return self.next_reordered().map(|packet| packet.content);
+        }
+        let merged = self.merge.next_record()?;
+        if merged.interleaved {
+            self.reordering = true;
+            self.hold(&merged);
+            return self.next_reordered().map(|packet| packet.content);
+        }
+        let file = self.merge.files().get(usize::from(merged.file))?;
+        let whence = (merged.frame, merged.file, merged.interface);
+        Some(content(
+            &mut self.decoder,
+            &mut self.undecoded,
+            whence,
+            file.record(),
+            file.data(),
+        ))
+    }
+
     #[cold]
     fn next_reordered(&mut self) -> Option<Packet<'_>> {
         while !self.reorder.is_ready() {
@@ -185,24 +225,16 @@ impl Captures {
     }
 }
 
-/// Decodes a packet and counts what could not be decoded.
-#[inline]
+/// Decodes a packet.
 fn deliver<'a>(
     decoder: &'a mut Decoder,
     undecoded: &mut [u64],
-    (frame, file, interface): (u64, u16, u32),
+    whence: (u64, u16, u32),
     record: &Record,
     (data, options): (&'a [u8], &'a [u8]),
 ) -> Packet<'a> {
-    let envelope = Envelope {
-        frame,
-        at: record.at,
-        file,
-        interface,
-        original_len: record.original_len,
-        outbound: record.outbound,
-    };
-    let packet = Packet {
+    let (frame, file, interface) = whence;
+    Packet {
         frame,
         at: record.at,
         file,
@@ -211,15 +243,35 @@ fn deliver<'a>(
         original_len: record.original_len,
         bytes: data,
         comments: Comments::new(record.order, options),
-        content: match record.link_type {
-            Some(link_type) => decoder.decode(&envelope, link_type, data),
-            None => Content::Undecoded("no interface block describes the packet's interface"),
-        },
+        content: content(decoder, undecoded, whence, record, data),
+    }
+}
+
+/// Decodes what is in a packet, and counts what could not be decoded.
+#[inline]
+fn content<'a>(
+    decoder: &'a mut Decoder,
+    undecoded: &mut [u64],
+    (frame, file, interface): (u64, u16, u32),
+    record: &Record,
+    data: &'a [u8],
+) -> Content<'a> {
+    let envelope = Envelope {
+        frame,
+        at: record.at,
+        file,
+        interface,
+        original_len: record.original_len,
+        outbound: record.outbound,
     };
-    if let Content::Undecoded(_) = packet.content
+    let content = match record.link_type {
+        Some(link_type) => decoder.decode(&envelope, link_type, data),
+        None => Content::Undecoded("no interface block describes the packet's interface"),
+    };
+    if let Content::Undecoded(_) = content
         && let Some(count) = undecoded.get_mut(usize::from(file))
     {
         *count += 1;
     }
-    packet
+    content
 }

@@ -78,8 +78,36 @@ impl PcapFile {
         Ok(())
     }
 
-    /// The next record, and how many bytes it takes.
+    /// Reads the record at the beginning of `data` if all of it is there, and gives its captured bytes
+    /// and what follows them; nothing is done otherwise. `record` is one that [`Self::next_record`]
+    /// gave, perhaps changed by this.
     #[inline]
+    pub(super) fn read_next<'a>(
+        &self,
+        data: &'a [u8],
+        record: &mut Record,
+    ) -> Option<(&'a [u8], &'a [u8])> {
+        let (header, rest) = data.split_at_checked(self.variant.record_header_bytes)?;
+        let [seconds, fraction, captured, original_len] = self.fields(header);
+        let captured = captured as usize;
+        if captured > MAX_RECORD_BYTES - header.len() {
+            return None;
+        }
+        let (bytes, rest) = rest.split_at_checked(captured)?;
+        record.at = self.time(seconds, fraction);
+        record.original_len = original_len;
+        record.data_len = captured;
+        Some((bytes, rest))
+    }
+
+    #[inline]
+    fn time(&self, seconds: u32, fraction: u32) -> Timestamp {
+        // 2^32 seconds are 4.3e18 ns: they fit with any fraction.
+        let fraction = i64::from(fraction) * i64::from(self.variant.ns_per_unit);
+        Timestamp(i64::from(seconds) * 1_000_000_000 + fraction)
+    }
+
+    /// The next record, and how many bytes it takes.
     pub(super) fn next_record(&self, window: &mut Window) -> (Next, usize) {
         let header = self.variant.record_header_bytes;
         if !window.fill(header) {
@@ -101,11 +129,8 @@ impl PcapFile {
             let reason = format!("the record has {have} of {captured} bytes");
             return (Next::Cut(reason), 0);
         }
-        // 2^32 seconds are 4.3e18 ns: they fit with any fraction.
-        let at = i64::from(seconds) * 1_000_000_000
-            + i64::from(fraction) * i64::from(self.variant.ns_per_unit);
         let record = Record {
-            at: Timestamp(at),
+            at: self.time(seconds, fraction),
             timed: true,
             interface: 0,
             link_type: self.link_type,

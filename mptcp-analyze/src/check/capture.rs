@@ -1,10 +1,10 @@
 //! What is wrong with the capture itself.
 
 use super::Findings;
-use crate::model::{Analysis, CaptureEnd, CaptureSummary};
+use crate::model::{CaptureEnd, CaptureSummary, Overview};
 
-pub(super) fn check(analysis: &Analysis, findings: &mut Findings) {
-    for capture in &analysis.captures {
+pub(super) fn check(overview: &Overview, findings: &mut Findings) {
+    for capture in &overview.captures {
         if let CaptureEnd::Cut { at_byte, reason } = &capture.end {
             let text = format!("{} is cut at byte {at_byte}: {reason}", name(capture));
             findings.add("MPT070", 0, text);
@@ -23,19 +23,14 @@ pub(super) fn check(analysis: &Analysis, findings: &mut Findings) {
             findings.add("MPT071", 0, text);
         }
     }
-    for hit in &analysis.limits {
+    for hit in &overview.limits {
         let text = format!(
             "limit reached: {} ({}), {} left out",
             hit.limit, hit.value, hit.dropped
         );
         findings.add("MPT073", 0, text);
     }
-    let copies: u64 = analysis
-        .connections
-        .iter()
-        .flat_map(|connection| &connection.subflows)
-        .map(|subflow| subflow.duplicate_packets)
-        .sum();
+    let copies = overview.duplicate_packets;
     if copies > 0 {
         findings.add(
             "MPT075",

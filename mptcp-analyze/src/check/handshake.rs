@@ -1,13 +1,14 @@
 //! Keys, versions and IDSNs of the MP_CAPABLE handshake.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use mptcp_proto::key::Token;
 
 use super::Findings;
 use crate::model::{
-    Analysis, CheckResult, Connection, ConnectionState, Direction, EventKind, Grouping, Severity,
-    Side, SubflowKind,
+    CheckResult, Connection, ConnectionState, Direction, EventKind, Grouping, Severity, Side,
+    SubflowKind, TokenOwner,
 };
 
 pub(super) fn check(connection: &Connection, findings: &mut Findings) {
@@ -87,46 +88,63 @@ fn check_grouping(connection: &Connection, findings: &mut Findings) {
     }
 }
 
-/// Tokens that two connections share.
-pub(super) fn check_reuse(analysis: &mut Analysis) {
-    let mut owners: BTreeMap<Token, Vec<(usize, Side)>> = BTreeMap::new();
-    for (index, connection) in analysis.connections.iter().enumerate() {
-        for side in [Side::Client, Side::Server] {
-            if let Some(token) = *connection.tokens.of(side) {
-                owners.entry(token).or_default().push((index, side));
-            }
-        }
+/// Tokens that two connections, or both hosts of one, share: what there is to say of each.
+#[derive(Debug, Default)]
+pub struct TokenReuse {
+    texts: BTreeMap<Token, String>,
+}
+
+impl TokenReuse {
+    /// Finds the tokens that several `owners` have; those come in the order of their connections.
+    pub fn of(mut owners: Vec<TokenOwner>) -> Self {
+        // Stable, so that the connections of a token stay in order.
+        owners.sort_by_key(|owner| owner.token);
+        let same_token = owners.chunk_by(|one, other| one.token == other.token);
+        let texts = same_token
+            .filter(|owners| owners.len() > 1)
+            .filter_map(|owners| Some((owners.first()?.token, reuse_text(owners))))
+            .collect();
+        TokenReuse { texts }
     }
-    for (token, list) in owners.iter().filter(|(_, list)| list.len() > 1) {
-        let ids: Vec<u32> = list
-            .iter()
-            .map(|&(index, _)| analysis.connections[index].id)
-            .collect();
-        let keys: Vec<_> = list
-            .iter()
-            .map(|&(i, side)| *analysis.connections[i].keys.of(side))
-            .collect();
-        let same_key = keys.windows(2).all(|pair| pair[0] == pair[1]);
-        let what = if same_key {
-            "key"
-        } else {
-            "token (of different keys)"
-        };
-        let shown: Vec<String> = ids.iter().take(8).map(|id| format!("#{id}")).collect();
-        for &(index, _) in list {
-            let connection = &mut analysis.connections[index];
-            let mut findings = Findings::default();
-            let text = format!(
-                "connections {} use the same {what} {token}",
-                shown.join(", ")
-            );
-            findings.add("MPT023", connection.first_frame, text);
-            connection.findings.extend(findings.sorted());
-            connection
-                .findings
-                .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-            connection.findings.dedup();
-        }
+}
+
+fn reuse_text(owners: &[TokenOwner]) -> String {
+    let mut keys = owners.iter().map(|owner| owner.key);
+    let first = keys.next();
+    let same_key = keys.all(|key| Some(key) == first);
+    let what = if same_key {
+        "key"
+    } else {
+        "token (of different keys)"
+    };
+    let shown: Vec<String> = owners
+        .iter()
+        .take(SHARERS_SHOWN)
+        .map(|owner| format!("#{}", owner.connection))
+        .collect();
+    let token = owners.first().map(|owner| owner.token.to_string());
+    format!(
+        "connections {} use the same {what} {}",
+        shown.join(", "),
+        token.unwrap_or_default()
+    )
+}
+
+/// Tokens that another host has too.
+pub(super) fn check_reuse(connection: &mut Connection, reuse: &TokenReuse) {
+    if reuse.texts.is_empty() {
+        return;
+    }
+    let mut tokens: Vec<Token> = connection.token_owners().map(|owner| owner.token).collect();
+    tokens.sort_unstable();
+    for text in tokens.iter().filter_map(|token| reuse.texts.get(token)) {
+        let mut findings = Findings::default();
+        findings.add("MPT023", connection.first_frame, text.as_str());
+        connection.findings.extend(findings.sorted());
+        connection
+            .findings
+            .sort_by_key(|finding| Reverse(finding.severity));
+        connection.findings.dedup();
     }
 }
 
@@ -137,3 +155,6 @@ pub(super) fn name(side: Side) -> &'static str {
         Side::Server => "the server",
     }
 }
+
+/// Connections that a finding names when a token has more owners.
+const SHARERS_SHOWN: usize = 8;

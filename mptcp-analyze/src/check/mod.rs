@@ -13,8 +13,9 @@ mod option;
 use std::collections::BTreeMap;
 
 pub use catalogue::{EXPLANATIONS, Explanation, explain};
+pub use handshake::TokenReuse;
 
-use crate::model::{Analysis, Connection, Event, Finding, Severity};
+use crate::model::{Analysis, Connection, Event, Finding, Overview, Severity};
 
 /// Something that looks at one connection and says what is wrong with it.
 type Check = fn(&Connection, &mut Findings);
@@ -32,17 +33,31 @@ const CHECKS: &[Check] = &[
 
 /// Runs all checks and stores what they found in `analysis`.
 pub fn run(analysis: &mut Analysis) {
+    let owners = analysis.connections.iter();
+    let reuse = TokenReuse::of(owners.flat_map(Connection::token_owners).collect());
     for connection in &mut analysis.connections {
-        let mut findings = Findings::default();
-        for check in CHECKS {
-            check(connection, &mut findings);
-        }
-        connection.findings = findings.sorted();
+        check_connection(connection, &reuse);
     }
-    handshake::check_reuse(analysis);
+    let mut overview = analysis.overview();
+    check_overview(&mut overview);
+    analysis.findings = overview.findings;
+}
+
+/// Stores what the checks find in `connection`, one of those that `reuse` was made of.
+pub fn check_connection(connection: &mut Connection, reuse: &TokenReuse) {
     let mut findings = Findings::default();
-    capture::check(analysis, &mut findings);
-    analysis.findings = findings.sorted();
+    for check in CHECKS {
+        check(connection, &mut findings);
+    }
+    connection.findings = findings.sorted();
+    handshake::check_reuse(connection, reuse);
+}
+
+/// Stores what is wrong with the files as a whole.
+pub fn check_overview(overview: &mut Overview) {
+    let mut findings = Findings::default();
+    capture::check(overview, &mut findings);
+    overview.findings = findings.sorted();
 }
 
 /// The events up to the time of the one in `frame`. The order of frames does not tell: a program that

@@ -32,24 +32,26 @@ pub(crate) fn extract(
     let destination = Destination::choose(Some(&args.out), common.json, files, out)?;
     let source =
         Source::twice(plan::inputs(files)?, common.quiet)?.with_threads(args.input.threads);
+    let reading = source.analyze(checking())?;
+    note_cuts(&reading.overview, common);
+    let connection = plan::connection(&reading, args.conn)?;
     let Reading {
-        analysis,
+        overview,
         interfaces,
-    } = source.analyze(checking())?;
-    note_cuts(&analysis, common);
-    let connection = plan::connection(&analysis, args.conn)?;
+        ..
+    } = reading;
     let mut file = destination.open(out)?;
-    let names: Vec<String> = analysis.captures.iter().map(|c| c.file.clone()).collect();
+    let names: Vec<String> = overview.captures.iter().map(|c| c.file.clone()).collect();
     let mut extraction = Extraction {
         writer: PcapNgWriter::begin(&mut file, APPLICATION)?,
-        remarks: remarks(connection),
+        remarks: remarks(&connection),
         interfaces,
         names,
         numbers: BTreeMap::new(),
         packets: 0,
     };
-    let owners = plan::owners(&[connection]);
-    let mut paths = Paths::of(connection);
+    let owners = plan::owners([&connection]);
+    let mut paths = Paths::of(&connection);
     source.revisit_all(RebuildOptions::default(), |visited| match visited {
         Visited::Tcp(visit) => {
             let is_ours = owners.contains_key(&visit.note.tcp_stream);
@@ -69,7 +71,7 @@ pub(crate) fn extract(
     drop(file);
     if let Some(name) = destination.file_name() {
         if common.json {
-            json::write_extraction(out.bytes(), &analysis, connection.id, &name, packets)?;
+            json::write_extraction(out.bytes(), &overview, connection.id, &name, packets)?;
         } else {
             let packets = counted(packets, "packet", "packets");
             common.note(&format!("{name}: {packets}"));

@@ -176,6 +176,34 @@ impl Direction {
     }
 }
 
+/// A token that a host of a connection has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenOwner {
+    /// The token.
+    pub token: Token,
+    /// Number of the connection.
+    pub connection: u32,
+    /// The host.
+    pub side: Side,
+    /// Its key, if it was seen.
+    pub key: Option<Key>,
+}
+
+impl Connection {
+    /// The tokens of its hosts.
+    pub fn token_owners(&self) -> impl Iterator<Item = TokenOwner> {
+        let sides = [Side::Client, Side::Server].into_iter();
+        sides.filter_map(|side| {
+            Some(TokenOwner {
+                token: (*self.tokens.of(side))?,
+                connection: self.id,
+                side,
+                key: *self.keys.of(side),
+            })
+        })
+    }
+}
+
 /// Evidence by which subflows were put into one connection, from the strongest to the weakest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grouping {

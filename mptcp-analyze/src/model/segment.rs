@@ -31,27 +31,56 @@ pub struct Segment<'a> {
     pub window: u16,
     /// The checksum field.
     pub checksum: u16,
-    /// The whole captured TCP header, options included.
-    pub header: &'a [u8],
+    /// Length of the header according to its data offset, in bytes; 20 at least.
+    pub header_len: u8,
     /// The captured part of the whole segment: header and payload.
     pub bytes: &'a [u8],
-    /// The captured part of the option area.
-    pub options: &'a [u8],
-    /// Length of the option area according to the data offset, in bytes.
-    pub options_len: usize,
-    /// The captured part of the payload.
-    pub payload: &'a [u8],
-    /// Length of the payload on the wire, in bytes; more than `payload.len()` when it was cut.
+    /// Length of the payload on the wire, in bytes; more than `payload().len()` when it was cut.
     pub payload_len: u32,
 }
 
-impl Segment<'_> {
+impl<'a> Segment<'a> {
     /// Bytes of a TCP header without options (RFC 9293 §3.1).
     pub const FIXED_HEADER_BYTES: usize = 20;
 
+    /// The whole captured TCP header, options included.
+    #[inline]
+    pub fn header(&self) -> &'a [u8] {
+        let whole = self.bytes.get(..usize::from(self.header_len));
+        whole.unwrap_or(self.bytes)
+    }
+
+    /// The captured part of the option area.
+    #[inline]
+    pub fn options(&self) -> &'a [u8] {
+        let options = self.header().get(Self::FIXED_HEADER_BYTES..);
+        options.unwrap_or_default()
+    }
+
+    /// Length of the option area according to the data offset, in bytes.
+    #[inline]
+    pub fn options_len(&self) -> usize {
+        usize::from(self.header_len).saturating_sub(Self::FIXED_HEADER_BYTES)
+    }
+
+    /// Whether the snapshot length cut the option area.
+    #[inline]
+    pub fn are_options_cut(&self) -> bool {
+        self.options_len() > 0 && self.bytes.len() < usize::from(self.header_len)
+    }
+
+    /// The captured part of the payload.
+    #[inline]
+    pub fn payload(&self) -> &'a [u8] {
+        let payload = self.bytes.get(usize::from(self.header_len)..);
+        payload.unwrap_or_default()
+    }
+
     /// Whether the snapshot length cut the header or the payload.
+    #[inline]
     pub fn is_cut(&self) -> bool {
-        self.options.len() < self.options_len || self.payload.len() < self.payload_len as usize
+        let len = u64::from(self.payload_len).saturating_add(u64::from(self.header_len));
+        (self.bytes.len() as u64) < len
     }
 }
 

@@ -9,6 +9,7 @@ use mptcp_proto::wire::mptcp::{AddAddr, RemoveAddr};
 
 use super::Rebuilder;
 use super::connection::ConnectionBuilder;
+use super::finish::Whole;
 use super::flow::StreamId;
 use super::stream::Place;
 use crate::model::{Address, AddressEvent, CheckResult, EventKind, PerSide, Side};
@@ -29,7 +30,7 @@ pub(super) struct AddressBook {
     pub(super) entries: Vec<AddressEntry>,
     pub(super) events: Vec<AddressEvent>,
     /// Ids that joins named, a bit each.
-    joined: PerSide<[u64; 4]>,
+    pub(super) joined: PerSide<[u64; 4]>,
     /// Addresses and oddities left out for a limit.
     pub(super) dropped: u64,
 }
@@ -39,6 +40,12 @@ pub(super) struct AddressBook {
 pub(super) struct AddressEntry {
     pub(super) address: Address,
     pub(super) hmac: Option<AddAddrHmac>,
+}
+
+impl AddressEntry {
+    fn user_key(&self) -> UserKey {
+        (self.address.owner, self.address.address)
+    }
 }
 
 impl AddressBook {
@@ -242,26 +249,47 @@ impl Rebuilder {
             builder.note(place, sender, EventKind::RemoveAddr { id });
         }
     }
+}
 
-    /// Notes for each announced address which subflows used it; `order` holds the streams of the
-    /// connection in the order of their subflow numbers.
-    pub(super) fn note_users(&mut self, connection: usize, order: &[StreamId]) {
-        let book = &mut self.connections[connection].addresses;
-        let mut users: HashMap<(Side, IpAddr), Users> = book
-            .entries
-            .iter()
-            .map(|entry| {
-                (
-                    (entry.address.owner, entry.address.address),
-                    Users::default(),
-                )
-            })
+impl Whole<'_> {
+    /// The addresses of a connection, judged, each with the subflows that used it; `order` holds the
+    /// streams of the connection in the order of their subflow numbers.
+    pub(super) fn addresses(&self, order: &[StreamId]) -> Vec<Address> {
+        let builder = self.builder;
+        let users = self.users(order);
+        let entries = builder.addresses.entries.iter();
+        let judged = |entry: &AddressEntry| Address {
+            hmac: check_add_addr(builder, entry),
+            used_by: users
+                .get(&entry.user_key())
+                .map_or_else(Vec::new, |users| users.subflows.clone()),
+            ..entry.address.clone()
+        };
+        entries.map(judged).collect()
+    }
+
+    /// How many users of addresses [`Self::addresses`] leaves out for a limit.
+    pub(super) fn users_dropped(&self) -> u64 {
+        let builder = self.builder;
+        if self.streams.len() <= MAX_USERS {
+            return 0;
+        }
+        let order: Vec<StreamId> = self.streams.iter().map(|(id, _)| *id).collect();
+        let users = self.users(&order);
+        let dropped = |entry: &AddressEntry| users.get(&entry.user_key()).map(|u| u.dropped);
+        builder.addresses.entries.iter().filter_map(dropped).sum()
+    }
+
+    fn users(&self, order: &[StreamId]) -> HashMap<UserKey, Users> {
+        let entries = self.builder.addresses.entries.iter();
+        let mut users: HashMap<UserKey, Users> = entries
+            .map(|entry| (entry.user_key(), Users::default()))
             .collect();
         if users.is_empty() {
-            return;
+            return users;
         }
         for (id, &stream) in (0..).zip(order) {
-            let Some(mptcp) = &self.streams[stream].mptcp else {
+            let Some(mptcp) = self.stream(stream).and_then(|s| s.mptcp.as_ref()) else {
                 continue;
             };
             for side in [Side::Client, Side::Server] {
@@ -271,15 +299,12 @@ impl Rebuilder {
                 }
             }
         }
-        for entry in &mut book.entries {
-            let key = (entry.address.owner, entry.address.address);
-            if let Some(users) = users.get(&key) {
-                entry.address.used_by.clone_from(&users.subflows);
-                book.dropped += users.dropped;
-            }
-        }
+        users
     }
 }
+
+/// An address and the host that announced it.
+type UserKey = (Side, IpAddr);
 
 /// The subflows that used an address.
 #[derive(Debug, Default)]

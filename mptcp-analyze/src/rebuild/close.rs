@@ -3,7 +3,6 @@
 use mptcp_proto::wire::mptcp::MptcpOption;
 
 use super::Rebuilder;
-use super::flow::StreamId;
 use super::options::SegmentOptions;
 use super::stream::{MptcpStream, Place, Stream};
 use crate::model::{CheckResult, Close, CloseKind, CloseSide, EventKind, Segment, Side};
@@ -66,23 +65,10 @@ impl Rebuilder {
             builder.note(place, sender, EventKind::Fin);
         }
     }
-
-    /// How `stream` ended.
-    pub(super) fn close_of(&self, stream: StreamId) -> Close {
-        let stream = &self.streams[stream];
-        match &stream.mptcp {
-            Some(mptcp) => close_of(stream, mptcp),
-            None => Close {
-                kind: CloseKind::None,
-                by: CloseSide::Unknown,
-                reset_reason: None,
-                frame: None,
-            },
-        }
-    }
 }
 
-fn close_of(stream: &Stream, mptcp: &MptcpStream) -> Close {
+/// How `stream` ended.
+pub(super) fn close_of(stream: &Stream, mptcp: &MptcpStream) -> Close {
     let reset_reason = mptcp.reset_reason;
     if let Some((frame, end)) = mptcp.fast_close {
         let by = named(mptcp.side(end));

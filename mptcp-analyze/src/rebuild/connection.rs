@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use mptcp_proto::key::{Key, Token};
+use mptcp_proto::seq::Dsn;
 use mptcp_proto::version::Version;
 
 use super::address::AddressBook;
 use super::data::{DataDirection, DataOptions};
 use super::flow::StreamId;
 use super::options::RawOption;
-use super::stream::Place;
+use super::stream::{MptcpStream, Place};
 use crate::model::{
-    CapableSeen, CheckResult, Direction, DirectionTotals, EventKind, PerDirection, PerSide, Side,
+    CapableSeen, CheckResult, Direction, EventKind, LimitHit, PerDirection, PerSide, Side,
     Timestamp,
 };
 
@@ -53,13 +54,13 @@ pub(super) struct ConnectionBuilder {
     /// First mapping without the negotiated checksum.
     pub(super) checksum_missing: Option<(u64, Side)>,
     pub(super) data: PerDirection<DataDirection>,
-    /// Counts of `data`, once they are settled at the end of the capture.
-    settled: Option<Box<PerDirection<DirectionTotals>>>,
     pub(super) idsn_check: PerDirection<Option<CheckResult>>,
     pub(super) streams: BTreeSet<StreamId>,
     pub(super) addresses: AddressBook,
     pub(super) events: Vec<RawEvent>,
     pub(super) events_dropped: u64,
+    /// Whether it waits for its rest.
+    pub(super) is_queued: bool,
 }
 
 /// An event that knows its stream; the subflow number is settled at the end.
@@ -98,32 +99,39 @@ impl ConnectionBuilder {
                 to_server: DataDirection::new(options),
                 to_client: DataDirection::new(options),
             },
-            settled: None,
             idsn_check: PerDirection::default(),
             streams: BTreeSet::new(),
             addresses: AddressBook::default(),
             events: Vec::new(),
             events_dropped: 0,
+            is_queued: false,
         }
     }
 
-    /// Counts the data, of which nothing more will come. Finish the subflows first.
+    /// Judges the data of one of its streams, of which nothing more will come.
+    pub(super) fn settle_stream(&mut self, stream: StreamId, mptcp: &mut MptcpStream) {
+        let number = u32::try_from(stream).unwrap_or(u32::MAX);
+        for end in [0, 1] {
+            let direction = mptcp.direction(end);
+            let part = &mut mptcp.ends[end];
+            part.data.finish(self.data.of_mut(direction), number);
+            part.drop_mapped_marks();
+        }
+    }
+
+    /// Nothing more will come. Settle the streams first.
     pub(super) fn settle(&mut self) {
-        let mut totals = PerDirection::default();
         for direction in Direction::BOTH {
-            let data = self.data.of_mut(direction);
-            data.finish();
-            *totals.of_mut(direction) = data.totals();
+            self.data.of_mut(direction).finish();
         }
-        self.settled = Some(Box::new(totals));
     }
 
-    /// Counts of the data of a direction, after [`Self::settle`].
-    pub(super) fn totals(&self, direction: Direction) -> &DirectionTotals {
-        let settled = self.settled.as_ref();
-        settled
-            .expect("the capture has ended, and every connection was settled")
-            .of(direction)
+    /// Limits of the data level that were reached.
+    pub(super) fn data_limits(&self) -> Vec<LimitHit> {
+        let directions = Direction::BOTH.iter();
+        directions
+            .flat_map(|&direction| self.data.of(direction).limits())
+            .collect()
     }
 
     /// The version, if it is one that this toolkit knows.
@@ -134,6 +142,22 @@ impl ConnectionBuilder {
     /// Both keys, if both are known.
     pub(super) fn both_keys(&self) -> Option<(Key, Key)> {
         Some((self.keys.client?, self.keys.server?))
+    }
+
+    /// The tokens and IDSNs of its hosts, as far as keys or joins tell them.
+    pub(super) fn tokens_and_idsns(&self) -> (PerSide<Option<Token>>, PerSide<Option<Dsn>>) {
+        let version = self.known_version().unwrap_or(Version::V1);
+        let derived = |key: Option<Key>| key.map(|key| key.token_and_idsn(version));
+        let (client, server) = (derived(self.keys.client), derived(self.keys.server));
+        let tokens = PerSide {
+            client: client.map(|(token, _)| token),
+            server: server.map(|(token, _)| token).or(self.token_of_unknown),
+        };
+        let idsns = PerSide {
+            client: client.map(|(_, idsn)| idsn),
+            server: server.map(|(_, idsn)| idsn),
+        };
+        (tokens, idsns)
     }
 
     /// Whether no MP_CAPABLE of it was seen.
@@ -212,5 +236,49 @@ impl ConnectionBuilder {
     /// Notes whether an MP_CAPABLE asks for checksums: one host is enough (RFC 8684 §3.1, flag A).
     pub(super) fn ask_checksum(&mut self, asked: bool) {
         self.checksum = Some(self.checksum.unwrap_or(false) || asked);
+    }
+
+    /// Swaps client and server.
+    pub(super) fn turn_around(&mut self) {
+        std::mem::swap(&mut self.keys.client, &mut self.keys.server);
+        std::mem::swap(&mut self.data.to_server, &mut self.data.to_client);
+        std::mem::swap(
+            &mut self.idsn_check.to_server,
+            &mut self.idsn_check.to_client,
+        );
+        for (_, side) in [
+            &mut self.infinite_mapping,
+            &mut self.fail,
+            &mut self.fast_close,
+            &mut self.checksum_missing,
+        ]
+        .into_iter()
+        .flatten()
+        {
+            *side = side.other();
+        }
+        for event in &mut self.events {
+            event.sender = event.sender.other();
+        }
+        self.addresses.turn_around();
+    }
+
+    /// Takes over all that is known of another part of the same connection.
+    pub(super) fn absorb(&mut self, other: ConnectionBuilder) {
+        fn earlier(one: &mut Option<(u64, Side)>, other: Option<(u64, Side)>) {
+            *one = [*one, other]
+                .into_iter()
+                .flatten()
+                .min_by_key(|(frame, _)| *frame);
+        }
+        self.streams.extend(other.streams);
+        self.add_events(other.events);
+        self.events_dropped += other.events_dropped;
+        self.addresses.absorb(other.addresses);
+        earlier(&mut self.infinite_mapping, other.infinite_mapping);
+        earlier(&mut self.fail, other.fail);
+        earlier(&mut self.fast_close, other.fast_close);
+        earlier(&mut self.checksum_missing, other.checksum_missing);
+        self.fast_close_key = self.fast_close_key.or(other.fast_close_key);
     }
 }

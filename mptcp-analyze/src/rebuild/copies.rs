@@ -5,11 +5,12 @@ use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::DefaultHashBuilder;
 
+use super::pack::{Pack, Packer, Unpacker};
 use crate::model::{Segment, Timestamp};
 
 /// Packets per direction that a new packet is compared with to recognise a copy: the copy of a
 /// mirror port, or of a handshake that passes two capture points, is among the next few.
-const FEW_RECENT: usize = 4;
+const FEW_RECENT: u8 = 4;
 
 /// The same once packets were seen at more than one point. On a router's `any` capture a copy
 /// follows when the packet has passed the queue, which is rarely longer.
@@ -31,22 +32,31 @@ pub(super) struct CopyWatch {
     /// Whether two different packets in a row had the same IPv4 identification: the end does not
     /// count them, and the number tells nothing about repetitions.
     has_constant_id: bool,
-    /// Whether its packets were seen at more than one interface, direction or distance.
-    has_points: bool,
 }
 
-/// The packets that a new one is compared with, oldest first. Nearly all ends need a few only, which
-/// take no allocation.
+/// The packets that a new one is compared with.
 #[derive(Debug)]
 enum Recent {
-    Few(u8, [Fingerprint; FEW_RECENT]),
+    /// All seen at one interface, direction and distance: so are those of nearly all ends, which take
+    /// no allocation.
+    Few(Few),
+    /// Oldest first.
     Many(VecDeque<Fingerprint>),
 }
 
 impl Default for Recent {
     fn default() -> Self {
-        Recent::Few(0, [Fingerprint::default(); FEW_RECENT])
+        Recent::Few(Few::default())
     }
+}
+
+/// The latest packets of an end, in a ring.
+#[derive(Debug, Clone, Copy, Default)]
+struct Few {
+    prints: [Fingerprint; FEW_RECENT as usize],
+    /// Where the next one goes.
+    next: u8,
+    is_full: bool,
 }
 
 /// What makes two packets the same packet.
@@ -61,88 +71,133 @@ struct Fingerprint {
 impl CopyWatch {
     /// A copy has the same TCP header, length and IPv4 identification, and either another capture
     /// point (interface, direction, TTL), or came at once with an identification that a repetition
-    /// would not have.
+    /// would not have. `hashing` must always be the same.
     #[inline]
-    pub(super) fn is_copy(&mut self, segment: &Segment<'_>) -> bool {
-        let print = Fingerprint::of(segment);
-        let (older, newer) = self.recent.as_slices();
-        if let Some(last) = newer.last().or(older.last()) {
-            self.has_constant_id |= last.has_id_of(&print) && last.hash != print.hash;
-        }
-        // Nearly always nothing is the same, and nothing was seen elsewhere.
-        let differs = |seen: &Fingerprint| {
-            u64::from(seen.hash == print.hash)
-                | (seen.labels ^ print.labels) >> Fingerprint::ID_BITS
+    pub(super) fn is_copy(&mut self, segment: &Segment<'_>, hashing: &DefaultHashBuilder) -> bool {
+        let print = Fingerprint::of(segment, hashing);
+        let Recent::Few(few) = &mut self.recent else {
+            return self.is_copy_of_many(print.hash, print.at, print.labels);
         };
-        let sum = |recent: &[Fingerprint]| recent.iter().fold(0, |sum, seen| sum | differs(seen));
-        if !self.has_points && sum(older) | sum(newer) == 0 {
-            self.recent.push(print, FEW_RECENT);
-            return false;
+        if !few.is_empty() {
+            let last = few.newest();
+            if few.holds(print.hash) || last.is_elsewhere(&print) {
+                return self.is_copy_of_few(print.hash, print.at, print.labels);
+            }
+            self.has_constant_id |= last.has_id_of(&print);
         }
-        self.find_copy(print)
+        few.push(print);
+        false
     }
 
-    /// The same with a packet that may be a copy.
-    fn find_copy(&mut self, print: Fingerprint) -> bool {
-        let (older, newer) = self.recent.as_slices();
-        let telling_id = !self.has_constant_id && print.has_telling_id();
-        let mut points = false;
-        let mut at_two_points = false;
-        // The copy of a packet is as far back as the queue is long, and the oldest come first.
-        let mut is_original = |seen: &Fingerprint| {
-            let elsewhere = seen.is_elsewhere(&print);
-            points |= elsewhere;
-            let same = seen.hash == print.hash && seen.has_id_of(&print);
-            at_two_points |= same && elsewhere;
-            same && (elsewhere
-                || (telling_id && print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS))
+    // The parts of the fingerprint, so that it needs no memory where it is made.
+    #[cold]
+    fn is_copy_of_few(&mut self, hash: u64, at: Timestamp, labels: u64) -> bool {
+        let Recent::Few(few) = self.recent else {
+            return false;
         };
-        let found = older.iter().any(&mut is_original) || newer.iter().any(&mut is_original);
-        self.has_points |= points;
-        self.at_two_points |= at_two_points;
+        let print = Fingerprint { hash, at, labels };
+        let last = few.newest();
+        self.has_constant_id |= last.has_id_of(&print) && last.hash != print.hash;
+        let found = self.find(few.in_order(), print);
+        if last.is_elsewhere(&print) {
+            self.recent = Recent::Many(few.in_order().chain([print]).collect());
+        } else if let Recent::Few(few) = &mut self.recent {
+            few.push(print);
+        }
+        found
+    }
+
+    #[inline(never)]
+    fn is_copy_of_many(&mut self, hash: u64, at: Timestamp, labels: u64) -> bool {
+        let Recent::Many(many) = &mut self.recent else {
+            return false;
+        };
+        let print = Fingerprint { hash, at, labels };
+        let mut many = std::mem::take(many);
+        if let Some(last) = many.back() {
+            self.has_constant_id |= last.has_id_of(&print) && last.hash != print.hash;
+        }
+        // The copy of a packet is as far back as the queue is long, and the oldest come first.
+        let found = self.find(many.iter().copied(), print);
         let limit = if self.at_two_points {
             MAX_RECENT_AT_TWO_POINTS
-        } else if self.has_points {
-            MAX_RECENT
         } else {
-            FEW_RECENT
+            MAX_RECENT
         };
-        self.recent.push(print, limit);
+        if many.len() >= limit {
+            many.pop_front();
+        }
+        many.push_back(print);
+        self.recent = Recent::Many(many);
         found
+    }
+
+    /// Whether one of these is the packet that `print` is a copy of.
+    fn find(&mut self, mut seen: impl Iterator<Item = Fingerprint>, print: Fingerprint) -> bool {
+        let telling_id = !self.has_constant_id && print.has_telling_id();
+        let at_two_points = &mut self.at_two_points;
+        seen.any(|seen| {
+            let elsewhere = seen.is_elsewhere(&print);
+            let same = seen.hash == print.hash && seen.has_id_of(&print);
+            *at_two_points |= same && elsewhere;
+            same && (elsewhere
+                || (telling_id && print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS))
+        })
     }
 }
 
-impl Recent {
-    #[inline]
-    fn as_slices(&self) -> (&[Fingerprint], &[Fingerprint]) {
-        match self {
-            Recent::Few(count, few) => (few.get(..usize::from(*count)).unwrap_or(few), &[]),
-            Recent::Many(many) => many.as_slices(),
+impl Pack for CopyWatch {
+    /// Without the packets: what comes after a connection has long been at rest is no copy of them.
+    fn pack(&self, to: &mut Packer<'_>) {
+        let CopyWatch {
+            recent: _,
+            at_two_points,
+            has_constant_id,
+        } = self;
+        at_two_points.pack(to);
+        has_constant_id.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        CopyWatch {
+            recent: Recent::default(),
+            at_two_points: Pack::unpack(from),
+            has_constant_id: Pack::unpack(from),
         }
+    }
+}
+
+impl Few {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        !self.is_full && self.next == 0
     }
 
     #[inline]
-    fn push(&mut self, print: Fingerprint, limit: usize) {
-        match self {
-            Recent::Few(count, few) if usize::from(*count) < FEW_RECENT => {
-                few[usize::from(*count)] = print;
-                *count += 1;
-            }
-            Recent::Few(_, few) if limit == FEW_RECENT => {
-                *few = [few[1], few[2], few[3], print];
-            }
-            Recent::Few(_, few) => {
-                let mut many = VecDeque::from(few.to_vec());
-                many.push_back(print);
-                *self = Recent::Many(many);
-            }
-            Recent::Many(many) => {
-                if many.len() >= limit {
-                    many.pop_front();
-                }
-                many.push_back(print);
-            }
-        }
+    fn newest(&self) -> Fingerprint {
+        let newest = self.next.wrapping_sub(1) % FEW_RECENT;
+        self.prints[usize::from(newest)]
+    }
+
+    #[inline]
+    fn holds(&self, hash: u64) -> bool {
+        self.prints.iter().any(|print| print.hash == hash)
+    }
+
+    #[inline]
+    fn push(&mut self, print: Fingerprint) {
+        let at = self.next % FEW_RECENT;
+        self.prints[usize::from(at)] = print;
+        self.next = (at + 1) % FEW_RECENT;
+        self.is_full |= self.next == 0;
+    }
+
+    /// From the oldest on.
+    fn in_order(self) -> impl Iterator<Item = Fingerprint> {
+        let (newer, older) = self.prints.split_at(usize::from(self.next % FEW_RECENT));
+        let older = if self.is_full { older } else { &[] };
+        let prints: Vec<_> = older.iter().chain(newer).copied().collect();
+        prints.into_iter()
     }
 }
 
@@ -151,11 +206,9 @@ impl Fingerprint {
     const ID: u64 = (1 << Self::ID_BITS) - 1;
 
     #[inline]
-    fn of(segment: &Segment<'_>) -> Self {
-        // A fixed state would let a capture be made whose packets collide, and a collision hides
-        // one packet at most; the hash never leaves this comparison.
-        let mut hasher = FINGERPRINTS.with(BuildHasher::build_hasher);
-        hasher.write(segment.header);
+    fn of(segment: &Segment<'_>, hashing: &DefaultHashBuilder) -> Self {
+        let mut hasher = hashing.build_hasher();
+        hasher.write(segment.header());
         hasher.write_u32(segment.payload_len);
         let id = segment.ip.id.map_or(0, |id| u64::from(id) + 1);
         let outbound = segment.ip.outbound.map_or(0, |out| u64::from(out) + 1);
@@ -182,8 +235,4 @@ impl Fingerprint {
     fn is_elsewhere(&self, other: &Self) -> bool {
         (self.labels ^ other.labels) >> Self::ID_BITS != 0
     }
-}
-
-thread_local! {
-    static FINGERPRINTS: DefaultHashBuilder = DefaultHashBuilder::default();
 }

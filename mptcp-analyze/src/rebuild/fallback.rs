@@ -3,12 +3,14 @@
 //! The verdict is drawn at the end of the capture: a packet without option is no fallback if the
 //! option comes back.
 
-use super::Rebuilder;
 use super::connection::ConnectionBuilder;
+use super::finish::Whole;
 use super::flow::StreamId;
 use super::observe::NOP_RUN_OF_A_BOX;
 use super::stream::{Bare, MptcpEnd, MptcpStream, Stream};
-use crate::model::{Blame, Confidence, Direction, Fallback, FallbackReason, Side};
+use crate::model::{
+    Blame, Confidence, DirectionTotals, Fallback, FallbackReason, PerDirection, Side,
+};
 
 /// Initial TTLs that hosts use, ascending.
 const INITIAL_TTLS: [u8; 4] = [32, 64, 128, 255];
@@ -21,27 +23,29 @@ enum Vantage {
     Unknown,
 }
 
-impl Rebuilder {
-    /// The fallback of a connection, if there was one.
-    pub(super) fn fallback_of(&self, builder: &ConnectionBuilder) -> Option<Fallback> {
-        let explicit = self.explicit_fallback(builder);
+impl Whole<'_> {
+    /// The fallback of the connection, if there was one.
+    pub(super) fn fallback(&self, totals: &PerDirection<DirectionTotals>) -> Option<Fallback> {
+        let builder = self.builder;
+        let explicit = self.explicit_fallback(totals);
         if explicit.is_some() {
             return explicit;
         }
-        let stream = &self.streams[builder.initial_stream?];
+        let stream = self.stream(builder.initial_stream?)?;
         let mptcp = stream.mptcp.as_ref()?;
         let vantage = vantage(stream, mptcp);
         handshake_fallback(builder, mptcp, stream, vantage)
-            .or_else(|| self.data_fallback(builder, vantage))
+            .or_else(|| self.data_fallback(totals, vantage))
     }
 
     /// A fallback that a host announced: MP_FAIL on the only subflow, or the infinite mapping.
-    fn explicit_fallback(&self, builder: &ConnectionBuilder) -> Option<Fallback> {
+    fn explicit_fallback(&self, totals: &PerDirection<DirectionTotals>) -> Option<Fallback> {
+        let builder = self.builder;
         let infinite = builder.infinite_mapping;
         if let Some((frame, sender)) = builder.fail
-            && (infinite.is_some() || (self.is_sole_subflow(builder) && self.goes_bare(builder)))
+            && (infinite.is_some() || (self.is_sole_subflow() && self.goes_bare()))
         {
-            let bad = builder.totals(sender.other().sends()).checksums.bad;
+            let bad = totals.of(sender.other().sends()).checksums.bad;
             let proof = match bad {
                 0 => "this capture shows no wrong checksum",
                 _ => "a wrong DSS checksum before it is in this capture too",
@@ -70,22 +74,16 @@ impl Rebuilder {
         })
     }
 
-    fn is_sole_subflow(&self, builder: &ConnectionBuilder) -> bool {
-        let established = builder.streams.iter().filter(|&&stream| {
-            self.streams[stream]
-                .mptcp
-                .as_ref()
-                .is_some_and(|mptcp| mptcp.is_established())
-        });
-        established.count() <= 1
+    fn is_sole_subflow(&self) -> bool {
+        let parts = self.streams.iter().filter_map(|(_, s)| s.mptcp.as_ref());
+        parts.filter(|mptcp| mptcp.is_established()).count() <= 1
     }
 
     /// Whether both ends of the initial subflow ended without options, or bytes without mapping.
-    fn goes_bare(&self, builder: &ConnectionBuilder) -> bool {
-        let Some(initial) = builder.initial_stream else {
-            return false;
-        };
-        self.streams[initial].mptcp.as_ref().is_some_and(|mptcp| {
+    fn goes_bare(&self) -> bool {
+        let initial = self.builder.initial_stream;
+        let stream = initial.and_then(|initial| self.stream(initial));
+        stream.and_then(|s| s.mptcp.as_ref()).is_some_and(|mptcp| {
             mptcp
                 .ends
                 .iter()
@@ -94,12 +92,16 @@ impl Rebuilder {
     }
 
     /// Data that lost their mappings, first ones or later ones.
-    fn data_fallback(&self, builder: &ConnectionBuilder, vantage: Vantage) -> Option<Fallback> {
+    fn data_fallback(
+        &self,
+        totals: &PerDirection<DirectionTotals>,
+        vantage: Vantage,
+    ) -> Option<Fallback> {
+        let builder = self.builder;
         let initial = builder.initial_stream?;
         let over = builder.fast_close.map_or(u64::MAX, |(frame, _)| frame);
         let mut lost: Vec<(u64, usize, StreamId)> = Vec::new();
-        for &id in &builder.streams {
-            let stream = &self.streams[id];
+        for &(id, stream) in &self.streams {
             let Some(mptcp) = &stream.mptcp else { continue };
             let reset = stream.ends.iter().filter_map(|end| end.rst_frame).min();
             let limit = over.min(reset.unwrap_or(u64::MAX));
@@ -111,19 +113,21 @@ impl Rebuilder {
         let &(data_frame, data_end, stream) = lost.iter().min()?;
         // A joined subflow that loses its mappings is reset; the connection does not fall back
         // (RFC 8684 §3.7). Only the last subflow can take the connection with it.
-        if stream != initial && !self.is_sole_survivor(builder, stream) {
+        if stream != initial && !self.is_sole_survivor(stream) {
             return None;
         }
-        let mptcp = self.streams[stream].mptcp.as_ref()?;
+        let mptcp = self.stream(stream)?.mptcp.as_ref()?;
         let (bare, end) = first_bare(mptcp, data_frame, data_end);
-        Some(judge_lost_mapping(builder, mptcp, bare, end, vantage))
+        judge_checksums(builder, totals, bare)
+            .or_else(|| Some(judge_lost_mapping(mptcp, bare, end, vantage)))
     }
 
     /// Whether every other subflow has ended, and none of them went on when this one was over.
-    fn is_sole_survivor(&self, builder: &ConnectionBuilder, survivor: StreamId) -> bool {
-        let last_at = self.streams[survivor].last_at;
-        builder.streams.iter().all(|&id| {
-            let stream = &self.streams[id];
+    fn is_sole_survivor(&self, survivor: StreamId) -> bool {
+        let Some(last_at) = self.stream(survivor).map(|stream| stream.last_at) else {
+            return false;
+        };
+        self.streams.iter().all(|&(id, stream)| {
             let has_ended = || {
                 let mut ends = stream.ends.iter();
                 ends.any(|end| end.rst_frame.is_some() || end.fin_frame.is_some())
@@ -292,17 +296,8 @@ fn third_ack(builder: &ConnectionBuilder, bare: Bare, vantage: Vantage) -> Fallb
     }
 }
 
-fn judge_lost_mapping(
-    builder: &ConnectionBuilder,
-    mptcp: &MptcpStream,
-    bare: Bare,
-    end: usize,
-    vantage: Vantage,
-) -> Fallback {
+fn judge_lost_mapping(mptcp: &MptcpStream, bare: Bare, end: usize, vantage: Vantage) -> Fallback {
     let sender = mptcp.side(end);
-    if let Some(fallback) = judge_checksums(builder, bare) {
-        return fallback;
-    }
     // The data on MP_CAPABLE are part of the handshake: only a DSS shows that it came through.
     let mapped_before = mptcp.ends[end].sent_dss;
     let reason = if mapped_before {
@@ -351,7 +346,11 @@ fn judge_lost_mapping(
 }
 
 /// A fallback that follows from checksums that are missing or wrong.
-fn judge_checksums(builder: &ConnectionBuilder, bare: Bare) -> Option<Fallback> {
+fn judge_checksums(
+    builder: &ConnectionBuilder,
+    totals: &PerDirection<DirectionTotals>,
+    bare: Bare,
+) -> Option<Fallback> {
     if let Some((frame, who)) = builder
         .checksum_missing
         .filter(|(frame, _)| *frame <= bare.frame)
@@ -367,8 +366,7 @@ fn judge_checksums(builder: &ConnectionBuilder, bare: Bare) -> Option<Fallback> 
             ),
         });
     }
-    let bad = builder.totals(Direction::ToServer).checksums.bad
-        + builder.totals(Direction::ToClient).checksums.bad;
+    let bad = totals.to_server.checksums.bad + totals.to_client.checksums.bad;
     (bad > 0).then(|| Fallback {
         reason: FallbackReason::Checksum,
         frame: bare.frame,

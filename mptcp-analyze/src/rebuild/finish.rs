@@ -1,66 +1,74 @@
 //! The end of the capture: from what was kept to the model.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use mptcp_proto::key::{Key, Token};
+use mptcp_proto::key::Token;
 use mptcp_proto::version::Version;
 
 use super::Rebuilder;
-use super::address::{AddressEntry, MAX_ADDRESSES, check_add_addr};
+use super::address::MAX_ADDRESSES;
+use super::close::close_of;
 use super::connection::{ConnectionBuilder, MAX_EVENTS};
-use super::flow::StreamId;
+use super::flow::{FlowTable, StreamId};
 use super::join::check_join;
 use super::stream::{MptcpStream, Stream};
 use crate::model::{
     Analysis, CheckResult, CloseKind, Connection, ConnectionState, Direction, DirectionTotals,
-    Event, EventKind, Grouping, JoinSeen, LimitHit, PerDirection, PerSide, Side, Subflow,
-    SubflowKind, SubflowTotals, Timestamp,
+    Event, EventKind, Grouping, JoinSeen, LimitHit, Overview, PerDirection, Side, Subflow,
+    SubflowKind, SubflowTotals, Timestamp, TokenOwner,
 };
 
 impl Rebuilder {
     /// Ends the capture. `captures` of the model is left to the caller, who read the files.
-    pub fn finish(mut self) -> Analysis {
+    pub fn finish(self) -> Analysis {
+        let finished = self.end();
+        let connections = finished.ids().filter_map(|id| finished.connection(id));
+        Analysis::new(finished.overview(), connections.collect())
+    }
+
+    /// Ends the capture; the connections are to be had one at a time.
+    pub fn end(mut self) -> Finished {
         self.end_followed();
-        let plain = self
-            .streams
-            .iter()
-            .filter(|stream| stream.mptcp.is_none())
-            .count();
-        let mut connections: Vec<Connection> = Vec::new();
-        // From the last one on, because the model takes as much memory as what it is made from.
-        while let Some(connection) = self.connections.len().checked_sub(1) {
-            let builder = &self.connections[connection];
-            if builder.merged_into.is_none() && !builder.streams.is_empty() {
-                let order = self.order_of(connection);
-                self.note_users(connection, &order);
-                connections.push(self.connection(connection, &order));
-                for stream in order {
-                    self.streams[stream].mptcp = None;
-                }
+        let mut order = Vec::new();
+        let mut duplicates = 0;
+        for connection in 0..self.connections.len() {
+            if let Some(asleep) = self.connections.asleep(connection) {
+                duplicates += asleep.duplicates;
+                order.push((asleep.first_frame, connection));
+                continue;
             }
-            if let Some(builder) = self.connections.pop() {
-                self.events_dropped += builder.events_dropped;
-                self.addresses_dropped += builder.addresses.dropped;
+            let whole = self.awake(connection);
+            let streams = whole.streams.iter();
+            duplicates += streams.clone().map(|(_, s)| s.duplicates).sum::<u64>();
+            if let Some(first_frame) = streams.map(|(_, s)| s.first_frame).min() {
+                order.push((first_frame, connection));
             }
+            let addresses = whole.builder.addresses.dropped + whole.users_dropped();
+            self.events_dropped += whole.builder.events_dropped;
+            self.addresses_dropped += addresses;
         }
-        connections.sort_by_key(|connection| connection.first_frame);
-        for (id, connection) in (0..).zip(&mut connections) {
-            connection.id = id;
-        }
-        Analysis {
-            captures: Vec::new(),
-            tcp_streams: self.flows.len() as u64,
-            plain_tcp_streams: plain as u64,
-            connections,
-            findings: Vec::new(),
-            limits: self.limits(),
+        // Streams that are asleep are those of connections.
+        let plain = self.streams.awake().filter(|stream| stream.mptcp.is_none());
+        let plain_tcp_streams = plain.count() as u64;
+        order.sort_unstable();
+        Finished {
+            plain_tcp_streams,
+            duplicate_packets: duplicates,
+            order: order
+                .into_iter()
+                .map(|(_, connection)| connection)
+                .collect(),
+            rebuilder: self,
         }
     }
 
     /// Nothing more will come: what waits behind a hole of a followed stream can be taken now.
     pub fn end_followed(&mut self) {
         for connection in 0..self.connections.len() {
-            if self.connections[connection].merged_into.is_none() {
+            if !self.connections.is_merged(connection)
+                && self.connections.asleep(connection).is_none()
+            {
                 self.settle_keys(connection);
                 self.settle_data(connection);
             }
@@ -70,23 +78,52 @@ impl Rebuilder {
     /// Judges all data that are still open: nothing more will come.
     fn settle_data(&mut self, connection: usize) {
         let builder = &mut self.connections[connection];
-        for &stream in &builder.streams {
+        let streams: Vec<StreamId> = builder.streams.iter().copied().collect();
+        for stream in streams {
             let Some(mptcp) = &mut self.streams[stream].mptcp else {
                 continue;
             };
-            let number = u32::try_from(stream).unwrap_or(u32::MAX);
-            for end in [0, 1] {
-                let direction = mptcp.direction(end);
-                let part = &mut mptcp.ends[end];
-                part.data.finish(builder.data.of_mut(direction), number);
-                part.drop_mapped_marks();
-                self.data_limits.extend(part.data.limits());
+            builder.settle_stream(stream, mptcp);
+            let limits = mptcp.ends.iter().map(|end| end.data.limits());
+            self.data_limits.extend(limits.flatten());
+        }
+        builder.settle();
+        self.data_limits.extend(builder.data_limits());
+    }
+
+    /// A connection that is awake, with its streams.
+    fn awake(&self, connection: usize) -> Whole<'_> {
+        let builder = &self.connections[connection];
+        let is_merged = builder.merged_into.is_some();
+        let streams = builder.streams.iter().filter(|_| !is_merged);
+        Whole {
+            flows: &self.flows,
+            builder,
+            streams: streams.map(|&id| (id, &self.streams[id])).collect(),
+        }
+    }
+
+    /// The model of a connection.
+    fn connection(&self, id: u32, index: usize) -> Connection {
+        let Some(asleep) = self.connections.asleep(index) else {
+            return self.awake(index).connection(id);
+        };
+        let (mut builder, mut streams) = asleep.unpack(&self.words);
+        for (stream, unpacked) in &mut streams {
+            if let Some(mptcp) = &mut unpacked.mptcp {
+                builder.settle_stream(*stream, mptcp);
             }
         }
         builder.settle();
-        for direction in Direction::BOTH {
-            self.data_limits.extend(builder.data.of(direction).limits());
-        }
+        let whole = Whole {
+            flows: &self.flows,
+            builder: &builder,
+            streams: streams
+                .iter()
+                .map(|(id, stream)| (*id, stream.as_ref()))
+                .collect(),
+        };
+        whole.connection(id)
     }
 
     fn limits(&self) -> Vec<LimitHit> {
@@ -131,57 +168,70 @@ impl Rebuilder {
         limits.retain(|hit| hit.dropped > 0);
         limits
     }
+}
 
-    /// The streams of a connection in the order of their subflow numbers.
-    fn order_of(&self, connection: usize) -> Vec<StreamId> {
-        let streams = self.connections[connection].streams.iter();
-        let mut order: Vec<StreamId> = streams.copied().collect();
-        order.sort_by_key(|&stream| (self.streams[stream].first_frame, stream));
+/// A connection with all its streams.
+pub(super) struct Whole<'a> {
+    pub(super) flows: &'a FlowTable,
+    pub(super) builder: &'a ConnectionBuilder,
+    /// In the order of their ids.
+    pub(super) streams: Vec<(StreamId, &'a Stream)>,
+}
+
+impl Whole<'_> {
+    /// One of its streams.
+    pub(super) fn stream(&self, id: StreamId) -> Option<&Stream> {
+        let found = self.streams.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        self.streams.get(found).map(|(_, stream)| *stream)
+    }
+
+    /// The streams in the order of their subflow numbers.
+    fn order(&self) -> Vec<(StreamId, &Stream)> {
+        let mut order = self.streams.clone();
+        order.sort_by_key(|(id, stream)| (stream.first_frame, *id));
         order
     }
 
-    fn connection(&self, index: usize, order: &[StreamId]) -> Connection {
-        let builder = &self.connections[index];
+    fn connection(&self, id: u32) -> Connection {
+        let builder = self.builder;
+        let order = self.order();
         let subflows: Vec<Subflow> = (0..)
-            .zip(order)
-            .map(|(id, &stream)| self.subflow(id, stream, builder))
+            .zip(&order)
+            .map(|(id, &(stream, state))| self.subflow(id, stream, state))
             .collect();
-        let fallback = self.fallback_of(builder);
+        let order: Vec<StreamId> = order.into_iter().map(|(id, _)| id).collect();
+        let totals = PerDirection {
+            to_server: builder.data.to_server.totals(),
+            to_client: builder.data.to_client.totals(),
+        };
+        let fallback = self.fallback(&totals);
         let state = state_of(builder, &subflows, fallback.is_some());
-        let version = builder.known_version().unwrap_or(Version::V1);
+        let (tokens, idsns) = builder.tokens_and_idsns();
         let frames = |pick: fn(&Subflow) -> u64| subflows.iter().map(pick);
         let times = |pick: fn(&Subflow) -> Timestamp| subflows.iter().map(pick);
-        let derived = |key: Option<Key>| key.map(|key| key.token_and_idsn(version));
-        let (client, server) = (derived(builder.keys.client), derived(builder.keys.server));
         let groupings = subflows.iter().map(|subflow| subflow.grouping);
         Connection {
-            id: 0,
+            id,
             version: builder.version,
             grouping: groupings.max().unwrap_or(Grouping::Token),
             checksum: builder.checksum,
             keys: builder.keys,
-            tokens: PerSide {
-                client: client.map(|(token, _)| token),
-                server: server.map(|(token, _)| token).or(builder.token_of_unknown),
-            },
-            idsns: PerSide {
-                client: client.map(|(_, idsn)| idsn),
-                server: server.map(|(_, idsn)| idsn),
-            },
+            tokens,
+            idsns,
             token_of_unknown: builder.unexplained_token(),
             capable: builder.capable.clone(),
             echoed_keys: builder.echoed_keys,
             idsn_check: idsn_check(builder),
             fast_close_key: builder.fast_close_key,
-            fail_dsn: fail_dsn(builder),
+            fail_dsn: fail_dsn(builder, &totals),
             state,
             fallback,
-            addresses: addresses(builder),
-            events: events(builder, order),
+            addresses: self.addresses(&order),
+            events: events(builder, &order),
             address_events: builder.addresses.events.clone(),
             totals: PerDirection {
-                to_server: direction_totals(builder, Direction::ToServer, &subflows),
-                to_client: direction_totals(builder, Direction::ToClient, &subflows),
+                to_server: direction_totals(totals.to_server, Direction::ToServer, &subflows),
+                to_client: direction_totals(totals.to_client, Direction::ToClient, &subflows),
             },
             first_frame: frames(|s| s.first_frame).min().unwrap_or_default(),
             last_frame: frames(|s| s.last_frame).max().unwrap_or_default(),
@@ -192,8 +242,8 @@ impl Rebuilder {
         }
     }
 
-    fn subflow(&self, id: u32, stream_id: StreamId, builder: &ConnectionBuilder) -> Subflow {
-        let stream = &self.streams[stream_id];
+    fn subflow(&self, id: u32, stream_id: StreamId, stream: &Stream) -> Subflow {
+        let builder = self.builder;
         let mptcp = stream
             .mptcp
             .as_deref()
@@ -232,7 +282,7 @@ impl Rebuilder {
             first_at: stream.first_at,
             last_at: stream.last_at,
             syn_rtt_ns: syn_rtt(stream),
-            close: self.close_of(stream_id),
+            close: close_of(stream, mptcp),
             totals: PerDirection {
                 to_server: subflow_totals(stream, mptcp, client),
                 to_client: subflow_totals(stream, mptcp, server),
@@ -241,12 +291,69 @@ impl Rebuilder {
     }
 }
 
-fn addresses(builder: &ConnectionBuilder) -> Vec<crate::model::Address> {
-    let judged = |entry: &AddressEntry| crate::model::Address {
-        hmac: check_add_addr(builder, entry),
-        ..entry.address.clone()
-    };
-    builder.addresses.entries.iter().map(judged).collect()
+/// A capture of which nothing more will come.
+///
+/// Models of its connections are made when they are asked for, so that only those at hand take
+/// memory.
+#[derive(Debug)]
+pub struct Finished {
+    rebuilder: Rebuilder,
+    /// Builders of the connections in the order of their numbers.
+    order: Vec<usize>,
+    plain_tcp_streams: u64,
+    duplicate_packets: u64,
+}
+
+impl Finished {
+    /// What is known of the whole. `captures` is left to the caller, who read the files, and
+    /// `findings` to `check`.
+    pub fn overview(&self) -> Overview {
+        Overview {
+            captures: Vec::new(),
+            tcp_streams: self.rebuilder.flows.len() as u64,
+            plain_tcp_streams: self.plain_tcp_streams,
+            connections: self.ids().end,
+            duplicate_packets: self.duplicate_packets,
+            findings: Vec::new(),
+            limits: self.rebuilder.limits(),
+        }
+    }
+
+    /// The numbers of the connections.
+    pub fn ids(&self) -> Range<u32> {
+        0..u32::try_from(self.order.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The connection with this number.
+    pub fn connection(&self, id: u32) -> Option<Connection> {
+        let index = *self.order.get(usize::try_from(id).ok()?)?;
+        Some(self.rebuilder.connection(id, index))
+    }
+
+    /// The tokens of all connections, in the order of their numbers.
+    pub fn tokens(&self) -> impl Iterator<Item = TokenOwner> {
+        self.ids()
+            .zip(&self.order)
+            .flat_map(|(connection, &index)| {
+                let connections = &self.rebuilder.connections;
+                let (tokens, keys) = if let Some(asleep) = connections.asleep(index) {
+                    (asleep.tokens, asleep.keys)
+                } else {
+                    let builder = &connections[index];
+                    (builder.tokens_and_idsns().0, builder.keys)
+                };
+                [Side::Client, Side::Server]
+                    .into_iter()
+                    .filter_map(move |side| {
+                        Some(TokenOwner {
+                            token: (*tokens.of(side))?,
+                            connection,
+                            side,
+                            key: *keys.of(side),
+                        })
+                    })
+            })
+    }
 }
 
 fn join_seen(mptcp: &MptcpStream, builder: &ConnectionBuilder) -> JoinSeen {
@@ -283,7 +390,7 @@ fn subflow_totals(stream: &Stream, mptcp: &MptcpStream, end: usize) -> SubflowTo
 }
 
 fn direction_totals(
-    builder: &ConnectionBuilder,
+    mut totals: DirectionTotals,
     direction: Direction,
     subflows: &[Subflow],
 ) -> DirectionTotals {
@@ -293,7 +400,6 @@ fn direction_totals(
             .map(|subflow| pick(subflow.totals.of(direction)))
             .sum::<u64>()
     };
-    let mut totals = builder.totals(direction).clone();
     totals.wire_bytes = sum(|t| t.wire_bytes);
     totals.reinjected_bytes = sum(|t| t.reinjected_bytes);
     totals.data_retransmitted_bytes = sum(|t| t.data_retransmitted_bytes);
@@ -313,12 +419,15 @@ fn check_token(token: Option<Token>, builder: &ConnectionBuilder, receiver: Side
 }
 
 /// The DSN of the first MP_FAIL against the mappings with a wrong checksum.
-fn fail_dsn(builder: &ConnectionBuilder) -> Option<CheckResult> {
+fn fail_dsn(
+    builder: &ConnectionBuilder,
+    totals: &PerDirection<DirectionTotals>,
+) -> Option<CheckResult> {
     let (sender, dsn) = builder.events.iter().find_map(|event| match event.kind {
         EventKind::Fail { dsn } => Some((event.sender, dsn)),
         _ => None,
     })?;
-    let totals = builder.totals(sender.other().sends());
+    let totals = totals.of(sender.other().sends());
     Some(if totals.bad_checksum_dsns.contains(&dsn) {
         CheckResult::Ok
     } else if totals.checksums.bad > 0 {
@@ -398,50 +507,4 @@ fn has_cut_options(subflow: &Subflow) -> bool {
 fn syn_rtt(stream: &Stream) -> Option<i64> {
     let (one, other) = (stream.ends[0].syn_at?, stream.ends[1].syn_at?);
     Some(one.since(other).abs())
-}
-
-impl ConnectionBuilder {
-    /// Swaps client and server.
-    pub(super) fn turn_around(&mut self) {
-        std::mem::swap(&mut self.keys.client, &mut self.keys.server);
-        std::mem::swap(&mut self.data.to_server, &mut self.data.to_client);
-        std::mem::swap(
-            &mut self.idsn_check.to_server,
-            &mut self.idsn_check.to_client,
-        );
-        for (_, side) in [
-            &mut self.infinite_mapping,
-            &mut self.fail,
-            &mut self.fast_close,
-            &mut self.checksum_missing,
-        ]
-        .into_iter()
-        .flatten()
-        {
-            *side = side.other();
-        }
-        for event in &mut self.events {
-            event.sender = event.sender.other();
-        }
-        self.addresses.turn_around();
-    }
-
-    /// Takes over all that is known of another part of the same connection.
-    pub(super) fn absorb(&mut self, other: ConnectionBuilder) {
-        fn earlier(one: &mut Option<(u64, Side)>, other: Option<(u64, Side)>) {
-            *one = [*one, other]
-                .into_iter()
-                .flatten()
-                .min_by_key(|(frame, _)| *frame);
-        }
-        self.streams.extend(other.streams);
-        self.add_events(other.events);
-        self.events_dropped += other.events_dropped;
-        self.addresses.absorb(other.addresses);
-        earlier(&mut self.infinite_mapping, other.infinite_mapping);
-        earlier(&mut self.fail, other.fail);
-        earlier(&mut self.fast_close, other.fast_close);
-        earlier(&mut self.checksum_missing, other.checksum_missing);
-        self.fast_close_key = self.fast_close_key.or(other.fast_close_key);
-    }
 }

@@ -3,6 +3,7 @@
 //! A generation begins with a SYN that cannot be a repetition (RFC 9293 §3.4: another initial
 //! sequence number), so a reused port is a new stream, and an ACK captured before its SYN is not.
 
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 
 use hashbrown::HashMap;
@@ -39,16 +40,19 @@ pub(super) struct FlowEnds {
     pub(super) opened: [bool; 2],
     /// Whether a SYN/ACK came from the end.
     accepted: [bool; 2],
+    /// Whether the address of end 0 is the lower one.
+    is_end_0_lower: bool,
 }
 
 impl FlowEnds {
-    fn new(segment: &Segment<'_>) -> Self {
+    fn new(segment: &Segment<'_>, is_source_lower: bool) -> Self {
         FlowEnds {
             addresses: [segment.source, segment.destination],
             isns: [None; 2],
             first_seqs: [None; 2],
             opened: [false; 2],
             accepted: [false; 2],
+            is_end_0_lower: is_source_lower,
         }
     }
 
@@ -73,14 +77,8 @@ impl FlowEnds {
     }
 
     #[inline]
-    fn end_of(&self, source: SocketAddr) -> End {
-        let is_end_0 = match (self.addresses[0], source) {
-            (SocketAddr::V4(known), SocketAddr::V4(source)) => {
-                known.port() == source.port() && known.ip().to_bits() == source.ip().to_bits()
-            }
-            (known, source) => known == source,
-        };
-        usize::from(!is_end_0)
+    fn end_of(&self, is_source_lower: bool) -> End {
+        usize::from(self.is_end_0_lower != is_source_lower)
     }
 
     /// Whether `segment`, sent by `end`, cannot belong to this generation.
@@ -163,10 +161,10 @@ impl FlowTable {
     /// The stream of `segment`, made new if need be; `None` when there is no room for another.
     #[inline]
     pub(super) fn locate(&mut self, segment: &Segment<'_>) -> Option<Located> {
-        let key = FlowKey::of(segment.source, segment.destination);
+        let (key, is_source_lower) = FlowKey::of(segment.source, segment.destination);
         if let Some(stream) = self.newest.get(key) {
             let ends = &mut self.ends[stream];
-            let end = ends.end_of(segment.source);
+            let end = ends.end_of(is_source_lower);
             if !ends.is_new_generation(segment, end) {
                 ends.note(segment, end);
                 return Some(Located {
@@ -181,7 +179,7 @@ impl FlowTable {
             return None;
         }
         let stream = self.ends.len();
-        let mut ends = FlowEnds::new(segment);
+        let mut ends = FlowEnds::new(segment, is_source_lower);
         ends.note(segment, 0);
         self.ends.push(ends);
         self.newest.insert(key, stream);
@@ -212,10 +210,21 @@ enum FlowKey {
     V6(u128, u128, u32),
 }
 
+/// The packed addresses and ports of [`FlowKey::V4`], hashed in one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct KeyV4(u64, u32);
+
+impl Hash for KeyV4 {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from(self.0) << 32 | u128::from(self.1));
+    }
+}
+
 /// The newest stream of each 4-tuple. The keys of IPv4 are small, and so is their table.
 #[derive(Debug, Default)]
 struct Newest {
-    v4: HashMap<(u64, u32), u32>,
+    v4: HashMap<KeyV4, u32>,
     v6: HashMap<(u128, u128, u32), u32>,
 }
 
@@ -223,7 +232,7 @@ impl Newest {
     #[inline]
     fn get(&self, key: FlowKey) -> Option<StreamId> {
         let stream = match key {
-            FlowKey::V4(addresses, ports) => self.v4.get(&(addresses, ports)),
+            FlowKey::V4(addresses, ports) => self.v4.get(&KeyV4(addresses, ports)),
             FlowKey::V6(low, high, ports) => self.v6.get(&(low, high, ports)),
         };
         stream.map(|&stream| stream as StreamId)
@@ -233,37 +242,39 @@ impl Newest {
         // There are no more streams than the limit, which is far below.
         let stream = u32::try_from(stream).unwrap_or(u32::MAX);
         match key {
-            FlowKey::V4(addresses, ports) => self.v4.insert((addresses, ports), stream),
+            FlowKey::V4(addresses, ports) => self.v4.insert(KeyV4(addresses, ports), stream),
             FlowKey::V6(low, high, ports) => self.v6.insert((low, high, ports), stream),
         };
     }
 }
 
 impl FlowKey {
-    /// The key of a 4-tuple.
+    /// The key of a 4-tuple, and whether the sender is its lower end.
     #[inline]
-    fn of(one: SocketAddr, other: SocketAddr) -> Self {
-        if let (SocketAddr::V4(one), SocketAddr::V4(other)) = (one, other) {
+    fn of(source: SocketAddr, destination: SocketAddr) -> (Self, bool) {
+        if let (SocketAddr::V4(source), SocketAddr::V4(destination)) = (source, destination) {
             let packed =
                 |end: SocketAddrV4| u64::from(end.ip().to_bits()) << 16 | u64::from(end.port());
-            let (low, high) = ordered(packed(one), packed(other));
+            let (low, high, is_source_lower) = ordered(packed(source), packed(destination));
             let ports = (low & 0xffff) << 16 | high & 0xffff;
             let addresses = (low >> 16) << 32 | high >> 16;
-            FlowKey::V4(addresses, u32::try_from(ports).unwrap_or_default())
+            let key = FlowKey::V4(addresses, u32::try_from(ports).unwrap_or_default());
+            (key, is_source_lower)
         } else {
             let packed = |end: SocketAddr| (packed(end.ip()), end.port());
-            let (low, high) = ordered(packed(one), packed(other));
-            FlowKey::V6(low.0, high.0, u32::from(low.1) << 16 | u32::from(high.1))
+            let (low, high, is_source_lower) = ordered(packed(source), packed(destination));
+            let ports = u32::from(low.1) << 16 | u32::from(high.1);
+            (FlowKey::V6(low.0, high.0, ports), is_source_lower)
         }
     }
 }
 
 #[inline]
-fn ordered<T: PartialOrd>(one: T, other: T) -> (T, T) {
+fn ordered<T: PartialOrd>(one: T, other: T) -> (T, T, bool) {
     if one <= other {
-        (one, other)
+        (one, other, true)
     } else {
-        (other, one)
+        (other, one, false)
     }
 }
 

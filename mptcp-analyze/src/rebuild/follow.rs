@@ -39,6 +39,11 @@ impl FollowPlan {
         }
     }
 
+    /// Whether nothing is followed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.streams.is_empty() && self.plain.is_empty() && self.rejected.is_empty()
+    }
+
     /// Whether the connection of `stream` is followed.
     pub(super) fn wants(&self, stream: StreamId) -> bool {
         self.streams.contains(&(stream as u64))

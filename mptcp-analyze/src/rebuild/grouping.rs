@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use mptcp_proto::key::Token;
 use mptcp_proto::seq::Dsn;
 use mptcp_proto::wire::mptcp::{DataAck, Dss, MptcpOption, WireDsn};
@@ -44,7 +45,10 @@ const NEAR_SHORT: u64 = 1 << 20;
 /// Finds connections by token and by host.
 #[derive(Debug, Default)]
 pub(super) struct GroupingIndex {
-    tokens: HashMap<Token, Vec<Candidate>>,
+    /// The first connection of each token; few have another.
+    tokens: HashMap<Token, Candidate>,
+    /// Further connections of a token.
+    shared_tokens: HashMap<Token, Vec<Candidate>>,
     orphans: HashMap<Token, usize>,
     hosts: HashMap<IpAddr, Vec<usize>>,
     announced: HashMap<IpAddr, Vec<(usize, Side)>>,
@@ -58,10 +62,18 @@ impl GroupingIndex {
             connection,
             receiver: owner,
         };
-        // A token that two connections share is rare, and there are two for each connection.
-        let list = self.tokens.entry(token);
-        let list = list.or_insert_with(|| Vec::with_capacity(1));
-        if list.contains(&candidate) || list.len() >= MAX_PER_TOKEN {
+        let first = match self.tokens.entry(token) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(candidate);
+                return true;
+            }
+            Entry::Occupied(known) => *known.get(),
+        };
+        if first == candidate {
+            return false;
+        }
+        let list = self.shared_tokens.entry(token).or_default();
+        if list.contains(&candidate) || list.len() + 1 >= MAX_PER_TOKEN {
             return false;
         }
         list.push(candidate);
@@ -70,7 +82,9 @@ impl GroupingIndex {
 
     /// The connections that a join with this token may mean.
     pub(super) fn by_token(&self, token: Token) -> Vec<Candidate> {
-        self.tokens.get(&token).cloned().unwrap_or_default()
+        let first = self.tokens.get(&token).into_iter();
+        let others = self.shared_tokens.get(&token).into_iter().flatten();
+        first.chain(others).copied().collect()
     }
 
     /// The connection made for joins with an unknown token.
@@ -218,6 +232,7 @@ impl Rebuilder {
         }
         mptcp.grouping_tries += 1;
         if let Some(fit) = self.find_fit(place, Some(dss), Some(alone)) {
+            self.wake(fit.connection);
             let Some(mptcp) = &self.streams[place.stream].mptcp else {
                 return;
             };
@@ -254,7 +269,7 @@ impl Rebuilder {
             .index
             .near_hosts(ends)
             .into_iter()
-            .filter(|&c| Some(c) != except && self.connections[c].merged_into.is_none())
+            .filter(|&c| Some(c) != except && !self.connections.is_merged(c))
             .collect();
         let orientations = |connection: usize| [(connection, 0), (connection, 1)];
         let numbers = |connection: usize, client_end: End| {
@@ -263,7 +278,7 @@ impl Rebuilder {
             } else {
                 Side::Server
             };
-            compare_numbers(&self.connections[connection], sender, dss)
+            self.compare_numbers(connection, sender, dss)
         };
         let mut fitting = near
             .iter()
@@ -278,7 +293,7 @@ impl Rebuilder {
         }
         let possible = |fit: &Fit| {
             numbers(fit.connection, fit.client_end) != Numbers::Contradict
-                && !self.connections[fit.connection].is_over()
+                && !self.connections.is_over(fit.connection)
         };
         self.fit_by_address(ends).filter(possible).or_else(|| {
             let mut pairs = near
@@ -300,7 +315,7 @@ impl Rebuilder {
                 continue;
             };
             let peer_known = |connection: usize| {
-                self.connections[connection].known_streams().any(|stream| {
+                self.connections.known_streams(connection).any(|stream| {
                     let known = self.flows.ends(stream).addresses;
                     known.iter().any(|a| a.ip() == ends.addresses[1 - end].ip())
                 })
@@ -326,7 +341,8 @@ impl Rebuilder {
     /// Whether a connection with a handshake has a subflow between the hosts of `ends`, at the same
     /// server port.
     fn same_hosts(&self, ends: &FlowEnds, connection: usize) -> Option<Fit> {
-        let builder = &self.connections[connection];
+        // One that is over takes no further stream by chance, so those asleep need no look.
+        let builder = self.connections.awake(connection)?;
         if builder.has_no_handshake() && builder.token_of_unknown.is_none() {
             return None;
         }
@@ -355,7 +371,7 @@ impl Rebuilder {
         let Some(orphan) = self.index.take_orphan(token) else {
             return;
         };
-        if orphan != connection && self.connections[orphan].merged_into.is_none() {
+        if orphan != connection && !self.connections.is_merged(orphan) {
             self.merge(orphan, connection, owner == Side::Client);
         }
     }
@@ -363,7 +379,9 @@ impl Rebuilder {
     /// Makes `from` a part of `into`. `turned`: the client of one is the server of the other.
     pub(super) fn merge(&mut self, from: usize, into: usize, turned: bool) {
         debug!(from, into, "two parts of one connection");
-        let fresh = Box::new(ConnectionBuilder::new(super::DataOptions::default()));
+        self.wake(from);
+        self.wake(into);
+        let fresh = ConnectionBuilder::new(super::DataOptions::default());
         let mut source = std::mem::replace(&mut self.connections[from], fresh);
         self.connections[from].merged_into = Some(into);
         for &stream in &source.streams {
@@ -379,7 +397,7 @@ impl Rebuilder {
             source.turn_around();
         }
         self.merge_data(&mut source, into);
-        self.connections[into].absorb(*source);
+        self.connections[into].absorb(source);
     }
 
     /// Puts the data of both parts on one scale, and tells all subflows.
@@ -404,6 +422,29 @@ impl Rebuilder {
         }
     }
 
+    /// Compares the DSN and DATA_ACK of a DSS that `sender` would have sent with what is known of a
+    /// connection.
+    fn compare_numbers(&self, connection: usize, sender: Side, dss: Option<&Dss>) -> Numbers {
+        let Some(dss) = dss else {
+            return Numbers::Silent;
+        };
+        let own = self.connections.near(connection, sender.sends());
+        let peer = self.connections.near(connection, sender.other().sends());
+        let dsn = dss.mapping.map(|mapping| match mapping.dsn {
+            WireDsn::Long(long) => is_near_long(own, long),
+            WireDsn::Short(short) => is_near_short(own, short),
+        });
+        let ack = dss.data_ack.map(|ack| match ack {
+            DataAck::Long(long) => is_near_long(peer, long),
+            DataAck::Short(short) => is_near_short(peer, short),
+        });
+        match (dsn.flatten(), ack.flatten()) {
+            (Some(false), _) | (_, Some(false)) => Numbers::Contradict,
+            (None, None) => Numbers::Silent,
+            _ => Numbers::Fit,
+        }
+    }
+
     /// Turns a connection around whose client was taken for its server.
     pub(super) fn turn_around(&mut self, connection: usize) {
         self.connections[connection].turn_around();
@@ -420,29 +461,6 @@ fn first_dss(options: &SegmentOptions) -> Option<&Dss> {
         MptcpOption::Dss(dss) => Some(dss),
         _ => None,
     })
-}
-
-/// Compares the DSN and DATA_ACK of a DSS that `sender` would have sent with what is known of a
-/// connection.
-fn compare_numbers(builder: &ConnectionBuilder, sender: Side, dss: Option<&Dss>) -> Numbers {
-    let Some(dss) = dss else {
-        return Numbers::Silent;
-    };
-    let own = builder.data.of(sender.sends()).near();
-    let peer = builder.data.of(sender.other().sends()).near();
-    let dsn = dss.mapping.map(|mapping| match mapping.dsn {
-        WireDsn::Long(long) => is_near_long(own, long),
-        WireDsn::Short(short) => is_near_short(own, short),
-    });
-    let ack = dss.data_ack.map(|ack| match ack {
-        DataAck::Long(long) => is_near_long(peer, long),
-        DataAck::Short(short) => is_near_short(peer, short),
-    });
-    match (dsn.flatten(), ack.flatten()) {
-        (Some(false), _) | (_, Some(false)) => Numbers::Contradict,
-        (None, None) => Numbers::Silent,
-        _ => Numbers::Fit,
-    }
 }
 
 fn is_near_long(near: Option<Dsn>, number: u64) -> Option<bool> {

@@ -75,6 +75,7 @@ impl Rebuilder {
         kind: SubflowKind,
         grouping: Grouping,
     ) {
+        self.wake(connection);
         let mut mptcp = Box::new(MptcpStream::new(connection, client_end, kind, grouping));
         let ends = self.flows.ends(stream);
         for end in [0, 1] {

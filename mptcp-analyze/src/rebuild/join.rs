@@ -126,7 +126,7 @@ impl Rebuilder {
         }
         let orphan = self.index.orphan(token);
         // One whose joins have all found another connection is gone.
-        let orphan = orphan.filter(|&orphan| self.connections[orphan].merged_into.is_none());
+        let orphan = orphan.filter(|&orphan| !self.connections.is_merged(orphan));
         let (connection, is_new) = match orphan {
             Some(orphan) => (orphan, false),
             None => match self.new_connection(place.stream) {
@@ -168,14 +168,19 @@ impl Rebuilder {
         }
         let ends = self.flows.ends(place.stream);
         candidates.iter().copied().max_by_key(|candidate| {
-            let builder = &self.connections[candidate.connection];
-            let shares_host = builder.known_streams().any(|stream| {
+            let connection = candidate.connection;
+            let mut streams = self.connections.known_streams(connection);
+            let shares_host = streams.any(|stream| {
                 let known = self.flows.ends(stream).addresses;
                 known
                     .iter()
                     .any(|a| ends.addresses.iter().any(|b| a.ip() == b.ip()))
             });
-            (!builder.is_over(), shares_host, candidate.connection)
+            (
+                !self.connections.is_over(connection),
+                shares_host,
+                connection,
+            )
         })
     }
 
@@ -233,7 +238,7 @@ impl Rebuilder {
         candidates.retain(|&candidate| candidate != here);
         if self.connections[here.connection].has_no_handshake() {
             for connection in self.index.latest_keyed() {
-                if self.connections[connection].merged_into.is_none() {
+                if !self.connections.is_merged(connection) {
                     candidates.extend([Side::Server, Side::Client].map(|receiver| Candidate {
                         connection,
                         receiver,
@@ -247,6 +252,7 @@ impl Rebuilder {
                 return None;
             }
             self.hmac_tries += 1;
+            self.wake(candidate.connection);
             if self.verdict_on_join(stream, candidate, syn_ack) == CheckResult::Ok {
                 return Some(candidate);
             }

@@ -15,12 +15,21 @@ mod handshake;
 mod join;
 mod observe;
 mod options;
+mod ordinary;
+mod pack;
+mod packed;
+mod rest;
+mod slots;
 mod stream;
 mod transfer;
 
 pub use data::StreamChunk;
+pub use finish::Finished;
 pub use follow::FollowPlan;
 
+use std::collections::VecDeque;
+
+use hashbrown::DefaultHashBuilder;
 use mptcp_proto::wire::mptcp::MptcpOption;
 use tracing::{info, trace};
 
@@ -29,6 +38,7 @@ use self::data::{Assemble, DataOptions};
 use self::flow::{FlowTable, Located, StreamId};
 use self::grouping::GroupingIndex;
 use self::options::SegmentOptions;
+use self::slots::{Connections, Streams};
 use self::stream::{Place, Stream};
 use crate::model::{Direction, LimitHit, PacketNote, Piece, Segment, Side};
 
@@ -43,6 +53,8 @@ struct Limits {
     subflows: usize,
     /// HMACs that are computed to find the connection of joins.
     hmac_tries: u64,
+    /// Frames after which a connection that is over is packed.
+    rest_frames: u64,
 }
 
 impl Default for Limits {
@@ -52,6 +64,7 @@ impl Default for Limits {
             connections: MAX_CONNECTIONS,
             subflows: MAX_SUBFLOWS,
             hmac_tries: MAX_HMAC_TRIES,
+            rest_frames: rest::REST_FRAMES,
         }
     }
 }
@@ -62,7 +75,7 @@ impl Default for Limits {
 const MAX_STREAMS: usize = 4_000_000;
 
 /// Most MPTCP connections that are kept. A capture with more is cut off from new ones; with one
-/// subflow each, a connection and its part of the report take about 6 KiB, and these 6 GiB.
+/// subflow each, an open connection takes about 4 KiB, and these 4 GiB.
 const MAX_CONNECTIONS: usize = 1_000_000;
 
 /// Most subflows that are kept, of all connections together. A capture with more is cut off from
@@ -90,14 +103,21 @@ pub struct RebuildOptions {
 #[derive(Debug)]
 pub struct Rebuilder {
     options: RebuildOptions,
+    /// Whether every segment is looked at from all sides: notes are wanted, or streams.
+    takes_long_way: bool,
     limits: Limits,
     flows: FlowTable,
-    streams: Vec<Stream>,
-    #[expect(
-        clippy::vec_box,
-        reason = "the model is made of a connection where the one before it was"
-    )]
-    connections: Vec<Box<ConnectionBuilder>>,
+    streams: Streams,
+    connections: Connections,
+    /// Connections that are over, each with the frame since when it is watched.
+    ending: VecDeque<(u64, usize)>,
+    /// The frame at hand.
+    frame: u64,
+    /// Reasons of checks, for packed ones to name.
+    words: Vec<&'static str>,
+    /// Makes the fingerprints of packets. A fixed state would let a capture be made whose packets
+    /// collide, and be taken for copies.
+    hashing: DefaultHashBuilder,
     index: GroupingIndex,
     /// Pieces of the segment at hand, kept to use their memory again.
     pieces: Vec<Piece>,
@@ -127,11 +147,16 @@ impl Rebuilder {
 
     fn with_limits(options: RebuildOptions, limits: Limits) -> Self {
         Rebuilder {
+            takes_long_way: options.note_packets || !options.follow.is_empty(),
             options,
             limits,
             flows: FlowTable::new(limits.streams),
-            streams: Vec::new(),
-            connections: Vec::new(),
+            streams: Streams::default(),
+            connections: Connections::default(),
+            ending: VecDeque::new(),
+            frame: 0,
+            words: Vec::new(),
+            hashing: DefaultHashBuilder::default(),
             index: GroupingIndex::default(),
             pieces: Vec::new(),
             segment_options: None,
@@ -152,11 +177,13 @@ impl Rebuilder {
         if located.is_new {
             self.streams.push(Stream::new(segment));
         }
+        self.rest(segment.frame);
+        self.wake_stream(located.stream);
         let mut note = self
             .options
             .note_packets
             .then(|| PacketNote::new(located.stream as u64));
-        if self.streams[located.stream].count(segment, located.end) {
+        if self.streams[located.stream].count(segment, located.end, &self.hashing) {
             if let Some(note) = &mut note {
                 note.duplicate = true;
                 note.direction = Some(self.direction_of(located));
@@ -171,17 +198,22 @@ impl Rebuilder {
             len = segment.payload_len,
             "segment"
         );
-        self.take(segment, located, note.as_mut());
-        note
-    }
-
-    fn take(&mut self, segment: &Segment<'_>, located: Located, mut note: Option<&mut PacketNote>) {
         let place = Place {
             stream: located.stream,
             end: located.end,
             frame: segment.frame,
             at: segment.at,
         };
+        if !self.take_ordinary(segment, place) {
+            self.take(segment, place, note.as_mut());
+        }
+        if let Some(note) = &mut note {
+            note.direction = Some(self.direction_of(located));
+        }
+        note
+    }
+
+    fn take(&mut self, segment: &Segment<'_>, place: Place, note: Option<&mut PacketNote>) {
         let joined = self.streams[place.stream]
             .mptcp
             .as_ref()
@@ -189,11 +221,8 @@ impl Rebuilder {
         let version = joined.and_then(|connection| self.connections[connection].known_version());
         let mut options = self.segment_options.take().unwrap_or_default();
         options.decode(segment, version);
-        self.take_decoded(segment, place, &options, note.as_deref_mut());
+        self.take_decoded(segment, place, &options, note);
         self.segment_options = Some(options);
-        if let Some(note) = note {
-            note.direction = Some(self.direction_of(located));
-        }
     }
 
     fn take_decoded(
@@ -212,6 +241,9 @@ impl Rebuilder {
             self.transfer(segment, place, options, note);
         }
         self.close(segment, place, options);
+        if segment.flags.fin() || segment.flags.rst() || !options.are_plain() {
+            self.watch_end(place);
+        }
     }
 
     /// Finds or makes the connection of a segment that has an MPTCP option, or whose stream has one.

@@ -7,7 +7,7 @@ use mptcp_proto::wire::mptcp::{MptcpOption, Priority, Subtype};
 use super::Rebuilder;
 use super::options::SegmentOptions;
 use super::stream::Place;
-use crate::model::{EventKind, Finding, PriorityChange, Segment, Side, SubflowKind};
+use crate::model::{EventKind, Finding, PriorityChange, Segment, Side, SubflowKind, TcpChecksums};
 
 /// NOPs in a row that an untouched host does not send: kernels pad with at most three, and the
 /// shortest MPTCP option that a box overwrites on a SYN is four bytes long beside such padding.
@@ -25,8 +25,10 @@ impl Rebuilder {
         options: &SegmentOptions,
     ) {
         self.tally(segment, place, options);
-        if self.options.verify_tcp_checksums {
-            self.verify_tcp_checksum(segment, place);
+        if self.options.verify_tcp_checksums
+            && let Some(mptcp) = &mut self.streams[place.stream].mptcp
+        {
+            verify_tcp_checksum(&mut mptcp.ends[place.end].tcp_checksums, segment);
         }
         if options.are_plain() && !segment.flags.syn() {
             return;
@@ -55,7 +57,7 @@ impl Rebuilder {
             mptcp.packets_with_option += 1;
         }
         let tally = &mut mptcp.ends[place.end].options;
-        if segment.options.len() < segment.options_len {
+        if segment.are_options_cut() {
             tally.count_cut_area();
         }
         for option in options.iter() {
@@ -99,10 +101,7 @@ impl Rebuilder {
 
     /// Answers and repetitions that lack the option of the handshake.
     fn note_missing(&mut self, segment: &Segment<'_>, place: Place, options: &SegmentOptions) {
-        if !segment.flags.syn()
-            || options.has_mptcp()
-            || segment.options.len() < segment.options_len
-        {
+        if !segment.flags.syn() || options.has_mptcp() || segment.are_options_cut() {
             return;
         }
         let sender = self.side(place);
@@ -203,26 +202,23 @@ impl Rebuilder {
         builder.fail.get_or_insert((place.frame, sender));
         builder.note(place, sender, EventKind::Fail { dsn });
     }
+}
 
-    fn verify_tcp_checksum(&mut self, segment: &Segment<'_>, place: Place) {
-        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
-            return;
-        };
-        let tally = &mut mptcp.ends[place.end].tcp_checksums;
-        if segment.is_cut() {
-            tally.unverifiable += 1;
-            return;
-        }
-        let (source, destination) = (segment.source.ip(), segment.destination.ip());
-        match check_tcp_checksum(source, destination, segment.bytes) {
-            None => tally.unverifiable += 1,
-            Some(TcpChecksum::Good) => tally.ok += 1,
-            Some(TcpChecksum::Partial) => tally.offloaded += 1,
-            Some(TcpChecksum::Bad) => {
-                tally.bad += 1;
-                if tally.bad_frames.len() < Finding::MAX_FRAMES {
-                    tally.bad_frames.push(place.frame);
-                }
+/// Judges the TCP checksum of a segment.
+pub(super) fn verify_tcp_checksum(tally: &mut TcpChecksums, segment: &Segment<'_>) {
+    if segment.is_cut() {
+        tally.unverifiable += 1;
+        return;
+    }
+    let (source, destination) = (segment.source.ip(), segment.destination.ip());
+    match check_tcp_checksum(source, destination, segment.bytes) {
+        None => tally.unverifiable += 1,
+        Some(TcpChecksum::Good) => tally.ok += 1,
+        Some(TcpChecksum::Partial) => tally.offloaded += 1,
+        Some(TcpChecksum::Bad) => {
+            tally.bad += 1;
+            if tally.bad_frames.len() < Finding::MAX_FRAMES {
+                tally.bad_frames.push(segment.frame);
             }
         }
     }

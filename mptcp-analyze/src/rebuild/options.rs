@@ -4,6 +4,7 @@ use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{Dss, MptcpOption, ParseError, Subtype};
 use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptions};
 
+use super::pack::{Pack, Packer, Unpacker};
 use crate::model::Segment;
 
 /// MPTCP options of one segment; the option area has room for no more than thirteen.
@@ -35,6 +36,20 @@ pub(super) struct RawOption {
     len: u8,
 }
 
+impl Pack for RawOption {
+    fn pack(&self, to: &mut Packer<'_>) {
+        self.bytes
+            .get(..usize::from(self.len))
+            .unwrap_or_default()
+            .to_vec()
+            .pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        RawOption::new(&Vec::unpack(from))
+    }
+}
+
 impl RawOption {
     fn new(source: &[u8]) -> Self {
         let mut bytes = [0; 40];
@@ -52,7 +67,7 @@ impl SegmentOptions {
     pub(super) fn decode(&mut self, segment: &Segment<'_>, version: Option<Version>) {
         self.clear();
         let mut nops = 0u8;
-        let mut rest = segment.options;
+        let mut rest = segment.options();
         loop {
             rest = match *rest {
                 [] | [KIND_END_OF_LIST, ..] => return,
@@ -77,8 +92,8 @@ impl SegmentOptions {
                 _ => break,
             };
         }
-        if segment.options.len() >= segment.options_len {
-            self.note_area_error(segment.options);
+        if segment.options().len() >= segment.options_len() {
+            self.note_area_error(segment.options());
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is kept of one TCP stream while the capture is read.
 
+use hashbrown::DefaultHashBuilder;
 use mptcp_proto::hmac::{JoinHmac, TruncatedHmac};
 use mptcp_proto::key::{AddressId, Nonce, Token};
 
@@ -8,6 +9,7 @@ use mptcp_proto::seq::TcpSeq;
 use super::copies::CopyWatch;
 use super::data::SubflowDirection;
 use super::flow::{End, StreamId};
+use super::pack::pack_fields;
 use crate::model::{
     ByteClass, Direction, Grouping, OptionTally, Piece, PriorityChange, Segment, Side, SubflowKind,
     TcpChecksums, Timestamp,
@@ -42,7 +44,7 @@ pub(super) struct StreamEnd {
     pub(super) syn_payload_len: u32,
     pub(super) fin_frame: Option<u64>,
     pub(super) rst_frame: Option<u64>,
-    copies: CopyWatch,
+    pub(super) copies: CopyWatch,
 }
 
 /// The MPTCP part of a stream.
@@ -101,6 +103,14 @@ pub(super) struct OptionCounts {
     data_ack4: u32,
     data_ack8: u32,
 }
+
+pack_fields!(OptionCounts {
+    by_subtype,
+    malformed,
+    cut_areas,
+    data_ack4,
+    data_ack8,
+});
 
 impl OptionCounts {
     /// Counts an option of this subtype.
@@ -233,14 +243,20 @@ impl Stream {
     }
 
     /// Counts a packet; `true` when it is a copy of one that was counted before.
-    pub(super) fn count(&mut self, segment: &Segment<'_>, end: End) -> bool {
+    #[inline]
+    pub(super) fn count(
+        &mut self,
+        segment: &Segment<'_>,
+        end: End,
+        hashing: &DefaultHashBuilder,
+    ) -> bool {
         self.packets += 1;
         self.first_frame = self.first_frame.min(segment.frame);
         self.last_frame = self.last_frame.max(segment.frame);
         self.first_at = self.first_at.min(segment.at);
         self.last_at = self.last_at.max(segment.at);
         let sender = &mut self.ends[end];
-        if sender.copies.is_copy(segment) {
+        if sender.copies.is_copy(segment, hashing) {
             self.duplicates += 1;
             return true;
         }
@@ -310,6 +326,14 @@ impl MptcpStream {
             Side::Client => self.client_end,
             Side::Server => 1 - self.client_end,
         }
+    }
+
+    /// Notes that `end` sent a segment that is neither SYN nor RST: after the third ACK of a join, the
+    /// acceptor's is the fourth (RFC 8684 §3.2).
+    #[inline]
+    pub(super) fn note_answer(&mut self, end: End) {
+        let join = &mut self.join;
+        join.confirmed |= join.ack_frame.is_some() && end != join.opener;
     }
 
     fn both_sent_dss(&self) -> bool {

@@ -28,6 +28,10 @@ impl Rig {
 
     fn push(&mut self, from: (u32, u16), to: (u32, u16), flags: u8, options: &[u8]) {
         self.frame += 1;
+        // Each packet is another one, none a copy.
+        let mut bytes = [0; 20].to_vec();
+        bytes[..8].copy_from_slice(&self.frame.to_be_bytes());
+        bytes.extend(options);
         self.rebuilder.push(&Segment {
             frame: self.frame,
             at: Timestamp(0),
@@ -40,12 +44,8 @@ impl Rig {
             flags: TcpFlags(flags),
             window: 0,
             checksum: 0,
-            // Each packet is another one, none a copy.
-            header: &self.frame.to_be_bytes(),
-            bytes: &[],
-            options,
-            options_len: options.len(),
-            payload: &[],
+            header_len: u8::try_from(bytes.len()).unwrap(),
+            bytes: &bytes,
             payload_len: 0,
         });
     }

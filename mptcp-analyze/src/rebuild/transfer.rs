@@ -6,10 +6,14 @@ use mptcp_proto::wire::mptcp::{
 };
 
 use super::Rebuilder;
-use super::data::{MappingInput, PayloadInput};
+use super::connection::ConnectionBuilder;
+use super::data::{DataDirection, MappingInput, PayloadInput};
+use super::follow::FollowPlan;
 use super::options::SegmentOptions;
-use super::stream::{Bare, Place};
-use crate::model::{CheckResult, DataAckSeen, EventKind, MappingSeen, PacketNote, Segment, Side};
+use super::stream::{Bare, MptcpStream, Place};
+use crate::model::{
+    CheckResult, DataAckSeen, Direction, EventKind, MappingSeen, PacketNote, Piece, Segment, Side,
+};
 
 /// Highest relative DSN that the first mapping of a direction may have to count as counted from the
 /// IDSN: a capture that misses the first quarter of a gibibyte is one without handshake.
@@ -53,7 +57,7 @@ impl Rebuilder {
         own.on_syn(segment.seq);
         if segment.payload_len > 0 {
             let data = builder.data.of_mut(direction);
-            own.on_syn_payload(data, segment.payload, segment.payload_len);
+            own.on_syn_payload(data, segment.payload(), segment.payload_len);
         }
         if segment.flags.ack()
             && let Some(isn) = self.flows.ends(place.stream).isns[1 - place.end]
@@ -100,7 +104,6 @@ impl Rebuilder {
             return;
         };
         let direction = mptcp.direction(place.end);
-        let sender = mptcp.side(place.end);
         let end = &mut mptcp.ends[place.end];
         end.sent_dss = true;
         let builder = &mut self.connections[mptcp.connection];
@@ -114,22 +117,13 @@ impl Rebuilder {
             }
         }
         let Some(mapping) = dss.mapping else { return };
-        let data = builder.data.of_mut(direction);
-        let dsn_rel = data.relative(mapping.dsn);
-        let holds = builder.check_idsn(direction, dsn_rel);
-        let dsn_rel = match mapping.dsn {
-            WireDsn::Long(dsn) if !holds => {
-                builder.note(place, sender, EventKind::FarMapping { dsn: dsn_rel });
-                let data = builder.data.of_mut(direction);
-                data.forget_idsn(Dsn(dsn));
-                data.relative(mapping.dsn)
-            }
-            // Four bytes are always expanded to the nearest value, so no other base would be better.
-            _ => dsn_rel,
-        };
-        self.map(
+        let follow = &self.options.follow;
+        take_mapping(
+            follow,
+            (mptcp, builder),
+            segment,
             place,
-            &dss_input(segment, place, dss, mapping, dsn_rel),
+            (dss, mapping),
             note,
         );
     }
@@ -139,51 +133,9 @@ impl Rebuilder {
         let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
             return;
         };
-        let direction = mptcp.direction(place.end);
-        let sender = mptcp.side(place.end);
         let builder = &mut self.connections[mptcp.connection];
-        let end = &mut mptcp.ends[place.end];
-        let data = builder.data.of_mut(direction);
-        if self.options.follow.rejects(place.frame) {
-            data.reject(place.stream_number(), input.dsn, input.len);
-        }
-        let outcome = end.data.on_mapping(data, place.stream_number(), input);
-        if input.data_fin {
-            builder.on_data_fin(place, sender, input);
-        }
-        if input.len == 0 && builder.infinite_mapping.is_none() {
-            builder.infinite_mapping = Some((place.frame, sender));
-            builder.note(place, sender, EventKind::InfiniteMapping { dsn: input.dsn });
-        }
-        if let Some(conflict) = outcome.conflict {
-            let kind = EventKind::MappingConflict {
-                ssn: conflict.ssn,
-                kept_dsn: conflict.kept_dsn,
-                refused_dsn: conflict.refused_dsn,
-            };
-            builder.note(place, sender, kind);
-        }
-        let expected = builder.checksum;
-        if input.len != 0
-            && expected.is_some_and(|asked| asked != input.checksum.is_some())
-            && builder.checksum_missing.is_none()
-        {
-            builder.checksum_missing = Some((place.frame, sender));
-            let kind = EventKind::ChecksumPresence {
-                present: input.checksum.is_some(),
-            };
-            builder.note(place, sender, kind);
-        }
-        if let Some(note) = note {
-            note.mapping = Some(MappingSeen {
-                dsn: input.dsn,
-                ssn: input.ssn,
-                len: input.len,
-                checksum: input.checksum,
-                repeated: outcome.repeated,
-                data_fin: input.data_fin,
-            });
-        }
+        let follow = &self.options.follow;
+        enter_mapping(follow, (mptcp, builder), place, input, note);
     }
 
     fn take_payload(&mut self, segment: &Segment<'_>, place: Place, note: Option<&mut PacketNote>) {
@@ -192,31 +144,15 @@ impl Rebuilder {
         let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
             return;
         };
-        let direction = mptcp.direction(place.end);
         let builder = &mut self.connections[mptcp.connection];
-        let end = &mut mptcp.ends[place.end];
         self.pieces.clear();
-        let seq = payload_seq(segment);
         if segment.payload_len > 0 && !segment.flags.syn() {
-            let input = PayloadInput {
-                seq,
-                bytes: segment.payload,
-                len: segment.payload_len,
-                frame: place.frame,
-                at: place.at,
-            };
-            let data = builder.data.of_mut(direction);
+            let data = builder.data.of_mut(mptcp.direction(place.end));
             data.set_discarding(is_reset);
-            end.data
-                .on_payload(data, place.stream_number(), &input, &mut self.pieces);
-            end.excess = false;
-            if self.pieces.iter().any(|piece| piece.dsn.is_none()) {
-                end.mark_unmapped(place.frame, seq, &self.pieces);
-                end.excess = self.pieces.iter().any(|piece| piece.dsn.is_some());
-            }
+            enter_payload(mptcp, data, segment, place, &mut self.pieces);
         }
         if let Some(note) = note {
-            note.ssn = end.data.ssn_of(seq);
+            note.ssn = mptcp.ends[place.end].data.ssn_of(payload_seq(segment));
             note.pieces.clone_from(&self.pieces);
         }
     }
@@ -242,15 +178,13 @@ impl Rebuilder {
 
     /// Keeps the first of the packets that an end sends without MPTCP option.
     fn watch_bare(&mut self, segment: &Segment<'_>, place: Place, options: &SegmentOptions) {
-        if segment.flags.syn() || segment.flags.rst() || segment.options.len() < segment.options_len
-        {
+        if segment.flags.syn() || segment.flags.rst() || segment.are_options_cut() {
             return;
         }
         let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
             return;
         };
-        let join = &mut mptcp.join;
-        join.confirmed |= join.ack_frame.is_some() && place.end != join.opener;
+        mptcp.note_answer(place.end);
         let after_excess = mptcp.ends[1 - place.end].excess;
         let end = &mut mptcp.ends[place.end];
         if options.has_mptcp() {
@@ -279,16 +213,32 @@ fn payload_seq(segment: &Segment<'_>) -> TcpSeq {
     }
 }
 
-fn dss_input(
+/// Enters the mapping of a DSS.
+pub(super) fn take_mapping(
+    follow: &FollowPlan,
+    (mptcp, builder): (&mut MptcpStream, &mut ConnectionBuilder),
     segment: &Segment<'_>,
     place: Place,
-    dss: &Dss,
-    mapping: DssMapping,
-    dsn: i64,
-) -> MappingInput {
+    (dss, mapping): (&Dss, DssMapping),
+    note: Option<&mut PacketNote>,
+) {
+    let direction = mptcp.direction(place.end);
+    let sender = mptcp.side(place.end);
+    let dsn_rel = builder.data.of_mut(direction).relative(mapping.dsn);
+    let holds = builder.check_idsn(direction, dsn_rel);
+    let dsn_rel = match mapping.dsn {
+        WireDsn::Long(dsn) if !holds => {
+            builder.note(place, sender, EventKind::FarMapping { dsn: dsn_rel });
+            let data = builder.data.of_mut(direction);
+            data.forget_idsn(Dsn(dsn));
+            data.relative(mapping.dsn)
+        }
+        // Four bytes are always expanded to the nearest value, so no other base would be better.
+        _ => dsn_rel,
+    };
     let Ssn(ssn) = mapping.ssn;
-    MappingInput {
-        dsn,
+    let input = MappingInput {
+        dsn: dsn_rel,
         ssn,
         len: mapping.len,
         data_fin: dss.data_fin,
@@ -297,10 +247,90 @@ fn dss_input(
         at: place.at,
         segment_seq: payload_seq(segment),
         segment_len: segment.payload_len,
+    };
+    enter_mapping(follow, (mptcp, builder), place, &input, note);
+}
+
+fn enter_mapping(
+    follow: &FollowPlan,
+    (mptcp, builder): (&mut MptcpStream, &mut ConnectionBuilder),
+    place: Place,
+    input: &MappingInput,
+    note: Option<&mut PacketNote>,
+) {
+    let direction = mptcp.direction(place.end);
+    let sender = mptcp.side(place.end);
+    let data = builder.data.of_mut(direction);
+    if follow.rejects(place.frame) {
+        data.reject(place.stream_number(), input.dsn, input.len);
+    }
+    let end = &mut mptcp.ends[place.end];
+    let outcome = end.data.on_mapping(data, place.stream_number(), input);
+    if input.data_fin {
+        builder.on_data_fin(place, sender, input);
+    }
+    if input.len == 0 && builder.infinite_mapping.is_none() {
+        builder.infinite_mapping = Some((place.frame, sender));
+        builder.note(place, sender, EventKind::InfiniteMapping { dsn: input.dsn });
+    }
+    if let Some(conflict) = outcome.conflict {
+        let kind = EventKind::MappingConflict {
+            ssn: conflict.ssn,
+            kept_dsn: conflict.kept_dsn,
+            refused_dsn: conflict.refused_dsn,
+        };
+        builder.note(place, sender, kind);
+    }
+    let present = input.checksum.is_some();
+    if input.len != 0 && builder.lacks_checksum(present) {
+        builder.checksum_missing = Some((place.frame, sender));
+        builder.note(place, sender, EventKind::ChecksumPresence { present });
+    }
+    if let Some(note) = note {
+        note.mapping = Some(MappingSeen {
+            dsn: input.dsn,
+            ssn: input.ssn,
+            len: input.len,
+            checksum: input.checksum,
+            repeated: outcome.repeated,
+            data_fin: input.data_fin,
+        });
     }
 }
 
-impl super::connection::ConnectionBuilder {
+/// Enters the payload of a segment that is no SYN, and appends the pieces it consists of to `pieces`.
+pub(super) fn enter_payload(
+    mptcp: &mut MptcpStream,
+    data: &mut DataDirection,
+    segment: &Segment<'_>,
+    place: Place,
+    pieces: &mut Vec<Piece>,
+) {
+    let end = &mut mptcp.ends[place.end];
+    let input = PayloadInput::of(segment);
+    end.data
+        .on_payload(data, place.stream_number(), &input, pieces);
+    end.excess = false;
+    if pieces.iter().any(|piece| piece.dsn.is_none()) {
+        end.mark_unmapped(place.frame, segment.seq, pieces);
+        end.excess = pieces.iter().any(|piece| piece.dsn.is_some());
+    }
+}
+
+impl ConnectionBuilder {
+    /// Whether a mapping is the first that has a checksum although none was asked for, or has none
+    /// although one was.
+    #[inline]
+    pub(super) fn lacks_checksum(&self, present: bool) -> bool {
+        self.checksum.is_some_and(|asked| asked != present) && self.checksum_missing.is_none()
+    }
+
+    /// Whether [`Self::check_idsn`] has nothing more to find out.
+    #[inline]
+    pub(super) fn idsn_is_checked(&self, direction: Direction) -> bool {
+        !self.data.of(direction).base_is_idsn() || self.idsn_check.of(direction).is_some()
+    }
+
     /// Takes the DATA_FIN of a mapping: it has the last DSN of it (RFC 8684 §3.3.3).
     fn on_data_fin(&mut self, place: Place, sender: Side, input: &MappingInput) {
         let dsn = input
@@ -322,7 +352,7 @@ impl super::connection::ConnectionBuilder {
 
     /// Compares the first mapping of a direction with the IDSN of its sender. `false` when the DSN
     /// cannot have been counted from it, so that relative numbers need another base.
-    fn check_idsn(&mut self, direction: crate::model::Direction, dsn: i64) -> bool {
+    fn check_idsn(&mut self, direction: Direction, dsn: i64) -> bool {
         if !self.data.of(direction).base_is_idsn() {
             return true;
         }

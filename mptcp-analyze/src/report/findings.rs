@@ -1,5 +1,6 @@
 //! Findings and explanations in text.
 
+use std::borrow::Borrow;
 use std::io::{self, Write};
 
 use mptcp_cli::escape::escape;
@@ -9,32 +10,108 @@ use mptcp_cli::style::{self, paint};
 
 use super::{severity_style, word};
 use crate::check::Explanation;
-use crate::model::{Analysis, Connection, Finding, Severity};
+use crate::model::{Connection, Finding, Overview, Severity};
 
 /// `check`: the findings of the file and of `connections`, then how many there are.
-pub fn write_check(
+pub fn write_check<C: Borrow<Connection>>(
     out: &mut dyn Write,
-    analysis: &Analysis,
-    connections: &[&Connection],
+    overview: &Overview,
+    connections: impl IntoIterator<Item = C>,
     width: Option<usize>,
 ) -> io::Result<()> {
-    let mut all: Vec<&Finding> = analysis.findings.iter().collect();
-    write_findings(out, 0, Some("file"), &analysis.findings, width)?;
+    let mut counts = FindingCounts::default();
+    write_of_file(out, overview, &mut counts, width)?;
     for connection in connections {
-        let place = format!("conn {}", connection.id);
-        write_findings(out, 0, Some(&place), &connection.findings, width)?;
-        all.extend(&connection.findings);
+        write_of_connection(out, connection.borrow(), &mut counts, width)?;
     }
-    let of = |severity| all.iter().filter(|f| f.severity == severity).count() as u64;
-    writeln!(
-        out,
-        "{}, {}, {} in {}",
-        counted(of(Severity::Error), "error", "errors"),
-        counted(of(Severity::Warn), "warning", "warnings"),
-        counted(of(Severity::Note), "note", "notes"),
-        counted(connections.len() as u64, "connection", "connections"),
-    )?;
-    write_hint(out, 0, &all)
+    counts.write(out)
+}
+
+/// The findings of the file, which come first.
+pub(crate) fn write_of_file(
+    out: &mut dyn Write,
+    overview: &Overview,
+    counts: &mut FindingCounts,
+    width: Option<usize>,
+) -> io::Result<()> {
+    counts.add(&overview.findings);
+    write_findings(out, 0, Some("file"), &overview.findings, width)
+}
+
+/// The findings of a connection.
+pub(crate) fn write_of_connection(
+    out: &mut dyn Write,
+    connection: &Connection,
+    counts: &mut FindingCounts,
+    width: Option<usize>,
+) -> io::Result<()> {
+    counts.connections += 1;
+    counts.add(&connection.findings);
+    let place = format!("conn {}", connection.id);
+    write_findings(out, 0, Some(&place), &connection.findings, width)
+}
+
+/// How many findings there are, and how grave they are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FindingCounts {
+    connections: u64,
+    errors: u64,
+    warnings: u64,
+    notes: u64,
+    /// Severity and id of the first of the gravest.
+    gravest: Option<(Severity, &'static str)>,
+}
+
+impl FindingCounts {
+    /// Counts findings.
+    pub(crate) fn add(&mut self, findings: &[Finding]) {
+        for finding in findings {
+            *match finding.severity {
+                Severity::Error => &mut self.errors,
+                Severity::Warn => &mut self.warnings,
+                Severity::Note => &mut self.notes,
+            } += 1;
+            self.see(finding.severity, finding.id);
+        }
+    }
+
+    /// Counts what came after, and was counted apart.
+    pub(crate) fn merge(&mut self, later: &Self) {
+        self.connections += later.connections;
+        self.errors += later.errors;
+        self.warnings += later.warnings;
+        self.notes += later.notes;
+        if let Some((severity, id)) = later.gravest {
+            self.see(severity, id);
+        }
+    }
+
+    fn see(&mut self, severity: Severity, id: &'static str) {
+        if self.gravest.is_none_or(|(gravest, _)| severity > gravest) {
+            self.gravest = Some((severity, id));
+        }
+    }
+
+    /// Whether something did not work as it should.
+    pub(crate) fn any_grave(&self) -> bool {
+        self.errors + self.warnings > 0
+    }
+
+    /// Ends the text of `check`.
+    pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "{}, {}, {} in {}",
+            counted(self.errors, "error", "errors"),
+            counted(self.warnings, "warning", "warnings"),
+            counted(self.notes, "note", "notes"),
+            counted(self.connections, "connection", "connections"),
+        )?;
+        match self.gravest {
+            Some((_, id)) => write_hint(out, 0, id),
+            None => Ok(()),
+        }
+    }
 }
 
 /// One paragraph for each finding, indented; `place` says where it belongs.
@@ -63,21 +140,20 @@ pub(super) fn write_findings(
 }
 
 /// Where to read more about the gravest finding, if there is one.
-pub(super) fn write_hint(
+pub(super) fn write_gravest_hint(
     out: &mut dyn Write,
     indent: usize,
-    findings: &[&Finding],
+    findings: &[Finding],
 ) -> io::Result<()> {
-    match findings
+    let gravest = findings
         .iter()
-        .min_by_key(|finding| std::cmp::Reverse(finding.severity))
-    {
-        Some(finding) => {
-            let hint = format!("what a finding means: mptcp-analyze explain {}", finding.id);
-            writeln!(out, "{:indent$}{}", "", paint(style::FAINT, hint))
-        }
-        None => Ok(()),
-    }
+        .min_by_key(|finding| std::cmp::Reverse(finding.severity));
+    gravest.map_or(Ok(()), |finding| write_hint(out, indent, finding.id))
+}
+
+fn write_hint(out: &mut dyn Write, indent: usize, id: &str) -> io::Result<()> {
+    let hint = format!("what a finding means: mptcp-analyze explain {id}");
+    writeln!(out, "{:indent$}{}", "", paint(style::FAINT, hint))
 }
 
 fn frames(finding: &Finding) -> String {

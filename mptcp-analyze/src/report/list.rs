@@ -1,5 +1,6 @@
 //! `list` in text: a row for each connection, what is wrong below it, the files at the end.
 
+use std::borrow::Borrow;
 use std::io::{self, Write};
 
 use mptcp_cli::escape::escape;
@@ -8,67 +9,135 @@ use mptcp_cli::quantity::{self, counted};
 use mptcp_cli::style::{self, paint};
 use mptcp_cli::table::{Cell, Column, Table};
 
-use super::{endpoints, severity_style, state_style, word};
-use crate::model::{Analysis, CaptureSummary, Connection, Direction, Fallback, Finding, Severity};
+use super::endpoints::{self, Ends, Line};
+use super::{severity_style, state_style, word};
+use crate::model::{
+    CaptureSummary, Connection, ConnectionState, Direction, Fallback, Finding, Overview, Severity,
+};
 
 /// Writes the connections, then a summary of the files. `width` is that of the terminal.
-pub fn write(
+pub fn write<C: Borrow<Connection>>(
     out: &mut dyn Write,
-    analysis: &Analysis,
-    connections: &[&Connection],
+    overview: &Overview,
+    connections: impl IntoIterator<Item = C>,
     width: Option<usize>,
 ) -> io::Result<()> {
-    if !connections.is_empty() {
-        table(connections, width).write(out)?;
-        writeln!(out)?;
+    let mut rows = Rows::default();
+    for connection in connections {
+        rows.add(connection.borrow(), width);
     }
-    write_troubles(out, connections, width)?;
-    write_files(out, analysis, connections.len(), width)
+    rows.write(out, overview, width)
 }
 
-fn table(connections: &[&Connection], width: Option<usize>) -> Table {
-    let mut table = Table::new(
-        0,
-        vec![
-            Column::right("id"),
-            Column::left("v"),
-            Column::right("sf"),
-            Column::right("up"),
-            Column::right("down"),
-            Column::right("time"),
-            Column::left("state"),
-            Column::left("client > server"),
-        ],
-    );
-    let mut rows = Vec::new();
-    for connection in connections {
-        let cells = vec![
-            Cell::new(connection.id.to_string(), style::NAME),
-            connection
-                .version
-                .map_or_else(|| "?".to_owned(), |v| v.to_string())
-                .into(),
-            connection.subflows.len().to_string().into(),
-            short(&quantity::bytes(transferred(
-                connection,
-                Direction::ToServer,
-            )))
-            .into(),
-            short(&quantity::bytes(transferred(
-                connection,
-                Direction::ToClient,
-            )))
-            .into(),
-            short(&quantity::duration(
-                connection.last_at.since(connection.first_at),
-            ))
-            .into(),
-            Cell::new(word::state(connection.state), state_style(connection.state)),
-        ];
-        rows.push((cells, connection.subflows.first()));
+/// What the list needs of connections, until all widths are known.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    rows: Vec<Row>,
+    /// A line for each connection that fell back or has findings.
+    troubles: String,
+}
+
+#[derive(Debug)]
+struct Row {
+    id: u32,
+    version: Option<u8>,
+    subflows: usize,
+    to_server: u64,
+    to_client: u64,
+    nanoseconds: i64,
+    state: ConnectionState,
+    ends: Option<Ends>,
+}
+
+impl Rows {
+    /// Adds a connection.
+    pub(crate) fn add(&mut self, connection: &Connection, width: Option<usize>) {
+        self.rows.push(Row {
+            id: connection.id,
+            version: connection.version,
+            subflows: connection.subflows.len(),
+            to_server: transferred(connection, Direction::ToServer),
+            to_client: transferred(connection, Direction::ToClient),
+            nanoseconds: connection.last_at.since(connection.first_at),
+            state: connection.state,
+            ends: connection.subflows.first().map(Ends::of),
+        });
+        if let Some(text) = trouble(connection) {
+            let id = connection.id.to_string();
+            let text = wrap(&text, width, id.len() + 2);
+            let line = format!("{}: {text}\n", paint(style::NAME, id));
+            self.troubles.push_str(&line);
+        }
     }
-    endpoints::fill(&mut table, rows, width);
-    table
+
+    /// Adds the connections that come next.
+    pub(crate) fn append(&mut self, mut later: Self) {
+        self.rows.append(&mut later.rows);
+        self.troubles.push_str(&later.troubles);
+    }
+
+    /// Writes them, then a summary of the files.
+    pub(crate) fn write(
+        &self,
+        out: &mut dyn Write,
+        overview: &Overview,
+        width: Option<usize>,
+    ) -> io::Result<()> {
+        if !self.rows.is_empty() {
+            self.write_table(out, width)?;
+            writeln!(out)?;
+        }
+        if !self.troubles.is_empty() {
+            writeln!(out, "{}", self.troubles)?;
+        }
+        write_files(out, overview, self.rows.len(), width)
+    }
+
+    fn write_table(&self, out: &mut dyn Write, width: Option<usize>) -> io::Result<()> {
+        let mut table = Table::new(
+            0,
+            vec![
+                Column::right("id"),
+                Column::left("v"),
+                Column::right("sf"),
+                Column::right("up"),
+                Column::right("down"),
+                Column::right("time"),
+                Column::left("state"),
+                Column::left("client > server"),
+            ],
+        );
+        for row in &self.rows {
+            table.measure(&row.cells());
+        }
+        table.write_titles(out)?;
+        for row in &self.rows {
+            for line in endpoints::lines(&table, row.cells(), row.ends, width) {
+                match line {
+                    Line::Cells(cells) => table.write_cells(&cells, out)?,
+                    Line::Text(text) => writeln!(out, "{text}")?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Row {
+    fn cells(&self) -> Vec<Cell> {
+        let version = self
+            .version
+            .map_or_else(|| "?".to_owned(), |version| version.to_string());
+        vec![
+            Cell::new(self.id.to_string(), style::NAME),
+            version.into(),
+            self.subflows.to_string().into(),
+            short(&quantity::bytes(self.to_server)).into(),
+            short(&quantity::bytes(self.to_client)).into(),
+            short(&quantity::duration(self.nanoseconds)).into(),
+            Cell::new(word::state(self.state), state_style(self.state)),
+        ]
+    }
 }
 
 /// Distinct bytes of the stream: those with a DSN, and after a fallback those that are plain TCP.
@@ -90,29 +159,16 @@ fn short(quantity: &str) -> String {
     quantity.replace(' ', "")
 }
 
-/// One line for each connection that fell back or has findings.
-fn write_troubles(
-    out: &mut dyn Write,
-    connections: &[&Connection],
-    width: Option<usize>,
-) -> io::Result<()> {
-    let mut any = false;
-    for connection in connections {
-        let mut parts = Vec::new();
-        if let Some(fallback) = &connection.fallback {
-            parts.push(fallback_summary(fallback));
-        }
-        if !connection.findings.is_empty() {
-            parts.push(findings_summary(&connection.findings));
-        }
-        if !parts.is_empty() {
-            any = true;
-            let id = connection.id.to_string();
-            let text = wrap(&parts.join("; "), width, id.len() + 2);
-            writeln!(out, "{}: {text}", paint(style::NAME, id))?;
-        }
+/// That the connection fell back or has findings, if so.
+fn trouble(connection: &Connection) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(fallback) = &connection.fallback {
+        parts.push(fallback_summary(fallback));
     }
-    if any { writeln!(out) } else { Ok(()) }
+    if !connection.findings.is_empty() {
+        parts.push(findings_summary(&connection.findings));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 fn fallback_summary(fallback: &Fallback) -> String {
@@ -151,27 +207,31 @@ fn findings_summary(findings: &[Finding]) -> String {
 /// cut or that a limit was reached.
 pub(super) fn write_files(
     out: &mut dyn Write,
-    analysis: &Analysis,
+    overview: &Overview,
     shown: usize,
     width: Option<usize>,
 ) -> io::Result<()> {
-    for capture in &analysis.captures {
+    for capture in &overview.captures {
         writeln!(out, "{}", wrap(&describe(capture), width, 2))?;
     }
-    let connections = analysis.connections.len();
-    let all = counted(connections as u64, "MPTCP connection", "MPTCP connections");
-    let shown = if shown == connections {
+    let connections = overview.connections;
+    let all = counted(
+        u64::from(connections),
+        "MPTCP connection",
+        "MPTCP connections",
+    );
+    let shown = if u32::try_from(shown) == Ok(connections) {
         String::new()
     } else {
         format!(" ({shown} shown)")
     };
     let plain = counted(
-        analysis.plain_tcp_streams,
+        overview.plain_tcp_streams,
         "plain TCP stream",
         "plain TCP streams",
     );
     writeln!(out, "{all}{shown}, {plain}")?;
-    for finding in &analysis.findings {
+    for finding in &overview.findings {
         let severity = word::severity(finding.severity);
         let line = format!("{} {}", finding.id, escape(&finding.text));
         writeln!(

@@ -87,7 +87,7 @@ impl PacketLine<'_> {
     /// The MPTCP options in words, with relative numbers where those are known.
     pub(super) fn options(&self) -> Vec<String> {
         let mut options = Vec::new();
-        for option in TcpOptions::new(self.segment.options) {
+        for option in TcpOptions::new(self.segment.options()) {
             match option {
                 Ok(option) if option.kind == KIND_MPTCP => {
                     options.push(self.decoded(option.bytes));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::AckSample;
+use super::slow_start::SlowStart;
 use crate::path::{LossState, SubflowId};
 
 /// A subflow's window. `S` is what the algorithm keeps beside it.
@@ -15,6 +17,7 @@ pub(super) struct Flow<S> {
     /// Smoothed round-trip time in seconds; none while the subflow cannot be used or has no sample.
     pub(super) rtt: Option<f64>,
     pub(super) state: S,
+    start: SlowStart,
     /// What is left of the last growth: less than a byte.
     fraction: f64,
     /// As it was before the last reduction.
@@ -38,6 +41,7 @@ impl<S: Copy + Default> Flow<S> {
             ssthresh: u64::MAX,
             rtt: None,
             state: S::default(),
+            start: SlowStart::default(),
             fraction: 0.0,
             before: None,
         }
@@ -61,11 +65,26 @@ impl<S: Copy + Default> Flow<S> {
         self.cwnd < self.ssthresh
     }
 
+    /// Measures delays while nothing was lost yet (RFC 9406 §4.3).
+    pub(super) fn note(&mut self, ack: &AckSample) {
+        if self.ssthresh == u64::MAX {
+            self.start.note(ack);
+        }
+    }
+
     /// RFC 5681 §3.1 with the byte counting of RFC 3465: at most two segments for an
-    /// acknowledgement, and one while recovering from a timeout.
+    /// acknowledgement, and one while recovering from a timeout. The first slow start is that of
+    /// RFC 9406.
     pub(super) fn slow_start(&mut self, acked: u64, loss_state: LossState) {
         let limit = if loss_state == LossState::Loss { 1 } else { 2 };
-        self.cwnd = (self.cwnd + acked.min(limit * self.mss)).min(MAX_WINDOW);
+        let mut growth = acked.min(limit * self.mss);
+        if self.ssthresh == u64::MAX {
+            growth /= self.start.divisor();
+        }
+        self.cwnd = (self.cwnd + growth).min(MAX_WINDOW);
+        if self.ssthresh == u64::MAX && self.start.is_over() {
+            self.ssthresh = self.cwnd;
+        }
     }
 
     /// Reno's growth for these bytes: a segment for each window of them (RFC 5681 §3.1).

@@ -121,6 +121,7 @@ impl<R: Rule> CongestionControl for Flows<R> {
         let Some(flow) = self.flows.get_mut(me) else {
             return;
         };
+        flow.note(ack);
         R::note(now, flow, ack);
         let may_grow = ack.is_cwnd_limited && ack.acked > 0;
         if may_grow && ack.loss_state != LossState::Recovery {

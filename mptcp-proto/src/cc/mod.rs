@@ -10,6 +10,7 @@ mod flows;
 mod lia;
 mod olia;
 mod reno;
+mod slow_start;
 #[cfg(test)]
 mod tests;
 mod wvegas;

@@ -199,6 +199,16 @@ impl Connection {
         self.state
     }
 
+    /// Ends of the initial subflow, even when that is gone.
+    pub const fn initial(&self) -> Path {
+        self.initial
+    }
+
+    /// Whether the peer has sent all and all of it was read.
+    pub fn is_at_end(&self) -> bool {
+        self.receive.readable() == 0 && self.receive.is_fin_reached()
+    }
+
     /// Why the connection is TCP, if it is.
     pub const fn fallback(&self) -> Option<FallbackReason> {
         match self.phase {
@@ -231,7 +241,7 @@ impl Connection {
     }
 
     /// Whether the handshake of the initial subflow is complete, or was.
-    pub(crate) const fn is_connected(&self) -> bool {
+    pub const fn is_connected(&self) -> bool {
         self.progress.is_connected
     }
 

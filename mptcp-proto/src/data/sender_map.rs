@@ -22,6 +22,19 @@ impl SenderMap {
         self.senders.claim(places, subflow, out);
     }
 
+    /// Does what [`Self::claim`] does if nobody sent `places` and they follow others of `subflow`;
+    /// `false` when they do not, or it is not easily seen, and nothing was done.
+    #[inline]
+    pub fn extend(&mut self, places: &Range<i64>, subflow: u32) -> bool {
+        self.senders.extend(places, subflow)
+    }
+
+    /// Does what [`Self::claim`] does if nobody sent `places`; otherwise `false`, and nothing is done.
+    #[inline]
+    pub fn claim_free(&mut self, places: &Range<i64>, subflow: u32) -> bool {
+        self.senders.claim_free(places, subflow)
+    }
+
     /// Does what [`Self::claim`] does if one answer holds for all of `places`, and nothing else.
     #[inline]
     pub fn claim_whole(&mut self, places: &Range<i64>, subflow: u32) -> Option<Held<u32>> {
@@ -78,6 +91,11 @@ impl SenderMap {
         self.senders.runs()
     }
 
+    /// The places and their first senders.
+    pub fn as_map(&self) -> &IntervalMap<u32> {
+        &self.senders
+    }
+
     /// Runs in memory.
     pub fn run_count(&self) -> usize {
         self.senders.run_count()
@@ -88,6 +106,12 @@ impl SenderMap {
         self.senders
             .forgotten_runs()
             .saturating_add(self.senders.refused())
+    }
+}
+
+impl From<IntervalMap<u32>> for SenderMap {
+    fn from(senders: IntervalMap<u32>) -> Self {
+        Self { senders }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Backups: a subflow from each other local address, ready for when the first one fails.
 
 use super::local::Locals;
-use super::mesh::{Mesh, Wish};
+use super::mesh::{Mesh, Wish, asked};
 use super::{Kind, Limits, PathManager, PmAction, PmEvent, PmView, Role};
 use crate::key::AddressId;
 use crate::time::Instant;
@@ -37,8 +37,9 @@ impl PathManager for Backup {
         }
         let others = self.locals.all().filter(|(id, _)| *id != AddressId(0));
         for (local_id, local) in others {
-            let is_there = |id: AddressId| view.subflows.iter().any(|sub| sub.local_id == id);
-            if is_there(local_id) {
+            let is_there = view.subflows.iter().any(|sub| sub.local_id == local_id)
+                || asked(actions).any(|join| join.local_id == local_id);
+            if is_there {
                 continue;
             }
             for remote in self.mesh.remotes(view) {

@@ -2,7 +2,7 @@
 //! A radio that is not used may sleep.
 
 use super::local::Locals;
-use super::mesh::{Mesh, Wish};
+use super::mesh::{Mesh, Wish, asked};
 use super::{Kind, Limits, PathManager, PmAction, PmEvent, PmView, Role};
 use crate::time::Instant;
 use crate::wire::mptcp::Priority;
@@ -32,7 +32,8 @@ impl PathManager for BreakBeforeMake {
     fn handle_event(&mut self, view: &PmView<'_>, event: &PmEvent, actions: &mut Vec<PmAction>) {
         self.locals.note(view, event, actions);
         self.mesh.note(view, event);
-        if view.role == Role::Server || !view.subflows.is_empty() {
+        let has_any = !view.subflows.is_empty() || asked(actions).next().is_some();
+        if view.role == Role::Server || has_any {
             return;
         }
         let remotes = self.mesh.remotes(view);

@@ -33,7 +33,8 @@ impl Manager {
         self.policy.kind()
     }
 
-    /// Reacts to an event by appending actions.
+    /// Reacts to an event by appending actions. Earlier ones that are not carried out yet must still
+    /// be among them, or a subflow is asked for twice.
     pub fn handle_event(
         &mut self,
         view: &PmView<'_>,

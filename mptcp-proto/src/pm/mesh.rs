@@ -198,13 +198,19 @@ pub(super) fn initial_remote(view: &PmView<'_>) -> RemoteAddress {
     }
 }
 
+/// The subflows that were asked for and are not in the view yet.
+pub(super) fn asked(actions: &[PmAction]) -> impl Iterator<Item = &Join> {
+    actions.iter().filter_map(|action| match action {
+        PmAction::Open(join) => Some(join),
+        _ => None,
+    })
+}
+
 /// Whether the limits leave room for one more subflow beside those that are there or asked for.
 pub(super) fn has_room(limits: Limits, view: &PmView<'_>, actions: &[PmAction]) -> bool {
     let is_extra = |subflow: &&PmSubflow| subflow.id != SubflowId(0);
-    let is_open = |action: &&PmAction| matches!(action, PmAction::Open(_));
     let extra = view.subflows.iter().filter(is_extra).count();
-    let asked = actions.iter().filter(is_open).count();
-    extra + asked < usize::from(limits.subflows.min(MAX_EXTRA_SUBFLOWS))
+    extra + asked(actions).count() < usize::from(limits.subflows.min(MAX_EXTRA_SUBFLOWS))
 }
 
 /// Whether a join to this end is allowed: the peer's C flag forbids the initial one (RFC 8684

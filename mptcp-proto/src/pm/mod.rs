@@ -50,8 +50,8 @@ pub struct PmView<'a> {
     pub initial_local: SocketAddr,
     /// The peer's end of the initial subflow.
     pub initial_remote: SocketAddr,
-    /// All subflows that are not closed. Those whose handshake is under way are among them, and
-    /// those that an action asked for and whose SYN is not sent yet: what is not here is asked for.
+    /// All subflows that are not closed. Those whose handshake is under way are among them, also
+    /// those whose SYN is not sent yet: what is not here is asked for.
     pub subflows: &'a [PmSubflow],
     /// The addresses that the peer advertised and did not withdraw, in the order of their coming.
     pub remotes: &'a [RemoteAddress],
@@ -136,8 +136,8 @@ pub enum DownReason {
 /// What the connection is to do. An action that is not possible any more is left out and counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PmAction {
-    /// Open a subflow (RFC 8684 §3.2). It is in the view from now on; if it cannot be opened, that
-    /// is told by [`PmEvent::SubflowDown`].
+    /// Open a subflow (RFC 8684 §3.2). Once carried out it is in the view; if it cannot be opened,
+    /// that is told by [`PmEvent::SubflowDown`].
     Open(Join),
     /// Close a subflow with a FIN.
     Close(SubflowId),
@@ -332,7 +332,8 @@ pub trait PathManager: fmt::Debug + Send {
     /// Which policy this is.
     fn kind(&self) -> Kind;
 
-    /// Reacts to an event by appending actions.
+    /// Reacts to an event by appending actions. Earlier ones that are not carried out yet may be
+    /// among them: what they ask for is not asked for again.
     fn handle_event(&mut self, view: &PmView<'_>, event: &PmEvent, actions: &mut Vec<PmAction>);
 
     /// Carries out a command by appending actions. The limits come by [`PathManager::set_limits`].

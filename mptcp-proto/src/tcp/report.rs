@@ -17,7 +17,8 @@ use crate::wire::writer::OptionArea;
 pub struct Received {
     /// Its numbers hold: what its options say may be believed.
     pub accepted: bool,
-    /// Where its payload lies in the peer's stream, as sent: duplicates too.
+    /// Where its payload lies in the peer's stream, as sent but cut at the window's right edge: bytes
+    /// that have come before, too. A segment of nothing but those is not accepted, and has none.
     pub payload: Option<Range<u64>>,
     /// Bytes of `segment.payload` that come next in the stream, at the position that
     /// [`Tcp::next_position`](super::Tcp::next_position) had before. They are not kept: the caller

@@ -72,7 +72,7 @@ const SHORT_BYTES: u64 = 12_000;
 /// The capture called `name`, made if it is not there; or the file of that name.
 pub(super) fn ensure(directory: &Path, name: &str, sizes: &Sizes) -> anyhow::Result<PathBuf> {
     if Path::new(name).is_file() {
-        return Ok(PathBuf::from(name));
+        return Ok(std::fs::canonicalize(name)?);
     }
     let synthetic = Plan::named(name, sizes.packets);
     if !NAMES.contains(&name) && synthetic.is_none() {
@@ -119,7 +119,7 @@ fn bulk(file: &Path, snaplen: u32, bytes: u64, mbit: u32) -> anyhow::Result<()> 
     };
     let lab = network(&Topology::paths(&[1, 1]).with_rate(rate))?;
     let _server = serve(&lab, "echo")?;
-    let recording = record(&lab, file, snaplen)?;
+    let recording = TwoRecordings::start(&lab, file, snaplen)?;
     // What is echoed crosses the network twice.
     let part = bytes / TRANSFERS / 2 / PARTS;
     let connect = |_| Application::connect(&lab, Node::Client, "mptcp", "10.2.1.1:5001");
@@ -145,7 +145,7 @@ fn bulk(file: &Path, snaplen: u32, bytes: u64, mbit: u32) -> anyhow::Result<()> 
 fn short(file: &Path, connections: u64) -> anyhow::Result<()> {
     let lab = network(&Topology::paths(&[1, 1]))?;
     let _server = serve(&lab, "respond")?;
-    let recording = record(&lab, file, 128)?;
+    let recording = TwoRecordings::start(&lab, file, 128)?;
     let mut burst = lab.helper_command(Node::Client);
     burst.args(["app", "burst", "mptcp", "10.2.1.1:5001"]);
     burst.args([connections, SHORT_BYTES, AT_ONCE, JOIN_MS].map(|number| number.to_string()));
@@ -185,11 +185,47 @@ fn serve(lab: &Lab, job: &str) -> anyhow::Result<Process> {
     Ok(server)
 }
 
-fn record(lab: &Lab, file: &Path, snaplen: u32) -> anyhow::Result<Recording> {
-    let tap = Tap {
-        snaplen,
-        buffer_kib: 1_048_576,
-        ..Tap::tcp(Node::Client, &["any"])
-    };
-    Recording::start(lab, &tap, file).context("capturing")
+/// What the client's two interfaces see, as one Ethernet capture: not all rivals read the cooked one
+/// of `any`.
+struct TwoRecordings {
+    file: PathBuf,
+    parts: [(Recording, PathBuf); 2],
+}
+
+impl TwoRecordings {
+    fn start(lab: &Lab, file: &Path, snaplen: u32) -> anyhow::Result<Self> {
+        let start = |interface: &'static str| -> anyhow::Result<(Recording, PathBuf)> {
+            let part = file.with_extension(interface);
+            let interfaces = [interface];
+            let tap = Tap {
+                snaplen,
+                buffer_kib: 1_048_576,
+                ..Tap::tcp(Node::Client, &interfaces)
+            };
+            let recording = Recording::start(lab, &tap, &part).context("capturing")?;
+            Ok((recording, part))
+        };
+        Ok(Self {
+            file: file.to_owned(),
+            parts: [start("c1")?, start("c2")?],
+        })
+    }
+
+    /// Ends both and puts their packets together in the order of time; gives their number.
+    fn finish(self) -> anyhow::Result<u64> {
+        let mut merge = Command::new("mergecap");
+        merge.args(["-F", "pcap", "-w"]).arg(&self.file);
+        let mut packets = 0;
+        let mut files = Vec::new();
+        for (recording, file) in self.parts {
+            packets += recording.finish()?;
+            merge.arg(&file);
+            files.push(file);
+        }
+        output(&mut merge)?;
+        for file in files {
+            std::fs::remove_file(file)?;
+        }
+        Ok(packets)
+    }
 }

@@ -26,7 +26,7 @@ const OURS: [(&str, &[&str]); 2] = [
 ];
 
 /// Commands of others; `FILE` is replaced. The shell runs none of them.
-const RIVALS: [(&str, &[&str], bool); 5] = [
+const RIVALS: [(&str, &[&str], bool); 6] = [
     ("cat", &["cat", "FILE"], false),
     (
         "tcpdump -w /dev/null",
@@ -34,6 +34,7 @@ const RIVALS: [(&str, &[&str], bool); 5] = [
         false,
     ),
     ("tcptrace -n", &["tcptrace", "-n", "FILE"], false),
+    ("mptcptrace -f", &["mptcptrace", "-f", "FILE"], false),
     (
         "tshark -q -z conv,tcp",
         &["tshark", "-n", "-q", "-r", "FILE", "-z", "conv,tcp"],

@@ -1,5 +1,6 @@
 //! What a command costs: CPU time, wall time, peak memory.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -21,10 +22,12 @@ pub(super) struct Usage {
     pub(super) peak_kib: u64,
 }
 
-/// Runs a command in a process of its own and returns what it cost. Its output is thrown away.
-pub(super) fn run(command: &[String]) -> anyhow::Result<Usage> {
+/// Runs a command in a process of its own and returns what it cost. Its output is thrown away;
+/// `scratch` is the directory in which it may leave files (mptcptrace writes some for each run).
+pub(super) fn run(command: &[String], scratch: &Path) -> anyhow::Result<Usage> {
     let own = std::env::current_exe()?;
     let output = Command::new(own)
+        .current_dir(scratch)
         .arg(MEASURE)
         .args(command)
         .output()

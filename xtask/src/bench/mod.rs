@@ -24,8 +24,8 @@ const HELP: &str = "\
 usage: cargo xtask bench [--rounds N] [--packets N] [--connections N] [--mebibytes N] [--fast] [CAPTURE...]
 
 Makes the captures that are missing below target/bench (root; about two minutes and 3 GB), then runs
-the analyzer and the rivals that are installed (tshark, tcptrace, tcpdump, cat) in turn, and prints
-CPU time, wall time and peak memory as medians, and their ratios.
+the analyzer and the rivals that are installed (tshark, tcptrace, mptcptrace, tcpdump, cat) in turn,
+and prints CPU time, wall time and peak memory as medians, and their ratios.
 
   CAPTURE        headers, short, full, headers-ng, short-ng, or v0:N, v1:N (synthetic, N connections
                  open at once), or a file; without any: all, with N = 100, 20000 and 200000
@@ -52,7 +52,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
     for name in &wishes.names {
         let file = captures::ensure(&directory, name, &wishes.sizes)?;
         let contenders = commands::contenders(&analyzer, &file, wishes.fast);
-        let results = compare(&contenders, wishes.rounds)?;
+        let results = compare(&contenders, wishes.rounds, &directory)?;
         text += &table::capture(name, &file, &contenders, &results)?;
     }
     answer(&text);
@@ -97,7 +97,13 @@ fn build(root: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Runs the contenders in turn, so that a disturbance of the machine meets all of them.
-fn compare(contenders: &[Contender], rounds: usize) -> anyhow::Result<Vec<Vec<Usage>>> {
+fn compare(
+    contenders: &[Contender],
+    rounds: usize,
+    directory: &Path,
+) -> anyhow::Result<Vec<Vec<Usage>>> {
+    let scratch = directory.join("scratch");
+    std::fs::create_dir_all(&scratch)?;
     let mut results = vec![Vec::new(); contenders.len()];
     for round in 0..rounds {
         for (contender, results) in contenders.iter().zip(&mut results) {
@@ -105,7 +111,7 @@ fn compare(contenders: &[Contender], rounds: usize) -> anyhow::Result<Vec<Vec<Us
                 continue;
             }
             say(&format!("bench: round {}: {}", round + 1, contender.name));
-            match measure::run(&contender.command) {
+            match measure::run(&contender.command, &scratch) {
                 Ok(usage) => results.push(usage),
                 // A rival that does not read this kind of file has no row.
                 Err(error) if contender.is_rival => say(&format!("bench: left out: {error:#}")),
@@ -113,6 +119,7 @@ fn compare(contenders: &[Contender], rounds: usize) -> anyhow::Result<Vec<Vec<Us
             }
         }
     }
+    std::fs::remove_dir_all(&scratch)?;
     Ok(results)
 }
 

@@ -15,7 +15,7 @@ mod tests;
 mod tunnel;
 mod wire;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::model::{IpFacts, Segment, Timestamp};
 
@@ -177,18 +177,32 @@ impl Decoder {
     ) -> Content<'a> {
         let missing = (envelope.original_len as usize).saturating_sub(bytes.len());
         let wire = Wire { bytes, missing };
-        let found = match quick::read(link_type, envelope.outbound, wire) {
-            Some(found) => Ok(found),
-            None => self.decode_layers(*envelope, link_type, wire),
-        };
-        match found {
-            Ok((transport, wire)) => tcp::read(envelope, &transport, wire),
+        match quick::read(envelope, link_type, wire) {
+            Some(content) => content,
+            None => self.decode_slowly(envelope, link_type, wire),
+        }
+    }
+
+    #[inline(never)]
+    fn decode_slowly<'a>(
+        &'a mut self,
+        envelope: &Envelope,
+        link_type: u16,
+        wire: Wire<'a>,
+    ) -> Content<'a> {
+        match self.decode_layers(*envelope, link_type, wire) {
+            Ok((ip, wire)) => {
+                let ends = |source_port, destination_port| {
+                    let source = SocketAddr::new(ip.source, source_port);
+                    (source, SocketAddr::new(ip.destination, destination_port))
+                };
+                tcp::read(envelope, ip.facts, ends, wire)
+            }
             Err(other) => other.into(),
         }
     }
 
     /// The long way: layer by layer.
-    #[inline(never)]
     fn decode_layers<'a>(
         &'a mut self,
         mut envelope: Envelope,

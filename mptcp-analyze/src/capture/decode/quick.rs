@@ -3,38 +3,34 @@
 //!
 //! It takes nothing that the long way would read otherwise, and leaves everything odd to it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
 use crate::model::IpFacts;
 
 use super::ip::protocol;
 use super::link::{direction, types};
-use super::{Transport, Wire};
+use super::{Content, Envelope, Wire, tcp};
 
-/// Finds the TCP segment of a packet if it is an ordinary one. `outbound` is what the file says.
+/// Reads the TCP segment of a packet if it is an ordinary one.
 #[inline]
-pub(super) fn read(
-    link_type: u16,
-    outbound: Option<bool>,
-    wire: Wire<'_>,
-) -> Option<(Transport, Wire<'_>)> {
+pub(super) fn read<'a>(envelope: &Envelope, link_type: u16, wire: Wire<'a>) -> Option<Content<'a>> {
     let (ether_type, outbound, rest) = match link_type {
-        1 => (wire.u16(12)?, outbound, wire.after(14)?),
+        1 => (wire.u16(12)?, envelope.outbound, wire.after(14)?),
         113 => {
-            let outbound = outbound.or(direction(wire.u16(0)?));
+            let outbound = envelope.outbound.or(direction(wire.u16(0)?));
             let ether_type = cooked(wire.u16(2)?, wire.u16(14)?)?;
             (ether_type, outbound, wire.after(16)?)
         }
         276 => {
-            let outbound = outbound.or(direction(u16::from(wire.u8(10)?)));
+            let outbound = envelope.outbound.or(direction(u16::from(wire.u8(10)?)));
             let ether_type = cooked(wire.u16(8)?, wire.u16(0)?)?;
             (ether_type, outbound, wire.after(20)?)
         }
         _ => return None,
     };
     match ether_type {
-        types::IPV4 => v4(outbound, rest),
-        types::IPV6 => v6(outbound, rest),
+        types::IPV4 => v4(envelope, outbound, rest),
+        types::IPV6 => v6(envelope, outbound, rest),
         _ => None,
     }
 }
@@ -45,7 +41,7 @@ fn cooked(hardware: u16, ether_type: u16) -> Option<u16> {
 }
 
 #[inline]
-fn v4(outbound: Option<bool>, wire: Wire<'_>) -> Option<(Transport, Wire<'_>)> {
+fn v4<'a>(envelope: &Envelope, outbound: Option<bool>, wire: Wire<'a>) -> Option<Content<'a>> {
     let header: &[u8; 20] = wire.bytes.first_chunk()?;
     let (words, _) = header.as_chunks::<4>();
     let word = |index: usize| {
@@ -66,23 +62,23 @@ fn v4(outbound: Option<bool>, wire: Wire<'_>) -> Option<(Transport, Wire<'_>)> {
     {
         return None;
     }
-    let transport = Transport {
-        source: IpAddr::V4(Ipv4Addr::from_bits(source)),
-        destination: IpAddr::V4(Ipv4Addr::from_bits(destination)),
-        facts: IpFacts {
-            ttl,
-            id: Some(u16::from_be_bytes([i0, i1])),
-            tos,
-            outbound,
-        },
-        protocol,
+    let facts = IpFacts {
+        ttl,
+        id: Some(u16::from_be_bytes([i0, i1])),
+        tos,
+        outbound,
+    };
+    let end = |address, port| SocketAddrV4::new(Ipv4Addr::from_bits(address), port);
+    let ends = |source_port, destination_port| {
+        let (source, destination) = (end(source, source_port), end(destination, destination_port));
+        (source.into(), destination.into())
     };
     let payload = wire.of_len(usize::from(total_len)).after(20)?;
-    Some((transport, payload))
+    Some(tcp::read(envelope, facts, ends, payload))
 }
 
 #[inline]
-fn v6(outbound: Option<bool>, wire: Wire<'_>) -> Option<(Transport, Wire<'_>)> {
+fn v6<'a>(envelope: &Envelope, outbound: Option<bool>, wire: Wire<'a>) -> Option<Content<'a>> {
     let header: &[u8; 40] = wire.bytes.first_chunk()?;
     let [
         first,
@@ -104,17 +100,17 @@ fn v6(outbound: Option<bool>, wire: Wire<'_>) -> Option<(Transport, Wire<'_>)> {
     }
     let (source, rest) = addresses.split_first_chunk::<16>()?;
     let destination = rest.first_chunk::<16>()?;
-    let transport = Transport {
-        source: IpAddr::V6(Ipv6Addr::from(*source)),
-        destination: IpAddr::V6(Ipv6Addr::from(*destination)),
-        facts: IpFacts {
-            ttl: *hop_limit,
-            id: None,
-            tos: first << 4 | second >> 4,
-            outbound,
-        },
-        protocol: protocol::TCP,
+    let facts = IpFacts {
+        ttl: *hop_limit,
+        id: None,
+        tos: first << 4 | second >> 4,
+        outbound,
+    };
+    let end = |address: &[u8; 16], port| SocketAddrV6::new(Ipv6Addr::from(*address), port, 0, 0);
+    let ends = |source_port, destination_port| {
+        let (source, destination) = (end(source, source_port), end(destination, destination_port));
+        (source.into(), destination.into())
     };
     let payload = wire.after(40)?.of_len(usize::from(len));
-    Some((transport, payload))
+    Some(tcp::read(envelope, facts, ends, payload))
 }

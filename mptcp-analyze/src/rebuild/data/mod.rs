@@ -18,7 +18,8 @@ mod waiting;
 
 use mptcp_proto::seq::TcpSeq;
 
-use crate::model::Timestamp;
+use super::pack::{Pack, Packer, Unpacker};
+use crate::model::{Segment, Timestamp};
 
 pub use assembler::StreamChunk;
 pub(crate) use direction::DataDirection;
@@ -33,6 +34,26 @@ pub(crate) struct DataOptions {
     pub(crate) assemble: Assemble,
     /// Whether to remember in which frame data came first, to name it when they come again.
     pub(crate) name_frames: bool,
+}
+
+impl Pack for DataOptions {
+    /// A stream that is put together keeps its connection awake.
+    fn pack(&self, to: &mut Packer<'_>) {
+        let DataOptions {
+            verify_checksums,
+            assemble,
+            name_frames,
+        } = self;
+        to.require(*assemble == Assemble::No && !name_frames);
+        verify_checksums.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        DataOptions {
+            verify_checksums: Pack::unpack(from),
+            ..Self::default()
+        }
+    }
 }
 
 /// What is to be done with the data stream.
@@ -105,6 +126,20 @@ pub(crate) struct PayloadInput<'a> {
     pub(crate) frame: u64,
     /// Time of the segment.
     pub(crate) at: Timestamp,
+}
+
+impl<'a> PayloadInput<'a> {
+    /// The payload of a segment that is no SYN.
+    #[inline]
+    pub(crate) fn of(segment: &Segment<'a>) -> Self {
+        PayloadInput {
+            seq: segment.seq,
+            bytes: segment.payload(),
+            len: segment.payload_len,
+            frame: segment.frame,
+            at: segment.at,
+        }
+    }
 }
 
 /// The circumstances under which bytes were sent.

@@ -9,6 +9,7 @@ use mptcp_proto::wire::checksum::{PartialSum, dss_checksum_holds};
 use super::direction::DataDirection;
 use super::waiting::{overlap, part_of};
 use crate::model::CheckResult;
+use crate::rebuild::pack::{Pack, Packer, Unpacker, pack_fields};
 
 /// Distinct mappings that are kept apart for each direction of a subflow.
 ///
@@ -16,6 +17,9 @@ use crate::model::CheckResult;
 /// 350 KB at least. Older mappings live on as runs: a late repetition is still known as one, only
 /// their checksums can no longer be completed.
 pub(super) const MAX_OPEN_MAPPINGS: usize = 256;
+
+/// Mappings that stay apart once their connection is at rest: the latest, which may be repeated.
+const MAX_AT_REST: usize = 2;
 
 /// A mapping's longest payload.
 const MAX_PAYLOAD: i64 = 65_535;
@@ -107,6 +111,46 @@ pub(super) struct OpenMappings {
     old_below: Option<i64>,
 }
 
+pack_fields!(MappingKey { place, data, len });
+
+pack_fields!(Known { key, payload_len });
+
+impl Pack for OpenMappings {
+    /// Without the sums, all of which are judged; the lower mappings live on as runs.
+    fn pack(&self, to: &mut Packer<'_>) {
+        let OpenMappings {
+            known,
+            sums: _,
+            last: _,
+            unjudged,
+            old_below,
+        } = self;
+        to.require(*unjudged == 0);
+        let (bare, with_data): (Vec<Known>, Vec<Known>) =
+            known.iter().partition(|known| known.key.place == NOWHERE);
+        let (closed, kept) = with_data.split_at(with_data.len().saturating_sub(MAX_AT_REST));
+        let ends = closed.iter().map(|known| {
+            let len = i64::from(known.payload_len);
+            known.key.place.saturating_add(len)
+        });
+        to.require(bare.len() <= MAX_AT_REST);
+        bare.pack(to);
+        kept.to_vec().pack(to);
+        ends.max().max(*old_below).pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        let (bare, with_data) = <(Vec<Known>, Vec<Known>)>::unpack(from);
+        OpenMappings {
+            known: bare.into_iter().chain(with_data).collect(),
+            sums: BTreeMap::new(),
+            last: None,
+            unjudged: 0,
+            old_below: Pack::unpack(from),
+        }
+    }
+}
+
 impl OpenMappings {
     /// Whether this very mapping is open.
     #[inline]
@@ -114,8 +158,20 @@ impl OpenMappings {
         self.last.as_ref() == Some(key) || self.finds(key)
     }
 
+    /// The mapping that was added or asked for last, as long as it is open.
+    #[inline]
+    pub(super) fn latest(&self) -> Option<&MappingKey> {
+        self.last.as_ref()
+    }
+
+    /// Whether all mappings that are open come before this one.
+    #[inline]
+    pub(super) fn is_highest(&self, key: &MappingKey) -> bool {
+        self.known.back().is_none_or(|highest| highest.key < *key)
+    }
+
     fn finds(&mut self, key: &MappingKey) -> bool {
-        if self.known.back().is_none_or(|highest| highest.key < *key) {
+        if self.is_highest(key) {
             return false;
         }
         let known = self.known.binary_search_by(|known| known.key.cmp(key));

@@ -2,6 +2,8 @@
 
 use mptcp_proto::seq::TcpSeq;
 
+use crate::rebuild::pack::pack_fields;
+
 /// Mappings that wait until it is known where SSN 1 is.
 ///
 /// Two that differ settle it if their segments carry data, so more are repetitions without data.
@@ -20,6 +22,14 @@ pub(super) struct Origin {
     /// Range in which `zero` must be by the mappings seen so far, both ends included.
     bounds: Option<(i64, i64)>,
 }
+
+pack_fields!(Origin {
+    anchor,
+    last,
+    zero,
+    settled,
+    bounds,
+});
 
 impl Origin {
     /// The ISN is known: SSN 1 is the byte after it.
@@ -46,6 +56,12 @@ impl Origin {
         self.last
     }
 
+    /// Notes that the byte at `place` was sent, near which the next ones will be.
+    #[inline]
+    pub(super) fn advance_to(&mut self, place: i64) {
+        self.last = place;
+    }
+
     /// Place of a sequence number. The first number ever becomes place 1.
     pub(super) fn place(&mut self, seq: TcpSeq) -> i64 {
         self.anchor.get_or_insert(TcpSeq(seq.0.wrapping_sub(1)));
@@ -53,6 +69,7 @@ impl Origin {
     }
 
     /// Place of a sequence number, if any number is known.
+    #[inline]
     pub(super) fn peek(&self, seq: TcpSeq) -> Option<i64> {
         self.anchor.map(|_| self.place_near_last(seq))
     }
@@ -114,6 +131,7 @@ impl Origin {
 }
 
 /// The number nearest to `near` whose low 32 bits are `low`.
+#[inline]
 fn expand(low: u32, near: i64) -> i64 {
     #[expect(
         clippy::cast_possible_truncation,

@@ -2,6 +2,8 @@
 
 use mptcp_proto::seq::Dsn;
 
+use crate::rebuild::pack::pack_fields;
+
 /// Knows which DSN the data places count from, and what relative numbers are relative to.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Scale {
@@ -14,6 +16,13 @@ pub(super) struct Scale {
     shift: i64,
     is_idsn: bool,
 }
+
+pack_fields!(Scale {
+    anchor,
+    full_width,
+    shift,
+    is_idsn,
+});
 
 impl Scale {
     /// A scale on which this DSN has this place and this relative number.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::time;
+use super::text::Time;
 use crate::model::{CaptureEnd, CaptureSummary, Interface, LimitHit};
 use crate::report::word;
 
@@ -17,8 +17,8 @@ pub(super) struct CaptureView<'a> {
     truncated_packets: u64,
     undecoded_packets: u64,
     incomplete_fragments: u64,
-    first_at: Option<String>,
-    last_at: Option<String>,
+    first_at: Option<Time>,
+    last_at: Option<Time>,
     complete: bool,
     cut_at_byte: Option<u64>,
     cut_reason: Option<&'a str>,
@@ -40,8 +40,8 @@ impl<'a> CaptureView<'a> {
             truncated_packets: capture.truncated_packets,
             undecoded_packets: capture.undecoded_packets,
             incomplete_fragments: capture.incomplete_fragments,
-            first_at: capture.first_at.and_then(time),
-            last_at: capture.last_at.and_then(time),
+            first_at: capture.first_at.map(Time),
+            last_at: capture.last_at.map(Time),
             complete: cut.is_none(),
             cut_at_byte: cut.map(|(at_byte, _)| at_byte),
             cut_reason: cut.map(|(_, reason)| reason),

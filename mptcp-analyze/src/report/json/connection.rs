@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::event::EventView;
 use super::finding::FindingView;
-use super::subflow::{CheckTallyView, SubflowView};
-use super::{Detail, DirectionView, SideView, hex32, hex64, time};
+use super::subflow::{CheckTallyView, Subflows};
+use super::text::{Hex, Time, hex32, hex64};
+use super::{Detail, DirectionView, SideView};
 use crate::model::{Address, CapableSeen, Connection, DirectionTotals, Fallback};
 use crate::report::word;
 
@@ -17,19 +18,19 @@ pub(super) struct ConnectionView<'a> {
     version: Option<u8>,
     grouping: &'static str,
     checksum: Option<bool>,
-    tokens: SideView<Option<String>>,
+    tokens: SideView<Option<Hex<8>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<SideView<Option<String>>>,
-    idsns: SideView<Option<String>>,
+    idsns: SideView<Option<Hex<16>>>,
     state: &'static str,
     fallback: Option<FallbackView<'a>>,
     first_frame: u64,
     last_frame: u64,
-    first_at: Option<String>,
+    first_at: Time,
     duration_ns: i64,
     handshake: HandshakeView,
     checks: ChecksView,
-    subflows: Vec<SubflowView<'a>>,
+    subflows: Subflows<'a>,
     to_server: TotalsView<'a>,
     to_client: TotalsView<'a>,
     addresses: Vec<AddressView<'a>>,
@@ -55,11 +56,11 @@ impl<'a> ConnectionView<'a> {
             fallback: connection.fallback.as_ref().map(FallbackView::new),
             first_frame: connection.first_frame,
             last_frame: connection.last_frame,
-            first_at: time(connection.first_at),
+            first_at: Time(connection.first_at),
             duration_ns: connection.last_at.since(connection.first_at),
             handshake: HandshakeView::new(&connection.capable),
             checks: ChecksView::new(connection),
-            subflows: connection.subflows.iter().map(SubflowView::new).collect(),
+            subflows: Subflows(&connection.subflows),
             to_server: TotalsView::new(&connection.totals.to_server, detail),
             to_client: TotalsView::new(&connection.totals.to_client, detail),
             addresses: connection.addresses.iter().map(AddressView::new).collect(),
@@ -166,7 +167,7 @@ struct TotalsView<'a> {
     data_fin_at: Option<i64>,
     first_dsn: Option<i64>,
     end_dsn: Option<i64>,
-    base: Option<String>,
+    base: Option<Hex<16>>,
     base_is_idsn: bool,
     data_acked: Option<i64>,
     goodput_bps: Option<u64>,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::time;
+use super::text::Time;
 use crate::model::Connection;
 use crate::report::timeline::{self, Moment};
 use crate::report::word;
@@ -10,7 +10,7 @@ use crate::report::word;
 #[derive(Serialize)]
 pub(super) struct EventView {
     frame: u64,
-    at: Option<String>,
+    at: Option<Time>,
     subflow: Option<u32>,
     sender: Option<&'static str>,
     kind: &'static str,
@@ -29,7 +29,7 @@ impl EventView {
     fn new(moment: Moment) -> Self {
         EventView {
             frame: moment.frame,
-            at: moment.at.and_then(time),
+            at: moment.at.map(Time),
             subflow: moment.subflow,
             sender: moment.sender.map(word::side),
             kind: moment.kind,

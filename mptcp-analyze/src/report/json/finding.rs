@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use super::FileView;
 use crate::check::Explanation;
-use crate::model::{Analysis, Connection, Finding};
+use crate::model::Finding;
 use crate::report::word;
 
 #[derive(Serialize)]
@@ -29,39 +28,14 @@ impl<'a> FindingView<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct CheckDocument<'a> {
-    #[serde(flatten)]
-    file: FileView<'a>,
-    findings: Vec<LocatedFinding<'a>>,
-}
-
-impl<'a> CheckDocument<'a> {
-    pub(super) fn new(analysis: &'a Analysis, connections: &[&'a Connection]) -> Self {
-        let of_file = analysis
-            .findings
-            .iter()
-            .map(|f| LocatedFinding::new(None, f));
-        let of_connections = connections.iter().flat_map(|c| {
-            c.findings
-                .iter()
-                .map(|f| LocatedFinding::new(Some(c.id), f))
-        });
-        CheckDocument {
-            file: FileView::new(analysis),
-            findings: of_file.chain(of_connections).collect(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct LocatedFinding<'a> {
+pub(super) struct LocatedFinding<'a> {
     connection: Option<u32>,
     #[serde(flatten)]
     finding: FindingView<'a>,
 }
 
 impl<'a> LocatedFinding<'a> {
-    fn new(connection: Option<u32>, finding: &'a Finding) -> Self {
+    pub(super) fn new(connection: Option<u32>, finding: &'a Finding) -> Self {
         LocatedFinding {
             connection,
             finding: FindingView::new(finding),

@@ -11,21 +11,22 @@ mod finding;
 mod packet;
 mod stream;
 mod subflow;
+mod text;
 
+use std::borrow::Borrow;
 use std::io::Write;
 
-use jiff::Timestamp as Instant;
-use mptcp_cli::json::{Stream, write_document};
-use serde::{Serialize, Serializer};
+use mptcp_cli::json::{Elements, Lines, Stream, write_document};
+use serde::Serialize;
 
 use self::capture::{CaptureView, LimitView};
 use self::connection::ConnectionView;
-use self::finding::{CheckDocument, ExplanationView, FindingView};
+use self::finding::{ExplanationView, FindingView, LocatedFinding};
 use self::packet::PacketView;
 pub(crate) use self::stream::StreamReport;
 use self::stream::{ExtractDocument, StreamDocument};
 use crate::check::Explanation;
-use crate::model::{Analysis, Connection, PerDirection, PerSide, Timestamp};
+use crate::model::{Connection, Finding, Overview, PerDirection, PerSide};
 use crate::report::packet::PacketLine;
 
 /// Name of the schema.
@@ -41,35 +42,78 @@ pub struct Detail {
 }
 
 /// Document of `list` and `show`: the file and these of its connections.
-pub fn write_connections(
+pub fn write_connections<C: Borrow<Connection>>(
     out: &mut dyn Write,
-    analysis: &Analysis,
-    connections: &[&Connection],
+    overview: &Overview,
+    connections: impl IntoIterator<Item = C>,
     detail: Detail,
 ) -> serde_json::Result<()> {
-    let connections = Connections {
-        connections,
-        detail,
-    };
-    let findings = analysis.findings.iter().map(FindingView::new).collect();
-    write_document(
-        out,
-        SCHEMA,
-        ListDocument {
-            file: FileView::new(analysis),
-            connections,
-            findings,
-        },
-    )
+    let mut lines = Lines::begin(out, SCHEMA, FileView::new(overview))?;
+    let mut array = lines.begin_array("connections")?;
+    for connection in connections {
+        let mut elements = Elements::default();
+        push_connection(&mut elements, connection.borrow(), detail)?;
+        array.extend(&elements)?;
+    }
+    array.end();
+    end_connections(lines, overview)
+}
+
+/// Begins a document with what is known of the whole; an array follows.
+pub(crate) fn begin<'a>(
+    out: &'a mut dyn Write,
+    overview: &Overview,
+) -> serde_json::Result<Lines<'a>> {
+    Lines::begin(out, SCHEMA, FileView::new(overview))
+}
+
+/// Adds a connection to the array.
+pub(crate) fn push_connection(
+    elements: &mut Elements,
+    connection: &Connection,
+    detail: Detail,
+) -> serde_json::Result<()> {
+    elements.push(&ConnectionView::new(connection, detail))
+}
+
+/// Ends the document of `list` and `show`.
+pub(crate) fn end_connections(mut lines: Lines<'_>, overview: &Overview) -> serde_json::Result<()> {
+    let findings: Vec<FindingView<'_>> = overview.findings.iter().map(FindingView::new).collect();
+    lines.field("findings", &findings)?;
+    lines.end()
 }
 
 /// Document of `check`: the findings of the file and of these of its connections.
-pub fn write_findings(
+pub fn write_findings<C: Borrow<Connection>>(
     out: &mut dyn Write,
-    analysis: &Analysis,
-    connections: &[&Connection],
+    overview: &Overview,
+    connections: impl IntoIterator<Item = C>,
 ) -> serde_json::Result<()> {
-    write_document(out, SCHEMA, CheckDocument::new(analysis, connections))
+    let mut lines = Lines::begin(out, SCHEMA, FileView::new(overview))?;
+    let mut array = lines.begin_array("findings")?;
+    let mut elements = Elements::default();
+    push_findings(&mut elements, None, &overview.findings)?;
+    array.extend(&elements)?;
+    for connection in connections {
+        let connection = connection.borrow();
+        let mut elements = Elements::default();
+        push_findings(&mut elements, Some(connection.id), &connection.findings)?;
+        array.extend(&elements)?;
+    }
+    array.end();
+    lines.end()
+}
+
+/// Adds findings, those of a connection or of the file, to the array of the document of `check`.
+pub(crate) fn push_findings(
+    elements: &mut Elements,
+    connection: Option<u32>,
+    findings: &[Finding],
+) -> serde_json::Result<()> {
+    for finding in findings {
+        elements.push(&LocatedFinding::new(connection, finding))?;
+    }
+    Ok(())
 }
 
 /// Document of `explain`.
@@ -87,9 +131,9 @@ pub fn write_explanations(
 /// Begins the document of `packets`, whose array grows with every packet.
 pub fn begin_packets<'a>(
     out: &'a mut dyn Write,
-    analysis: &Analysis,
+    overview: &Overview,
 ) -> serde_json::Result<Stream<'a>> {
-    Stream::begin(out, SCHEMA, FileView::new(analysis), "packets")
+    Stream::begin(out, SCHEMA, FileView::new(overview), "packets")
 }
 
 /// Writes the next element of the array of `packets`.
@@ -100,43 +144,22 @@ pub fn write_packet(stream: &mut Stream<'_>, line: &PacketLine<'_>) -> serde_jso
 /// Document of `follow`.
 pub(crate) fn write_stream(
     out: &mut dyn Write,
-    analysis: &Analysis,
+    overview: &Overview,
     report: &StreamReport,
 ) -> serde_json::Result<()> {
-    write_document(out, SCHEMA, StreamDocument::new(analysis, report))
+    write_document(out, SCHEMA, StreamDocument::new(overview, report))
 }
 
 /// Document of `extract`: that `packets` of `connection` are in `file`.
 pub(crate) fn write_extraction(
     out: &mut dyn Write,
-    analysis: &Analysis,
+    overview: &Overview,
     connection: u32,
     file: &str,
     packets: u64,
 ) -> serde_json::Result<()> {
-    let document = ExtractDocument::new(analysis, connection, file, packets);
+    let document = ExtractDocument::new(overview, connection, file, packets);
     write_document(out, SCHEMA, document)
-}
-
-#[derive(Serialize)]
-struct ListDocument<'a> {
-    #[serde(flatten)]
-    file: FileView<'a>,
-    connections: Connections<'a>,
-    findings: Vec<FindingView<'a>>,
-}
-
-/// An array of connections, each of which is turned into text before the next one is looked at.
-struct Connections<'a> {
-    connections: &'a [&'a Connection],
-    detail: Detail,
-}
-
-impl Serialize for Connections<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let views = self.connections.iter();
-        serializer.collect_seq(views.map(|c| ConnectionView::new(c, self.detail)))
-    }
 }
 
 #[derive(Serialize)]
@@ -154,12 +177,12 @@ struct FileView<'a> {
 }
 
 impl<'a> FileView<'a> {
-    fn new(analysis: &'a Analysis) -> Self {
+    fn new(overview: &'a Overview) -> Self {
         FileView {
-            captures: analysis.captures.iter().map(CaptureView::new).collect(),
-            tcp_streams: analysis.tcp_streams,
-            plain_tcp_streams: analysis.plain_tcp_streams,
-            limits: analysis.limits.iter().map(LimitView::new).collect(),
+            captures: overview.captures.iter().map(CaptureView::new).collect(),
+            tcp_streams: overview.tcp_streams,
+            plain_tcp_streams: overview.plain_tcp_streams,
+            limits: overview.limits.iter().map(LimitView::new).collect(),
         }
     }
 }
@@ -192,20 +215,4 @@ impl<T> DirectionView<T> {
             to_client: view(&directions.to_client),
         }
     }
-}
-
-/// RFC 3339 in UTC with as many decimals as needed; `None` outside the years -9999 to 9999, which
-/// 64 bits of nanoseconds cannot reach.
-fn time(at: Timestamp) -> Option<String> {
-    Instant::from_nanosecond(i128::from(at.0))
-        .ok()
-        .map(|instant| instant.to_string())
-}
-
-fn hex64(number: u64) -> String {
-    format!("{number:#018x}")
-}
-
-fn hex32(number: u32) -> String {
-    format!("{number:#010x}")
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::time;
+use super::text::{End, Time};
 use crate::model::{ByteClass, DataAckSeen, MappingSeen, Piece};
 use crate::report::packet::PacketLine;
 use crate::report::word;
@@ -11,13 +11,13 @@ use crate::report::word;
 #[derive(Serialize)]
 pub(super) struct PacketView {
     frame: u64,
-    at: Option<String>,
+    at: Time,
     tcp_stream: u64,
     connection: u32,
     subflow: u32,
     direction: Option<&'static str>,
-    source: String,
-    destination: String,
+    source: End,
+    destination: End,
     flags: String,
     len: u32,
     ssn: Option<u64>,
@@ -33,13 +33,13 @@ impl PacketView {
         let (segment, note) = (line.segment, line.note);
         PacketView {
             frame: segment.frame,
-            at: time(segment.at),
+            at: Time(segment.at),
             tcp_stream: note.tcp_stream,
             connection: line.connection,
             subflow: line.subflow,
             direction: note.direction.map(word::direction),
-            source: segment.source.to_string(),
-            destination: segment.destination.to_string(),
+            source: End(segment.source),
+            destination: End(segment.destination),
             flags: line.flags(),
             len: segment.payload_len,
             ssn: note.ssn,

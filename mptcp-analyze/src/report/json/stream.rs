@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::FileView;
 use super::connection::digest;
-use crate::model::Analysis;
+use crate::model::Overview;
 
 /// What `follow` learnt of a stream.
 #[derive(Debug, Clone, Default)]
@@ -49,10 +49,10 @@ struct StreamHole {
 }
 
 impl<'a> StreamDocument<'a> {
-    pub(super) fn new(analysis: &'a Analysis, report: &'a StreamReport) -> Self {
+    pub(super) fn new(overview: &'a Overview, report: &'a StreamReport) -> Self {
         let hole = |&(dsn, len): &(i64, u64)| StreamHole { dsn, len };
         StreamDocument {
-            captures: FileView::new(analysis),
+            captures: FileView::new(overview),
             connection: report.connection,
             to: report.to,
             file: report.file.as_deref(),
@@ -77,13 +77,13 @@ pub(super) struct ExtractDocument<'a> {
 
 impl<'a> ExtractDocument<'a> {
     pub(super) fn new(
-        analysis: &'a Analysis,
+        overview: &'a Overview,
         connection: u32,
         file: &'a str,
         packets: u64,
     ) -> Self {
         ExtractDocument {
-            captures: FileView::new(analysis),
+            captures: FileView::new(overview),
             connection,
             file,
             packets,

@@ -1,24 +1,33 @@
 //! A subflow in JSON.
 
 use mptcp_proto::wire::mptcp::{ResetReason, Subtype};
-use serde::Serialize;
-use std::collections::BTreeMap;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 
-use super::{hex32, time};
+use super::text::{End, Hex, Time, hex32};
 use crate::model::{
     CheckTally, Close, JoinSeen, OptionTally, PriorityChange, Subflow, SubflowTotals, TcpChecksums,
 };
 use crate::report::word;
 
+/// An array of subflows, each of which is turned into text before the next one is looked at.
+pub(super) struct Subflows<'a>(pub(super) &'a [Subflow]);
+
+impl Serialize for Subflows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(SubflowView::new))
+    }
+}
+
 #[derive(Serialize)]
-pub(super) struct SubflowView<'a> {
+struct SubflowView<'a> {
     id: u32,
     tcp_stream: u64,
     kind: &'static str,
     grouping: &'static str,
     initiator: Option<&'static str>,
-    client: String,
-    server: String,
+    client: End,
+    server: End,
     client_address_id: Option<u8>,
     server_address_id: Option<u8>,
     backup: bool,
@@ -32,7 +41,7 @@ pub(super) struct SubflowView<'a> {
     packets_with_option: u64,
     first_frame: u64,
     last_frame: u64,
-    first_at: Option<String>,
+    first_at: Time,
     duration_ns: i64,
     syn_rtt_ns: Option<i64>,
     close: CloseView,
@@ -41,15 +50,15 @@ pub(super) struct SubflowView<'a> {
 }
 
 impl<'a> SubflowView<'a> {
-    pub(super) fn new(subflow: &'a Subflow) -> Self {
+    fn new(subflow: &'a Subflow) -> Self {
         SubflowView {
             id: subflow.id,
             tcp_stream: subflow.tcp_stream,
             kind: word::subflow_kind(subflow.kind),
             grouping: word::grouping(subflow.grouping),
             initiator: subflow.initiator.map(word::side),
-            client: subflow.client.to_string(),
-            server: subflow.server.to_string(),
+            client: End(subflow.client),
+            server: End(subflow.server),
             client_address_id: subflow.client_address_id.map(|id| id.0),
             server_address_id: subflow.server_address_id.map(|id| id.0),
             backup: subflow.backup,
@@ -67,7 +76,7 @@ impl<'a> SubflowView<'a> {
             packets_with_option: subflow.packets_with_option,
             first_frame: subflow.first_frame,
             last_frame: subflow.last_frame,
-            first_at: time(subflow.first_at),
+            first_at: Time(subflow.first_at),
             duration_ns: subflow.last_at.since(subflow.first_at),
             syn_rtt_ns: subflow.syn_rtt_ns,
             close: CloseView::new(subflow.close),
@@ -115,7 +124,7 @@ impl HmacView {
 
 #[derive(Serialize)]
 struct JoinView {
-    token: Option<String>,
+    token: Option<Hex<8>>,
     token_check: &'static str,
     token_check_why: Option<&'static str>,
     syn_frame: Option<u64>,
@@ -216,7 +225,7 @@ impl<'a> TcpChecksumsView<'a> {
 /// Options seen: by the RFC's name of the subtype, or its number when it has none.
 #[derive(Serialize)]
 struct OptionsView<'a> {
-    by_subtype: BTreeMap<String, u64>,
+    by_subtype: SubtypeCounts<'a>,
     malformed: &'a u64,
     data_ack4: &'a u64,
     data_ack8: &'a u64,
@@ -224,13 +233,8 @@ struct OptionsView<'a> {
 
 impl<'a> OptionsView<'a> {
     fn new(tally: &'a OptionTally) -> Self {
-        let seen = (0_u8..)
-            .zip(&tally.by_subtype)
-            .filter(|&(_, &count)| count > 0);
         OptionsView {
-            by_subtype: seen
-                .map(|(n, &count)| (subtype_name(Subtype(n)), count))
-                .collect(),
+            by_subtype: SubtypeCounts(&tally.by_subtype),
             malformed: &tally.malformed,
             data_ack4: &tally.data_ack4,
             data_ack8: &tally.data_ack8,
@@ -238,10 +242,24 @@ impl<'a> OptionsView<'a> {
     }
 }
 
-fn subtype_name(subtype: Subtype) -> String {
-    subtype
-        .name()
-        .map_or_else(|| format!("{:#x}", subtype.0), str::to_owned)
+/// The counts that are not zero, by name.
+struct SubtypeCounts<'a>(&'a [u64; 16]);
+
+impl Serialize for SubtypeCounts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for subtype in BY_NAME {
+            let count = self.0.get(usize::from(subtype)).copied().unwrap_or(0);
+            if count == 0 {
+                continue;
+            }
+            match Subtype(subtype).name() {
+                Some(name) => map.serialize_entry(name, &count)?,
+                None => map.serialize_entry(&format!("{subtype:#x}"), &count)?,
+            }
+        }
+        map.end()
+    }
 }
 
 #[derive(Serialize)]
@@ -258,5 +276,25 @@ impl CheckTallyView {
             bad: tally.bad,
             unverifiable: tally.unverifiable,
         }
+    }
+}
+
+/// Subtypes in the order of their names, so that documents can be compared.
+const BY_NAME: [u8; 16] = [9, 10, 11, 12, 13, 14, 3, 2, 0, 15, 6, 7, 1, 5, 8, 4];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn subtypes_come_in_the_order_of_their_names() {
+        let name = |subtype: u8| match Subtype(subtype).name() {
+            Some(name) => name.to_owned(),
+            None => format!("{subtype:#x}"),
+        };
+        let sorted: BTreeMap<String, u8> = (0..16).map(|n| (name(n), n)).collect();
+        assert_eq!(sorted.into_values().collect::<Vec<_>>(), BY_NAME);
     }
 }

@@ -33,7 +33,7 @@ pub fn write(
         return writeln!(out, "  none");
     }
     findings::write_findings(out, 2, None, &connection.findings, width)?;
-    findings::write_hint(out, 2, &connection.findings.iter().collect::<Vec<_>>())
+    findings::write_gravest_hint(out, 2, &connection.findings)
 }
 
 fn write_events(

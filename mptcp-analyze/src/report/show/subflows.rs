@@ -10,7 +10,8 @@ use super::heading;
 use crate::model::{
     Address, CheckResult, Close, CloseKind, CloseSide, Connection, Side, Subflow, SubflowKind,
 };
-use crate::report::{check_style, endpoints, word};
+use crate::report::endpoints::{self, Ends};
+use crate::report::{check_style, word};
 
 /// Writes who the subflows are, then how they began and ended.
 pub(super) fn write(
@@ -48,7 +49,7 @@ fn ends(connection: &Connection, width: Option<usize>) -> Table {
             .into(),
             priority(subflow).into(),
         ];
-        rows.push((cells, Some(subflow)));
+        rows.push((cells, Some(Ends::of(subflow))));
     }
     endpoints::fill(&mut table, rows, width);
     table

@@ -26,9 +26,14 @@ fn colored(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String {
 
 fn document(detail: Detail) -> Value {
     let analysis = sample::analysis();
-    let connections: Vec<&Connection> = analysis.connections.iter().collect();
     let mut out = Vec::new();
-    json::write_connections(&mut out, &analysis, &connections, detail).unwrap();
+    json::write_connections(
+        &mut out,
+        &analysis.overview(),
+        &analysis.connections,
+        detail,
+    )
+    .unwrap();
     serde_json::from_slice(&out).unwrap()
 }
 
@@ -42,8 +47,7 @@ fn check_widths(text: &str, width: usize) {
 #[test]
 fn list_fits_eighty_columns() {
     let analysis = sample::analysis();
-    let connections: Vec<&Connection> = analysis.connections.iter().collect();
-    let text = text(|out| list::write(out, &analysis, &connections, Some(80)));
+    let text = text(|out| list::write(out, &analysis.overview(), &analysis.connections, Some(80)));
     check_widths(&text, 80);
     insta::assert_snapshot!(text);
 }
@@ -64,8 +68,8 @@ fn show_fits_eighty_columns() {
 #[test]
 fn check_keeps_a_finding_on_one_line_in_a_pipe() {
     let analysis = sample::analysis();
-    let connections: Vec<&Connection> = analysis.connections.iter().collect();
-    let text = text(|out| findings::write_check(out, &analysis, &connections, None));
+    let text =
+        text(|out| findings::write_check(out, &analysis.overview(), &analysis.connections, None));
     insta::assert_snapshot!(text);
 }
 
@@ -91,10 +95,11 @@ fn keys_stay_secret_unless_asked_for() {
 #[test]
 fn text_of_the_capture_cannot_command_the_terminal() {
     let analysis = sample::analysis();
-    let connections: Vec<&Connection> = analysis.connections.iter().collect();
-    let text = colored(|out| list::write(out, &analysis, &connections, None));
+    let text = colored(|out| list::write(out, &analysis.overview(), &analysis.connections, None));
     assert!(text.contains("evil\\x1b[2J\\nname.pcapng"), "{text}");
-    let text = colored(|out| findings::write_check(out, &analysis, &connections, None));
+    let text = colored(|out| {
+        findings::write_check(out, &analysis.overview(), &analysis.connections, None)
+    });
     assert!(text.contains("the path \\x07 changed"), "{text}");
 }
 
@@ -165,7 +170,13 @@ Events
         keys: false,
         show: true,
     };
-    json::write_connections(&mut out, &analysis, &[&analysis.connections[0]], detail).unwrap();
+    json::write_connections(
+        &mut out,
+        &analysis.overview(),
+        &analysis.connections[..1],
+        detail,
+    )
+    .unwrap();
     let document: Value = serde_json::from_slice(&out).unwrap();
     let events = document["connections"][0]["events"].as_array().unwrap();
     let kinds: Vec<_> = events.iter().map(|e| e["kind"].as_str().unwrap()).collect();
@@ -232,7 +243,8 @@ fn long_addresses_fit_eighty_columns_below_their_row() {
         let shown = text(|out| show::write(out, connections[1], true, width));
         let (head, _) = shown.split_once("fallback").expect("a fallback");
         check_widths(head, 80);
-        let text = text(|out| list::write(out, &analysis, &connections[1..], width));
+        let text =
+            text(|out| list::write(out, &analysis.overview(), &analysis.connections[1..], width));
         check_widths(text.split_once("\n\n").expect("a table").0, 80);
         let expected = "
       [2001:db8:1111:2222:3333:4444:5555:6666]:41980 >
@@ -249,8 +261,7 @@ fn the_line_below_the_list_names_errors_before_warnings() {
     let mut warning = findings[0].clone();
     (warning.id, warning.severity) = ("MPT010", Severity::Warn);
     findings.insert(0, warning);
-    let connections: Vec<&Connection> = analysis.connections.iter().collect();
-    let text = text(|out| list::write(out, &analysis, &connections, None));
+    let text = text(|out| list::write(out, &analysis.overview(), &analysis.connections, None));
     let expected = "0: findings: 1 error, 1 warn (MPT012 MPT010)\n";
     assert!(text.contains(expected), "{text}");
 }

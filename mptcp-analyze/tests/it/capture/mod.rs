@@ -78,9 +78,9 @@ fn found(content: &Content<'_>) -> Found {
     match content {
         Content::Tcp(segment) => Found::Tcp {
             ends: format!("{} > {}", segment.source, segment.destination),
-            options: segment.options.to_vec(),
-            options_len: segment.options_len,
-            payload: segment.payload.to_vec(),
+            options: segment.options().to_vec(),
+            options_len: segment.options_len(),
+            payload: segment.payload().to_vec(),
             payload_len: segment.payload_len,
             outbound: segment.ip.outbound,
         },

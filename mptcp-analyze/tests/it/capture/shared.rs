@@ -82,7 +82,7 @@ fn read(path: &Path) -> (Counts, CaptureSummary) {
     while let Some(packet) = captures.next_packet() {
         if let Content::Tcp(segment) = packet.content {
             counts.tcp += 1;
-            counts.with_option_30 += u64::from(has_option_30(segment.options));
+            counts.with_option_30 += u64::from(has_option_30(segment.options()));
             let ends = [segment.source, segment.destination];
             streams.insert((ends.iter().min().copied(), ends.iter().max().copied()));
         }

@@ -4,6 +4,7 @@ mod coupled;
 mod cubic;
 mod network;
 mod sharing;
+mod slow_start;
 mod wvegas;
 
 use proptest::prelude::*;

@@ -134,6 +134,32 @@ impl<V: Copy + Eq> IntervalMap<V> {
         Some(held)
     }
 
+    /// Does what [`Self::claim`] does if nothing is known of `range`; otherwise `false`, and nothing is
+    /// done.
+    #[inline]
+    pub fn claim_free(&mut self, range: &Range<i64>, value: V) -> bool {
+        let Some((at, Held::Free)) = self.find_whole(range) else {
+            return false;
+        };
+        self.len = self.len.saturating_add(length(range));
+        self.runs.insert(at, range.clone(), value);
+        if self.runs.count() > Self::MAX_RUNS {
+            self.keep_limits();
+        }
+        true
+    }
+
+    /// Does what [`Self::claim`] does if nothing is known of `range` and it continues one of the
+    /// highest runs; `false` when it does not, or it is not easily seen, and nothing was done.
+    #[inline]
+    pub fn extend(&mut self, range: &Range<i64>, value: V) -> bool {
+        let extends = range.end <= PLACE_LIMIT && self.runs.extend(range, value);
+        if extends {
+            self.len = self.len.saturating_add(length(range));
+        }
+        extends
+    }
+
     /// Appends to `out` what is known of `range`, in order, and changes no value.
     pub fn look_up(&mut self, range: Range<i64>, out: &mut Vec<Stretch<V>>) {
         let Some(range) = within_limits(&range) else {
@@ -149,6 +175,9 @@ impl<V: Copy + Eq> IntervalMap<V> {
     /// What is known of `range`, if that is the same for all of it.
     #[inline]
     pub fn look_up_whole(&self, range: &Range<i64>) -> Option<Held<V>> {
+        if let Some(value) = self.runs.value_of(range) {
+            return Some(Held::By(value));
+        }
         self.find_whole(range).map(|(_, held)| held)
     }
 

@@ -123,6 +123,40 @@ impl<V: Copy + Eq> Runs<V> {
         }
     }
 
+    /// The value of all of `range`, if one of the last runs has it.
+    #[inline]
+    pub(super) fn value_of(&self, range: &Range<i64>) -> Option<V> {
+        let latest = self.blocks.last()?;
+        let mut near_end = latest.iter().rev().take(NEAR_END);
+        let run = near_end.find(|run| run.range.start <= range.start)?;
+        (range.start < range.end && range.end <= run.range.end).then_some(run.value)
+    }
+
+    /// Makes one of the last runs longer by `range`, if it ends where the range begins, has the same
+    /// value, and there is room before the next one.
+    #[inline]
+    pub(super) fn extend(&mut self, range: &Range<i64>, value: V) -> bool {
+        let Some(latest) = self.blocks.last_mut() else {
+            return false;
+        };
+        let mut room_to = i64::MAX;
+        for run in latest.iter_mut().rev().take(NEAR_END) {
+            if run.range.end == range.start && run.value == value {
+                // A run that touches the next one may have to become one with it.
+                let fits = range.start < range.end && range.end < room_to;
+                if fits {
+                    run.range.end = range.end;
+                }
+                return fits;
+            }
+            if run.range.end < range.start {
+                return false;
+            }
+            room_to = run.range.start;
+        }
+        false
+    }
+
     fn get_mut(&mut self, at: At) -> Option<&mut Run<V>> {
         self.blocks.get_mut(at.block)?.get_mut(at.index)
     }

@@ -62,6 +62,21 @@ impl MapQueue {
         self.insert_range(place..end, data, out)
     }
 
+    /// Does what [`Self::insert`] does if none of the places is mapped; otherwise `false`, and nothing
+    /// is done.
+    #[inline]
+    pub fn insert_free(&mut self, place: i64, data: i64, len: u32) -> bool {
+        let end = place.saturating_add(i64::from(len));
+        let offset = clamp(data).saturating_sub(clamp(place));
+        let places = place..end;
+        let is_free =
+            self.offsets.extend(&places, offset) || self.offsets.claim_free(&places, offset);
+        if is_free && self.end.is_none_or(|(highest, _)| end > highest) {
+            self.end = Some((end, data.saturating_add(i64::from(len))));
+        }
+        is_free
+    }
+
     /// Maps everything from `place` on to the data places from `data` on: the infinite mapping
     /// (RFC 8684 §3.7).
     pub fn insert_infinite(
@@ -105,6 +120,16 @@ impl MapQueue {
     /// Subflow place after the highest finite mapping, and the data place that follows it.
     pub fn end(&self) -> Option<(i64, i64)> {
         self.end
+    }
+
+    /// What is mapped: data place minus subflow place.
+    pub fn offsets(&self) -> &IntervalMap<i64> {
+        &self.offsets
+    }
+
+    /// The queue of which [`Self::offsets`] and [`Self::end`] tell.
+    pub fn from_parts(offsets: IntervalMap<i64>, end: Option<(i64, i64)>) -> Self {
+        Self { offsets, end }
     }
 
     /// Whether nothing was ever mapped.

@@ -236,7 +236,10 @@ impl SubflowMappings {
             len,
             checksum,
         };
-        if len == 0 {
+        // Sent again it may have another length, as the segment may; the first one stays.
+        let known = self.mappings.front();
+        let is_known = known.is_some_and(|known| known.position == 0 && known.dsn == first);
+        if len == 0 || is_known {
             return Ok(Mapped::Repeated);
         }
         self.map(&mapping, false, first)
@@ -368,9 +371,7 @@ impl SubflowMappings {
         if self.infinite.is_some_and(|(from, _)| position >= from) {
             return Ok(Mapped::Repeated);
         }
-        let at = self
-            .mappings
-            .partition_point(|known| known.position <= position);
+        let at = self.begun_by(position);
         let before = at.checked_sub(1).and_then(|index| self.mappings.get(index));
         if before.is_some_and(|known| known.is_same(&mapping)) {
             return Ok(Mapped::Repeated);
@@ -414,9 +415,7 @@ impl SubflowMappings {
     /// Gives bytes to the mappings that cover them.
     fn place(&mut self, mut position: u64, mut payload: Payload) {
         while !payload.is_empty() {
-            let after = self
-                .mappings
-                .partition_point(|known| known.position <= position);
+            let after = self.begun_by(position);
             let covering = after.checked_sub(1).filter(|index| {
                 self.mappings
                     .get(*index)
@@ -438,6 +437,17 @@ impl SubflowMappings {
             position = position.saturating_add(part_len);
         }
         self.finish();
+    }
+
+    /// How many mappings begin at or before this position.
+    fn begun_by(&self, position: u64) -> usize {
+        // In order, it is all of them.
+        match self.mappings.back() {
+            Some(last) if last.position <= position => self.mappings.len(),
+            _ => self
+                .mappings
+                .partition_point(|known| known.position <= position),
+        }
     }
 
     /// Gives bytes to the mapping with this index.

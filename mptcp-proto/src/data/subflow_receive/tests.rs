@@ -313,15 +313,24 @@ fn short_dsns_and_wrapped_subflow_sequence_numbers_are_expanded() {
 }
 
 #[test]
-fn the_mapping_of_mp_capable_begins_with_the_first_byte() {
+fn the_mapping_of_mp_capable_begins_with_the_first_byte_and_keeps_its_first_length() {
     let mut mappings = plain();
     assert_eq!(mappings.map_capable(5, None, Dsn(900)), Ok(Mapped::New));
     assert_eq!(
         mappings.map_capable(5, None, Dsn(900)),
         Ok(Mapped::Repeated)
     );
-    mappings.push(0, bytes(900, 5));
+    assert_eq!(
+        mappings.map_capable(9, None, Dsn(900)),
+        Ok(Mapped::Repeated)
+    );
+    mappings.push(0, bytes(900, 9));
     assert_eq!(delivered(&mut mappings), [(900, 5)]);
+    let position = 4;
+    let conflict = Err(MappingFault::Conflict { position });
+    assert_eq!(map(&mut mappings, option(position, 904, 5)), conflict);
+    assert_eq!(map(&mut mappings, option(5, 905, 4)), Ok(Mapped::New));
+    assert_eq!(delivered(&mut mappings), [(905, 4)]);
 }
 
 #[test]

@@ -70,10 +70,10 @@ fn a_cookie_for_other_ends_is_none() {
 
 #[test]
 fn few_guesses_are_taken_for_a_cookie() {
-    let guesses = (0..1_000_000_u32).map(|n| TcpSeq(n.wrapping_mul(0x9e37_79b1)));
+    let guesses = (0..50_000_u32).map(|n| TcpSeq(n.wrapping_mul(0x9e37_79b1)));
     let taken = guesses.filter(|iss| jar_check(*iss)).count();
-    // Three of 256 periods, four of 2^24 codes: less than one in a million times 0.003.
-    assert!(taken <= 1, "{taken}");
+    // Three of 256 periods and four of 2^24 codes are good: one guess in 358 million.
+    assert_eq!(taken, 0);
 }
 
 fn jar_check(iss: TcpSeq) -> bool {

@@ -406,3 +406,47 @@ fn addresses_that_are_no_hosts_are_not_joined() {
     }
     assert!(is_advertisable("::ffff:10.0.0.1".parse().unwrap()));
 }
+
+#[test]
+fn what_is_asked_for_already_is_not_asked_for_again() {
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::User) {
+        let mut script = Script::new(kind, limits(8, 8));
+        if kind == Kind::Kernel {
+            let flags = EndpointFlags::SUBFLOW.with(EndpointFlags::FULLMESH);
+            script.add_endpoint(client(2), flags).unwrap();
+        }
+        if kind == Kind::BreakBeforeMake {
+            script.subflows.clear();
+        }
+        script.is_joinable = true;
+        script.remotes.push(remote(2, 2));
+        let view = PmView {
+            now: script.now,
+            role: Role::Client,
+            initial_local: SocketAddr::new(client(1), 40_000),
+            initial_remote: SocketAddr::new(server(1), 10_001),
+            subflows: &script.subflows,
+            remotes: &script.remotes,
+            is_join_to_initial_denied: false,
+            is_joinable: true,
+        };
+        // Nothing is carried out between the events.
+        let mut actions = Vec::new();
+        for net in [1, 2] {
+            let event = PmEvent::LocalUp(client(net));
+            script.manager.handle_event(&view, &event, &mut actions);
+        }
+        let first = PmEvent::Established;
+        script.manager.handle_event(&view, &first, &mut actions);
+        let asked = actions.len();
+        for event in [
+            first,
+            PmEvent::Timeout,
+            PmEvent::AddressAnnounced(remote(2, 2)),
+        ] {
+            script.manager.handle_event(&view, &event, &mut actions);
+        }
+        assert_eq!(actions.len(), asked, "{kind}: {actions:?}");
+        assert!(asked > 0, "{kind}");
+    }
+}

@@ -53,6 +53,7 @@ fn a_fullmesh_server_advertises_instead() {
 fn a_fullmesh_subflow_closed_by_the_peer_stays_closed() {
     let mut script = script(Kind::Fullmesh).with_locals(&[1, 2]).established();
     script.down(1, DownReason::PeerClosed);
+    assert_eq!(script.manager.poll_timeout(), None);
     script.announce(remote(1, 2));
     assert_eq!(script.mesh(), "1>1 1>2 2>2");
 }

@@ -73,8 +73,8 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn take(script: &mut Script, step: Step) {
-    match step {
+fn take(script: &mut Script, step: &Step) {
+    match *step {
         Step::LocalUp(net) => script.event(PmEvent::LocalUp(client(net))),
         Step::LocalDown(net) => script.event(PmEvent::LocalDown(client(net))),
         Step::Announce(id, net) => {
@@ -103,7 +103,7 @@ fn take(script: &mut Script, step: Step) {
 }
 
 /// What was asked for since `before`, judged by how things stood then.
-fn check(script: &Script, before: usize, limit: &Limits) -> Result<(), TestCaseError> {
+fn check(script: &Script, before: usize, limit: Limits) -> Result<(), TestCaseError> {
     let extra = script.subflows.iter().filter(|subflow| subflow.id.0 != 0);
     // A lower limit closes nothing.
     let opened = script.log[before..]
@@ -166,8 +166,8 @@ proptest! {
                 if let Step::Command(Command::SetLimits(new)) = step {
                     limit = *new;
                 }
-                take(&mut script, step.clone());
-                check(&script, before, &limit)?;
+                take(&mut script, step);
+                check(&script, before, limit)?;
                 if !matches!(kind, Kind::Ndiffports(_)) {
                     check_pairs(&script)?;
                 }

@@ -119,6 +119,30 @@ fn a_new_syn_may_end_the_wait_and_an_old_one_not() {
 }
 
 #[test]
+fn with_timestamps_the_newer_clock_decides() {
+    // RFC 6191 §2, whatever the numbers are.
+    let mut bench = Bench::connect(&Config {
+        timestamps: Some(0),
+        ..plain()
+    });
+    let stamp = |value: u8| [1, 1, 8, 10, 0, 0, 0, value, 0, 0, 3, 232];
+    bench.sent();
+    bench.receive(peer(IRS, ISS + 1, SYN.with(ACK)).options(&stamp(9)));
+    bench.tcp.close();
+    bench.sent();
+    bench.receive(peer(IRS + 1, ISS + 2, FIN_ACK).options(&stamp(9)));
+    assert_eq!(bench.tcp.state(), State::TimeWait);
+    let reopens = |bench: &mut Bench, seq: u32, value: u8| {
+        let received = bench.receive(peer(seq, 0, SYN).options(&stamp(value)));
+        received.events.contains(TcpEvent::Reopen)
+    };
+    assert!(!reopens(&mut bench, IRS + 900, 8));
+    assert!(!reopens(&mut bench, IRS - 900, 9));
+    assert!(reopens(&mut bench, IRS + 900, 9));
+    assert!(reopens(&mut bench, IRS - 900, 10));
+}
+
+#[test]
 fn an_abort_says_so_once() {
     let mut bench = Bench::established(&plain());
     bench.push(10);

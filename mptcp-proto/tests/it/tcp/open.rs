@@ -102,6 +102,32 @@ fn a_cookie_server_goes_on_from_the_third_segment() {
 }
 
 #[test]
+fn a_cookie_server_believes_any_first_timestamp() {
+    let mut negotiated = Bench::established(&plain()).tcp.info().negotiated;
+    negotiated.timestamps = true;
+    let config = Config {
+        timestamps: Some(0),
+        ..plain()
+    };
+    let mut bench = Bench::with(|now| {
+        let (irs, iss) = (TcpSeq(IRS), TcpSeq(ISS));
+        Tcp::from_cookie(&config, path(), irs, iss, negotiated, now)
+    });
+    let stamp = [1, 1, 8, 10, 0xf0, 0, 0, 0, 0, 0, 0, 1];
+    assert!(
+        bench
+            .receive(peer(IRS + 1, ISS + 1, ACK).options(&stamp))
+            .accepted
+    );
+    let older = [1, 1, 8, 10, 0xef, 0, 0, 0, 0, 0, 0, 1];
+    assert!(
+        !bench
+            .receive(peer(IRS + 1, ISS + 1, ACK).options(&older))
+            .accepted
+    );
+}
+
+#[test]
 fn the_syn_is_sent_again_with_growing_patience() {
     let mut bench = Bench::connect(&plain());
     assert_eq!(bench.sent_flags(), [SYN]);

@@ -15,6 +15,8 @@ use super::waiting::part_of;
 use super::{Assemble, DataOptions, Sent};
 use crate::model::{ByteClass, CheckResult, CheckTally, DirectionTotals, LimitHit, Timestamp};
 
+use crate::rebuild::pack::{Pack, Packer, Unpacker, pack_fields};
+
 pub(crate) use merge::{Lost, Merged};
 
 /// Pieces of data whose frame is remembered exactly, to name the first copy of a reinjection.
@@ -69,6 +71,77 @@ struct Counters {
     mapping_options: u64,
     checksums: CheckTally,
     data_times: Option<(Timestamp, Timestamp)>,
+}
+
+pack_fields!(Counters {
+    wire_bytes,
+    reinjected_bytes,
+    data_retransmitted_bytes,
+    spurious_bytes,
+    mappings,
+    mapping_options,
+    checksums,
+    data_times,
+});
+
+impl Pack for DataDirection {
+    fn pack(&self, to: &mut Packer<'_>) {
+        let DataDirection {
+            options,
+            scale,
+            senders,
+            highest,
+            acked,
+            data_fin,
+            bad_mappings,
+            rejected,
+            discarding,
+            has_discarded,
+            spare,
+            spare_bytes: _,
+            totals,
+            first_frame,
+            first_frames,
+            last_sender,
+            recent,
+            assembler,
+            out_of_range,
+        } = self;
+        let is_at_rest = rejected.is_empty() && spare.is_empty() && recent.is_empty();
+        to.require(is_at_rest && assembler.is_none() && *out_of_range == 0);
+        options.pack(to);
+        scale.pack(to);
+        senders.pack(to);
+        highest.pack(to);
+        acked.pack(to);
+        data_fin.pack(to);
+        bad_mappings.pack(to);
+        discarding.pack(to);
+        has_discarded.pack(to);
+        totals.pack(to);
+        first_frame.pack(to);
+        first_frames.pack(to);
+        last_sender.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        DataDirection {
+            options: Pack::unpack(from),
+            scale: Pack::unpack(from),
+            senders: Pack::unpack(from),
+            highest: Pack::unpack(from),
+            acked: Pack::unpack(from),
+            data_fin: Pack::unpack(from),
+            bad_mappings: Pack::unpack(from),
+            discarding: Pack::unpack(from),
+            has_discarded: Pack::unpack(from),
+            totals: Pack::unpack(from),
+            first_frame: Pack::unpack(from),
+            first_frames: Pack::unpack(from),
+            last_sender: Pack::unpack(from),
+            ..Self::default()
+        }
+    }
 }
 
 impl DataDirection {
@@ -127,15 +200,22 @@ impl DataDirection {
 
     /// Relative number of a DSN on the wire. The first one becomes 1 if there is no base.
     pub(crate) fn relative(&mut self, dsn: WireDsn) -> i64 {
-        let near = self.highest;
-        let place = match dsn {
-            WireDsn::Short(low) => self.scale.place_of_short(low, near),
-            WireDsn::Long(full) => self.scale.place_of_long(Dsn(full), near),
-        };
+        let place = self.place_of(dsn);
         self.scale.relative(place)
     }
 
+    /// Data place of a DSN on the wire.
+    #[inline]
+    pub(super) fn place_of(&mut self, dsn: WireDsn) -> i64 {
+        let near = self.highest;
+        match dsn {
+            WireDsn::Short(low) => self.scale.place_of_short(low, near),
+            WireDsn::Long(full) => self.scale.place_of_long(Dsn(full), near),
+        }
+    }
+
     /// Relative number of a DATA_ACK for the data of this direction, which the peer sent.
+    #[inline]
     pub(crate) fn on_data_ack(&mut self, ack: DataAck) -> i64 {
         let near = self.highest.max(self.acked.unwrap_or(self.highest));
         let place = match ack {
@@ -204,7 +284,7 @@ impl DataDirection {
     }
 
     /// Bytes that are missing between the first and the last byte seen, as ranges of relative DSNs.
-    pub(crate) fn missing(&mut self) -> Vec<Range<i64>> {
+    pub(crate) fn missing(&self) -> Vec<Range<i64>> {
         let scale = self.scale;
         let mut holes = self.senders.holes();
         for hole in &mut holes {
@@ -214,7 +294,7 @@ impl DataDirection {
     }
 
     /// All counts of the direction. Finish the subflows first, so that all checksums are judged.
-    pub(crate) fn totals(&mut self) -> DirectionTotals {
+    pub(crate) fn totals(&self) -> DirectionTotals {
         let scale = self.scale;
         let relative = |place: i64| scale.relative(place);
         let holes = self.missing().into_iter().take(DirectionTotals::MAX_HOLES);
@@ -367,6 +447,19 @@ impl DataDirection {
         }
     }
 
+    /// Does what [`Self::claim`] does if nobody sent `places`, as long as the stream is not put
+    /// together; otherwise nothing is done.
+    #[inline]
+    pub(super) fn claim_free(&mut self, places: &Range<i64>, subflow: u32, sent: Sent) -> bool {
+        let is_next = self.assembler.is_none()
+            && (self.senders.extend(places, subflow) || self.senders.claim_free(places, subflow));
+        if is_next {
+            self.note_times(sent.at);
+            self.note_first(places, subflow, sent.frame);
+        }
+        is_next
+    }
+
     /// Takes bytes that all have one answer to the question who sent them first.
     #[inline]
     fn classify(
@@ -447,19 +540,29 @@ impl DataDirection {
         self.totals.data_times = Some((first.min(at), last.max(at)));
     }
 
+    #[inline]
     fn note_first(&mut self, places: &Range<i64>, subflow: u32, frame: u64) {
         self.highest = self.highest.max(places.end);
         self.first_frame.get_or_insert(frame);
         if self.last_sender != Some(subflow) {
-            self.first_frames.entry(subflow).or_insert(frame);
-            self.last_sender = Some(subflow);
+            self.note_sender(subflow, frame);
         }
         if self.options.name_frames {
-            if self.recent.len() >= MAX_RECENT_PIECES {
-                self.recent.pop_front();
-            }
-            self.recent.push_back((places.clone(), frame));
+            self.note_recent(places, frame);
         }
+    }
+
+    #[inline(never)]
+    fn note_sender(&mut self, subflow: u32, frame: u64) {
+        self.first_frames.entry(subflow).or_insert(frame);
+        self.last_sender = Some(subflow);
+    }
+
+    fn note_recent(&mut self, places: &Range<i64>, frame: u64) {
+        if self.recent.len() >= MAX_RECENT_PIECES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((places.clone(), frame));
     }
 
     /// Frame in (or after) which `sender` sent the byte at `place` first.

@@ -279,6 +279,6 @@ impl SubflowDirection {
 }
 
 /// Whether a mapping whose first byte has this data place lies within [`PLACE_LIMIT`].
-fn is_in_range(data: i64) -> bool {
+pub(super) fn is_in_range(data: i64) -> bool {
     data >= -PLACE_LIMIT && data.saturating_add(i64::from(u16::MAX)) < PLACE_LIMIT
 }

@@ -1,6 +1,7 @@
 //! One direction of one subflow.
 
 mod mapping;
+mod ordinary;
 mod payload;
 
 use mptcp_proto::data::{IntervalMap, MapQueue};
@@ -12,6 +13,7 @@ use super::open_mappings::OpenMappings;
 use super::origin::Origin;
 use super::waiting::{MAX_WAITING_SEGMENTS, Waiting};
 use crate::model::{ByteClass, LimitHit};
+use crate::rebuild::pack::{Pack, Packer, Unpacker, pack_fields};
 use mapping::PlacedMapping;
 
 /// One direction of one subflow: which bytes were sent, and what their mappings say.
@@ -72,6 +74,62 @@ enum SynData {
 /// Bytes of SYN data that are kept for each direction of a subflow. A SYN is one segment, and no
 /// segment has more.
 const MAX_SYN_BYTES: usize = 64 << 10;
+
+pack_fields!(ByteCounts {
+    wire_bytes,
+    unique_bytes,
+    tcp_retransmitted_bytes,
+    data_retransmitted_bytes,
+    reinjected_bytes,
+    spurious_bytes,
+    unmapped_bytes,
+});
+
+impl Pack for SubflowDirection {
+    fn pack(&self, to: &mut Packer<'_>) {
+        let SubflowDirection {
+            origin,
+            seen,
+            maps,
+            open,
+            waiting,
+            held,
+            last_mapping_frame,
+            syn_data,
+            implicit,
+            totals,
+        } = self;
+        let is_decided = matches!(syn_data, SynData::Decided);
+        to.require(is_decided || matches!(syn_data, SynData::None));
+        to.require(waiting.is_none() && held.is_empty() && implicit.is_none());
+        origin.pack(to);
+        seen.pack(to);
+        maps.pack(to);
+        open.pack(to);
+        last_mapping_frame.pack(to);
+        is_decided.pack(to);
+        totals.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        SubflowDirection {
+            origin: Pack::unpack(from),
+            seen: Pack::unpack(from),
+            maps: Pack::unpack(from),
+            open: Pack::unpack(from),
+            waiting: None,
+            held: Vec::new(),
+            last_mapping_frame: Pack::unpack(from),
+            syn_data: if bool::unpack(from) {
+                SynData::Decided
+            } else {
+                SynData::None
+            },
+            implicit: None,
+            totals: Pack::unpack(from),
+        }
+    }
+}
 
 impl SubflowDirection {
     /// A SYN or SYN/ACK with this ISN. Give its payload to [`Self::on_syn_payload`].

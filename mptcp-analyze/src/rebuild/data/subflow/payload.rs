@@ -241,7 +241,13 @@ fn wait(waiting: &mut Waiting, data: &DataDirection, places: Range<i64>, sent: S
 }
 
 /// Counts bytes of a class; gives how many of them had been acknowledged when they were sent again.
-fn count(totals: &mut ByteCounts, class: ByteClass, mapped: &Range<i64>, acked: i64) -> u64 {
+#[inline]
+pub(super) fn count(
+    totals: &mut ByteCounts,
+    class: ByteClass,
+    mapped: &Range<i64>,
+    acked: i64,
+) -> u64 {
     let len = length(mapped);
     let count = match class {
         ByteClass::New => &mut totals.unique_bytes,

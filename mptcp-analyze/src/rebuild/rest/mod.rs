@@ -1,0 +1,154 @@
+//! Connections that are over come to rest: their state is packed until a late packet or the report
+//! asks for it, so that a long capture takes memory for what is open.
+
+use tracing::debug;
+
+use super::Rebuilder;
+use super::connection::ConnectionBuilder;
+use super::flow::StreamId;
+use super::pack::{Pack as _, Packer, Unpacker};
+use super::slots::Asleep;
+use super::stream::{Place, Stream};
+use crate::model::{Direction, PerDirection};
+
+/// Frames of the capture without one of a connection that is over, after which it is at rest: more
+/// than any queue holds, so that copies and repetitions rarely wake it. Frames and not time, because
+/// a capture's clock may jump, and because they bound what is awake.
+pub(super) const REST_FRAMES: u64 = 10_000;
+
+/// Streams of a connection that is packed. One with more is rare, or a flood of joins.
+const MAX_STREAMS_AT_REST: usize = 16;
+
+impl Rebuilder {
+    /// Wakes the connection of a stream if it is asleep.
+    #[inline]
+    pub(super) fn wake_stream(&mut self, stream: StreamId) {
+        if let Some(connection) = self.streams.sleeps_in(stream) {
+            self.wake(connection);
+        }
+    }
+
+    /// Wakes a connection if it is asleep.
+    pub(super) fn wake(&mut self, connection: usize) {
+        let Some(asleep) = self.connections.asleep(connection) else {
+            return;
+        };
+        debug!(connection, "a late packet");
+        let (builder, streams) = asleep.unpack(&self.words);
+        for (stream, unpacked) in streams {
+            self.streams.wake(stream, unpacked);
+        }
+        self.connections.wake(connection, builder);
+        self.ending.push_back((self.frame, connection));
+    }
+
+    /// Notes that the connection of `place` may be over.
+    pub(super) fn watch_end(&mut self, place: Place) {
+        let Some(mptcp) = &self.streams[place.stream].mptcp else {
+            return;
+        };
+        let builder = &mut self.connections[mptcp.connection];
+        if !builder.is_queued && builder.is_over() {
+            builder.is_queued = true;
+            self.ending.push_back((place.frame, mptcp.connection));
+        }
+    }
+
+    /// Packs what is at rest when `frame` comes.
+    #[inline]
+    pub(super) fn rest(&mut self, frame: u64) {
+        self.frame = frame;
+        while let Some(&(since, connection)) = self.ending.front()
+            && since.saturating_add(self.limits.rest_frames) < frame
+        {
+            self.ending.pop_front();
+            self.rest_one(connection);
+        }
+    }
+
+    fn rest_one(&mut self, connection: usize) {
+        let Some(builder) = self.connections.awake(connection) else {
+            return;
+        };
+        if builder.merged_into.is_some() || builder.streams.len() > MAX_STREAMS_AT_REST {
+            return;
+        }
+        let streams = builder
+            .streams
+            .iter()
+            .filter_map(|&id| self.streams.get(id));
+        let last_frame = streams.map(|stream| stream.last_frame).max();
+        if last_frame.is_some_and(|last| last.saturating_add(self.limits.rest_frames) >= self.frame)
+        {
+            self.ending.push_back((self.frame, connection));
+            return;
+        }
+        if let Some(asleep) = self.packed(connection) {
+            for &stream in &asleep.streams {
+                self.streams.put_to_sleep(stream, connection);
+            }
+            self.connections.put_to_sleep(connection, asleep);
+        }
+    }
+
+    /// The packed form of a connection, if it has one.
+    fn packed(&mut self, connection: usize) -> Option<Asleep> {
+        let builder = self.connections.awake(connection)?;
+        // Keys that were never settled are at the end, and may bring joins with them.
+        let is_settled = builder.capable.syn_ack.is_some() || builder.capable.ack.is_some();
+        let dropped = builder.events_dropped + builder.addresses.dropped;
+        if !builder.is_over() || !is_settled || dropped > 0 || !builder.data_limits().is_empty() {
+            return None;
+        }
+        let streams: Box<[StreamId]> = builder.streams.iter().copied().collect();
+        let of = |id: &StreamId| self.streams.get(*id);
+        let base = streams
+            .iter()
+            .filter_map(of)
+            .map(|stream| stream.first_at)
+            .min()?;
+        let mut packer = Packer::new(&mut self.words, base);
+        builder.pack(&mut packer);
+        let (mut first_frame, mut duplicates) = (u64::MAX, 0);
+        for stream in &streams {
+            let stream = self.streams.get(*stream)?;
+            let mptcp = stream.mptcp.as_deref()?;
+            packer.require(mptcp.connection == connection);
+            packer.require(mptcp.ends.iter().all(|end| end.data.limits().is_empty()));
+            stream.pack(&mut packer);
+            first_frame = first_frame.min(stream.first_frame);
+            duplicates += stream.duplicates;
+        }
+        let near = |direction| builder.data.of(direction).near();
+        Some(Asleep {
+            near: PerDirection {
+                to_server: near(Direction::ToServer),
+                to_client: near(Direction::ToClient),
+            },
+            tokens: builder.tokens_and_idsns().0,
+            keys: builder.keys,
+            first_frame,
+            duplicates,
+            base,
+            bytes: packer.finish()?,
+            streams,
+        })
+    }
+}
+
+impl Asleep {
+    /// The builder and its streams.
+    pub(super) fn unpack(
+        &self,
+        words: &[&'static str],
+    ) -> (Box<ConnectionBuilder>, Vec<(StreamId, Box<Stream>)>) {
+        let mut from = Unpacker::new(&self.bytes, words, self.base);
+        let builder = Box::unpack(&mut from);
+        let streams = self.streams.iter();
+        let streams = streams.map(|&id| (id, Box::unpack(&mut from))).collect();
+        (builder, streams)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! The streams and connections of a capture. Those of connections that are over and at rest are
+//! packed: asleep.
+
+use std::ops::{Index, IndexMut};
+
+use mptcp_proto::key::{Key, Token};
+use mptcp_proto::seq::Dsn;
+
+use super::connection::ConnectionBuilder;
+use super::flow::StreamId;
+use super::stream::Stream;
+use crate::model::{Direction, PerDirection, PerSide, Timestamp};
+
+/// Why indexing holds: `Rebuilder` wakes whatever a segment is about to change.
+const AWAKE: &str = "what is at hand was woken before";
+
+/// All streams, by number.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    slots: Vec<StreamSlot>,
+}
+
+#[derive(Debug)]
+enum StreamSlot {
+    Awake(Box<Stream>),
+    /// Packed with the connection of this number.
+    Asleep(usize),
+}
+
+impl Streams {
+    pub(super) fn push(&mut self, stream: Stream) {
+        self.slots.push(StreamSlot::Awake(Box::new(stream)));
+    }
+
+    /// The stream, if there is one and it is awake.
+    pub(super) fn get(&self, stream: StreamId) -> Option<&Stream> {
+        match self.slots.get(stream)? {
+            StreamSlot::Awake(awake) => Some(awake),
+            StreamSlot::Asleep(_) => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub(super) fn get_mut(&mut self, stream: StreamId) -> Option<&mut Stream> {
+        match self.slots.get_mut(stream)? {
+            StreamSlot::Awake(awake) => Some(awake),
+            StreamSlot::Asleep(_) => None,
+        }
+    }
+
+    /// The connection that the stream is packed with, if it is asleep.
+    #[inline]
+    pub(super) fn sleeps_in(&self, stream: StreamId) -> Option<usize> {
+        match self.slots.get(stream)? {
+            StreamSlot::Awake(_) => None,
+            StreamSlot::Asleep(connection) => Some(*connection),
+        }
+    }
+
+    /// Lets go of a stream that was packed.
+    pub(super) fn put_to_sleep(&mut self, stream: StreamId, connection: usize) {
+        if let Some(slot) = self.slots.get_mut(stream) {
+            *slot = StreamSlot::Asleep(connection);
+        }
+    }
+
+    /// Takes back a stream that was packed.
+    pub(super) fn wake(&mut self, stream: StreamId, unpacked: Box<Stream>) {
+        if let Some(slot) = self.slots.get_mut(stream) {
+            *slot = StreamSlot::Awake(unpacked);
+        }
+    }
+
+    /// The streams that are awake.
+    pub(super) fn awake(&self) -> impl Iterator<Item = &Stream> {
+        self.slots.iter().filter_map(|slot| match slot {
+            StreamSlot::Awake(awake) => Some(awake.as_ref()),
+            StreamSlot::Asleep(_) => None,
+        })
+    }
+}
+
+impl Index<StreamId> for Streams {
+    type Output = Stream;
+
+    #[inline]
+    fn index(&self, stream: StreamId) -> &Stream {
+        self.get(stream).expect(AWAKE)
+    }
+}
+
+impl IndexMut<StreamId> for Streams {
+    #[inline]
+    fn index_mut(&mut self, stream: StreamId) -> &mut Stream {
+        self.get_mut(stream).expect(AWAKE)
+    }
+}
+
+/// All connections, by number.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    slots: Vec<ConnectionSlot>,
+}
+
+#[derive(Debug)]
+enum ConnectionSlot {
+    Awake(Box<ConnectionBuilder>),
+    /// Over: no connection that goes on is asleep.
+    Asleep(Box<Asleep>),
+}
+
+/// A connection that is packed, and what others may ask of it.
+#[derive(Debug)]
+pub(super) struct Asleep {
+    /// Its streams.
+    pub(super) streams: Box<[StreamId]>,
+    /// Highest DSN of each direction.
+    pub(super) near: PerDirection<Option<Dsn>>,
+    pub(super) tokens: PerSide<Option<Token>>,
+    pub(super) keys: PerSide<Option<Key>>,
+    pub(super) first_frame: u64,
+    pub(super) duplicates: u64,
+    /// Time from which packed times are counted.
+    pub(super) base: Timestamp,
+    /// The builder, then its streams in their order.
+    pub(super) bytes: Box<[u8]>,
+}
+
+impl Connections {
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn push(&mut self, builder: Box<ConnectionBuilder>) {
+        self.slots.push(ConnectionSlot::Awake(builder));
+    }
+
+    /// The connection, if it is awake.
+    pub(super) fn awake(&self, connection: usize) -> Option<&ConnectionBuilder> {
+        match self.slots.get(connection)? {
+            ConnectionSlot::Awake(awake) => Some(awake),
+            ConnectionSlot::Asleep(_) => None,
+        }
+    }
+
+    /// The same, to change it.
+    fn awake_mut(&mut self, connection: usize) -> Option<&mut ConnectionBuilder> {
+        match self.slots.get_mut(connection)? {
+            ConnectionSlot::Awake(awake) => Some(awake),
+            ConnectionSlot::Asleep(_) => None,
+        }
+    }
+
+    /// The connection, if it is asleep.
+    pub(super) fn asleep(&self, connection: usize) -> Option<&Asleep> {
+        match self.slots.get(connection)? {
+            ConnectionSlot::Awake(_) => None,
+            ConnectionSlot::Asleep(asleep) => Some(asleep),
+        }
+    }
+
+    pub(super) fn put_to_sleep(&mut self, connection: usize, asleep: Asleep) {
+        if let Some(slot) = self.slots.get_mut(connection) {
+            *slot = ConnectionSlot::Asleep(Box::new(asleep));
+        }
+    }
+
+    pub(super) fn wake(&mut self, connection: usize, unpacked: Box<ConnectionBuilder>) {
+        if let Some(slot) = self.slots.get_mut(connection) {
+            *slot = ConnectionSlot::Awake(unpacked);
+        }
+    }
+
+    /// Whether it turned out to be a part of another one.
+    pub(super) fn is_merged(&self, connection: usize) -> bool {
+        let awake = self.awake(connection);
+        awake.is_some_and(|builder| builder.merged_into.is_some())
+    }
+
+    /// Whether no data can follow any more.
+    pub(super) fn is_over(&self, connection: usize) -> bool {
+        self.awake(connection)
+            .is_none_or(ConnectionBuilder::is_over)
+    }
+
+    /// Highest DSN of a direction; its upper half may be a guess.
+    pub(super) fn near(&self, connection: usize, direction: Direction) -> Option<Dsn> {
+        match self.slots.get(connection)? {
+            ConnectionSlot::Awake(builder) => builder.data.of(direction).near(),
+            ConnectionSlot::Asleep(asleep) => *asleep.near.of(direction),
+        }
+    }
+
+    /// Its first streams, which show its hosts.
+    pub(super) fn known_streams(&self, connection: usize) -> impl Iterator<Item = StreamId> {
+        let awake = self.awake(connection).into_iter();
+        let asleep = self.asleep(connection).into_iter();
+        awake
+            .flat_map(ConnectionBuilder::known_streams)
+            .chain(asleep.flat_map(|asleep| asleep.streams.iter().copied()))
+    }
+}
+
+impl Index<usize> for Connections {
+    type Output = ConnectionBuilder;
+
+    #[inline]
+    fn index(&self, connection: usize) -> &ConnectionBuilder {
+        self.awake(connection).expect(AWAKE)
+    }
+}
+
+impl IndexMut<usize> for Connections {
+    #[inline]
+    fn index_mut(&mut self, connection: usize) -> &mut ConnectionBuilder {
+        self.awake_mut(connection).expect(AWAKE)
+    }
+}

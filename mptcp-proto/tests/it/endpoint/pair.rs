@@ -339,6 +339,7 @@ impl Pair {
 
 /// With `PAIR_PCAP_DIR` every run leaves its capture there, for other programs to look at.
 impl Drop for Pair {
+    #[expect(clippy::disallowed_methods, reason = "a test may write what it saw")]
     fn drop(&mut self) {
         let dir = std::env::var_os("PAIR_PCAP_DIR").filter(|dir| !dir.is_empty());
         let Some(dir) = dir else {
@@ -355,7 +356,7 @@ impl Drop for Pair {
 }
 
 pub(crate) fn read_all(connection: &mut Connection, into: &mut Vec<u8>) {
-    let mut buffer = [0; 65_536];
+    let mut buffer = [0; 16_384];
     while let Read::Data(len @ 1..) = connection.read(&mut buffer) {
         into.extend_from_slice(&buffer[..len]);
     }

@@ -168,7 +168,8 @@ pub struct Patience {
     pub add_addr: Duration,
     /// How long MP_FAIL may go without reaction.
     pub fail: Duration,
-    /// How long data may stay without a mapping when their segment had no option.
+    /// How long data may stay without a mapping when their segment had no option. Linux sends data that
+    /// are not DATA_ACKed again after 200 ms, and a copy must not be taken for new data.
     pub unmapped: Duration,
     /// Third ACKs of a join without an answer.
     pub join_acks: u32,
@@ -187,7 +188,7 @@ impl Default for Patience {
             time_wait: Duration::from_secs(60),
             add_addr: Duration::from_secs(120),
             fail: Duration::from_secs(3),
-            unmapped: Duration::from_millis(200),
+            unmapped: Duration::from_millis(100),
             join_acks: 6,
             fast_closes: 3,
             stale_after: 4,

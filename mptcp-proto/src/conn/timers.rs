@@ -241,10 +241,14 @@ impl Connection {
         }
         for index in 0..self.subflows.len() {
             let subflow = &self.subflows[index];
-            let is_bare = subflow.bare_segments > 0 && subflow.incoming.unmapped_bytes() > 0;
-            // On the only subflow, what cannot be TCP may still get its mapping with a retransmission.
-            let is_hopeless = self.only_up() == Some(index) && !self.may_fall_back(index);
-            if self.subflows[index].end.is_none() && is_bare && !is_hopeless {
+            if subflow.end.is_some() || subflow.incoming.unmapped_bytes() == 0 {
+                continue;
+            }
+            if self.only_up() == Some(index) && !self.may_fall_back(index) {
+                // What cannot be TCP may still get its mapping with a retransmission, after which there
+                // may be copies among what has none: it can never be TCP.
+                self.subflows[index].has_copies = true;
+            } else if self.only_up() == Some(index) || subflow.bare_segments > 0 {
                 self.react(now, index, Violation::OptionsMissing);
             }
         }

@@ -173,6 +173,8 @@ pub struct Patience {
     pub unmapped: Duration,
     /// Third ACKs of a join without an answer.
     pub join_acks: u32,
+    /// DATA_FINs without a DATA_ACK (RFC 8684 §3.3.3).
+    pub data_fins: u32,
     /// MP_FASTCLOSEs without an answer (RFC 8684 §3.5).
     pub fast_closes: u32,
     /// Losses in a row after which a subflow is stale.
@@ -190,6 +192,7 @@ impl Default for Patience {
             fail: Duration::from_secs(3),
             unmapped: Duration::from_millis(100),
             join_acks: 6,
+            data_fins: 8,
             fast_closes: 3,
             stale_after: 4,
         }

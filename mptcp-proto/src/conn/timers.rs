@@ -210,6 +210,9 @@ impl Connection {
         if self.is_mptcp() && self.send.is_fin_unacked() {
             self.tries.data_fins = self.tries.data_fins.saturating_add(1);
             self.progress.is_fin_wanted = true;
+            if self.tries.data_fins > self.config.patience.data_fins {
+                self.give_up_data_fin(now);
+            }
         }
     }
 
@@ -233,6 +236,18 @@ impl Connection {
         }
         let due = now + self.tries.window_probe(self.data_rto());
         self.timers.set(Timer::WindowProbe, due);
+    }
+
+    /// The peer never acknowledges the DATA_FIN. Where it has sent its own, all is said but that; else it
+    /// has a while to show up.
+    fn give_up_data_fin(&mut self, now: Instant) {
+        if matches!(self.state, State::Closing | State::LastAck) {
+            self.subflows
+                .iter_mut()
+                .for_each(super::subflow::Subflow::close);
+        }
+        let due = now + self.config.patience.without_subflow;
+        self.timers.set_if_stopped(Timer::Close, due);
     }
 
     fn on_unmapped_timer(&mut self, now: Instant) {

@@ -127,7 +127,8 @@ pub(crate) fn rightmost<const N: usize, const M: usize>(bytes: [u8; M]) -> [u8; 
     std::array::from_fn(|position| bytes[M - N + position])
 }
 
-fn hmac_sha256(key: [u8; HASH_BLOCK], message: &[&[u8]]) -> [u8; 32] {
+/// HMAC-SHA256 of the parts of a message in a row. A shorter key is filled up with zeros.
+pub(crate) fn hmac_sha256(key: [u8; HASH_BLOCK], message: &[&[u8]]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new(&key.into());
     for part in message {
         mac.update(part);
@@ -145,7 +146,7 @@ fn hmac_key(first: Key, second: Key) -> [u8; HASH_BLOCK] {
 }
 
 /// Block size of SHA-1 and of SHA-256.
-const HASH_BLOCK: usize = 64;
+pub(crate) const HASH_BLOCK: usize = 64;
 
 #[cfg(test)]
 mod tests {

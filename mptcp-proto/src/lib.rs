@@ -4,9 +4,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cc;
+pub mod conn;
 pub mod data;
+pub mod endpoint;
 pub mod hmac;
 pub mod key;
+pub mod path;
+pub mod pm;
+pub mod random;
+pub mod sched;
 pub mod seq;
+pub mod tcp;
+pub mod time;
 pub mod version;
 pub mod wire;

@@ -11,6 +11,8 @@ mod hostile;
 mod lab;
 mod network;
 mod seen;
+mod sim;
+mod tcp;
 mod testdata;
 mod truth;
 

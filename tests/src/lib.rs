@@ -8,3 +8,5 @@ pub mod craft;
 pub mod lab;
 pub mod middlebox;
 pub mod payload;
+pub mod sim;
+pub mod tcp_host;

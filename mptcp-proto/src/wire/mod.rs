@@ -11,5 +11,6 @@
 pub mod checksum;
 pub mod mptcp;
 pub mod reader;
+pub mod segment;
 pub mod tcp_option;
 pub mod writer;

@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod endpoint;
 mod identity;
 mod lax;
 mod lengths;
 mod strategy;
+mod tcp;
 mod vectors;
+mod whole_stream;

@@ -4,6 +4,7 @@ mod exchange;
 mod fast_open;
 mod relay;
 mod subflow;
+mod tun;
 
 use mptcp_tests::lab::oracle::counters::{self, Counters};
 use mptcp_tests::lab::{self, Lab, Node, Process, Topology};

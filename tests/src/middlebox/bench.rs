@@ -10,7 +10,7 @@ use crate::craft::ones_complement;
 
 /// A packet to be made, by etherparse.
 #[derive(Clone)]
-pub(super) struct Tcp {
+pub(crate) struct Tcp {
     direction: Direction,
     header: TcpHeader,
     payload: Vec<u8>,
@@ -18,7 +18,7 @@ pub(super) struct Tcp {
 }
 
 impl Tcp {
-    pub(super) fn new(direction: Direction) -> Self {
+    pub(crate) fn new(direction: Direction) -> Self {
         let (from, to) = match direction {
             Direction::ToServer => (CLIENT_PORT, SERVER_PORT),
             Direction::ToClient => (SERVER_PORT, CLIENT_PORT),
@@ -34,46 +34,46 @@ impl Tcp {
         }
     }
 
-    pub(super) fn to_server() -> Self {
+    pub(crate) fn to_server() -> Self {
         Self::new(Direction::ToServer)
     }
 
-    pub(super) fn to_client() -> Self {
+    pub(crate) fn to_client() -> Self {
         let mut tcp = Self::new(Direction::ToClient);
         tcp.header.sequence_number = 2000;
         tcp.header.acknowledgment_number = 1000;
         tcp
     }
 
-    pub(super) fn syn() -> Self {
+    pub(crate) fn syn() -> Self {
         Self::to_server().seq(999).ack(0).flags(0x02)
     }
 
-    pub(super) fn syn_ack() -> Self {
+    pub(crate) fn syn_ack() -> Self {
         Self::to_client().seq(1999).flags(0x12)
     }
 
-    pub(super) fn v6(mut self) -> Self {
+    pub(crate) fn v6(mut self) -> Self {
         self.is_v6 = true;
         self
     }
 
-    pub(super) fn port(mut self, client: u16) -> Self {
+    pub(crate) fn port(mut self, client: u16) -> Self {
         self.header.source_port = client;
         self
     }
 
-    pub(super) fn seq(mut self, seq: u32) -> Self {
+    pub(crate) fn seq(mut self, seq: u32) -> Self {
         self.header.sequence_number = seq;
         self
     }
 
-    pub(super) fn ack(mut self, ack: u32) -> Self {
+    pub(crate) fn ack(mut self, ack: u32) -> Self {
         self.header.acknowledgment_number = ack;
         self
     }
 
-    pub(super) fn flags(mut self, flags: u8) -> Self {
+    pub(crate) fn flags(mut self, flags: u8) -> Self {
         let has = |bit: u8| flags & bit != 0;
         self.header.fin = has(1);
         self.header.syn = has(2);
@@ -86,23 +86,23 @@ impl Tcp {
         self
     }
 
-    pub(super) fn area(mut self, options: &[u8]) -> Self {
+    pub(crate) fn area(mut self, options: &[u8]) -> Self {
         let mut area = options.to_vec();
         area.resize(area.len().next_multiple_of(4), 1);
         self.header.set_options_raw(&area).unwrap();
         self
     }
 
-    pub(super) fn payload(mut self, payload: &[u8]) -> Self {
+    pub(crate) fn payload(mut self, payload: &[u8]) -> Self {
         self.payload = payload.to_vec();
         self
     }
 
-    pub(super) fn direction(&self) -> Direction {
+    pub(crate) fn direction(&self) -> Direction {
         self.direction
     }
 
-    pub(super) fn packet(&self) -> Vec<u8> {
+    pub(crate) fn packet(&self) -> Vec<u8> {
         let mut tcp = self.header.clone();
         let len = u16::try_from(tcp.header_len() + self.payload.len()).unwrap();
         let flip = self.direction == Direction::ToClient;
@@ -133,19 +133,19 @@ impl Tcp {
         bytes
     }
 
-    pub(super) fn segment(&self) -> Segment {
+    pub(crate) fn segment(&self) -> Segment {
         Segment::parse(&self.packet()).unwrap()
     }
 }
 
 /// Sends a packet through a box at time 0.
-pub(super) fn pass(middlebox: &mut dyn Middlebox, tcp: &Tcp) -> Vec<Departure> {
+pub(crate) fn pass(middlebox: &mut dyn Middlebox, tcp: &Tcp) -> Vec<Departure> {
     pass_at(middlebox, Duration::ZERO, tcp)
 }
 
 /// Sends a packet through a box; whatever leaves has right checksums.
 #[track_caller]
-pub(super) fn pass_at(middlebox: &mut dyn Middlebox, now: Duration, tcp: &Tcp) -> Vec<Departure> {
+pub(crate) fn pass_at(middlebox: &mut dyn Middlebox, now: Duration, tcp: &Tcp) -> Vec<Departure> {
     let mut out = Vec::new();
     middlebox.handle_packet(now, tcp.direction(), tcp.packet(), &mut out);
     for departure in &out {
@@ -156,7 +156,7 @@ pub(super) fn pass_at(middlebox: &mut dyn Middlebox, now: Duration, tcp: &Tcp) -
 
 /// Sends a packet through a box that lets one packet leave in the same direction.
 #[track_caller]
-pub(super) fn pass_one(middlebox: &mut dyn Middlebox, tcp: &Tcp) -> Segment {
+pub(crate) fn pass_one(middlebox: &mut dyn Middlebox, tcp: &Tcp) -> Segment {
     let out = pass(middlebox, tcp);
     assert_eq!(out.len(), 1, "one packet leaves");
     assert_eq!(out[0].direction, tcp.direction());
@@ -165,7 +165,7 @@ pub(super) fn pass_one(middlebox: &mut dyn Middlebox, tcp: &Tcp) -> Segment {
 
 /// That a packet leaves as it came.
 #[track_caller]
-pub(super) fn check_untouched(middlebox: &mut dyn Middlebox, tcp: &Tcp) {
+pub(crate) fn check_untouched(middlebox: &mut dyn Middlebox, tcp: &Tcp) {
     let out = pass(middlebox, tcp);
     let packets: Vec<_> = out.into_iter().map(|departure| departure.packet).collect();
     assert_eq!(packets, [tcp.packet()]);
@@ -173,7 +173,7 @@ pub(super) fn check_untouched(middlebox: &mut dyn Middlebox, tcp: &Tcp) {
 
 /// That the lengths and the checksums of IP and TCP or ICMP are right.
 #[track_caller]
-pub(super) fn check_checksums(packet: &[u8]) {
+pub(crate) fn check_checksums(packet: &[u8]) {
     let (ip_len, protocol, pseudo) = if packet[0] >> 4 == 4 {
         let len = usize::from(packet[0] & 15) * 4;
         assert_eq!(ones_complement(&packet[..len]), 0xffff, "IP checksum");

@@ -31,7 +31,7 @@ pub mod syn_payload;
 pub mod tcp_box;
 
 #[cfg(test)]
-mod bench;
+pub(crate) mod bench;
 #[cfg(test)]
 mod dialogue;
 

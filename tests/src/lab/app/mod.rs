@@ -9,12 +9,16 @@
 //! PROGRAM app serve echo|respond|sink|source mptcp|tcp ADDRESS
 //! PROGRAM app burst                          mptcp|tcp ADDRESS COUNT BYTES [PARALLEL [PAUSE_MS]]
 //! PROGRAM app relay FRONT BACK PORT
+//! PROGRAM app tun connect                    4|6 ADDRESS [SETTING…]
+//! PROGRAM app tun listen                     4|6 PORT [SETTING…]
 //! ```
 //!
 //! `listen` and `connect` make one connection and obey commands ([`session`]). `listen-last`
 //! passes over connections that end without data. `listen-fast` does too, and takes data in the
 //! SYN; `connect-fast` fetches a cookie with a first connection and sends BYTES in the SYN of the
 //! second. `connect-near-wrap` connects until the low half of its IDSN is at most BYTES below 2³².
+//!
+//! `tun` is our own endpoint behind a TUN device ([`tun`]).
 //!
 //! The others work until their standard input ends ([`serve`], [`relay`]) or their job is done
 //! ([`burst`]), and print totals.
@@ -27,6 +31,7 @@ mod relay;
 mod serve;
 mod session;
 mod socket;
+mod tun;
 
 use std::io::{IsTerminal, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -45,7 +50,9 @@ const USAGE: &str =
        PROGRAM app connect-fast|connect-near-wrap mptcp|tcp read|hold ADDRESS BYTES
        PROGRAM app serve echo|respond|sink|source mptcp|tcp ADDRESS
        PROGRAM app burst mptcp|tcp ADDRESS COUNT BYTES [PARALLEL [PAUSE_MS]]
-       PROGRAM app relay mptcp|tcp mptcp|tcp PORT";
+       PROGRAM app relay mptcp|tcp mptcp|tcp PORT
+       PROGRAM app tun connect 4|6 ADDRESS [SETTING…]
+       PROGRAM app tun listen 4|6 PORT [SETTING…]";
 
 /// Connections at the same time of a burst whose arguments do not say it.
 const PARALLEL: usize = 16;
@@ -74,6 +81,12 @@ pub(super) fn run(args: &[&str]) -> anyhow::Result<()> {
             })
         }
         ["relay", front, back, port] => relay::run(word(front)?, word(back)?, number(port)?),
+        ["tun", "connect", family, at, ref settings @ ..] => {
+            tun::run(&tun::Role::Connect(address(at)?), family, settings)
+        }
+        ["tun", "listen", family, port, ref settings @ ..] => {
+            tun::run(&tun::Role::Listen(number(port)?), family, settings)
+        }
         ["connect", protocol, reading, at] => {
             let stream = socket::connect(word(protocol)?, address(at)?)?;
             Session::start(stream, Payload::new("c2s"), word(reading)?)?.obey()

@@ -1,0 +1,166 @@
+//! What the path manager wants is done, and options about addresses go out.
+
+use crate::conn::options::{Composed, SegmentKind, Wanted, room_for};
+use crate::conn::{Connection, Context, Counter};
+use crate::endpoint::addresses::LocalAddress;
+use crate::pm::{Join, PmAction};
+use crate::tcp::Path;
+use crate::time::Instant;
+use crate::wire::mptcp::Subtype;
+
+impl Connection {
+    /// Carries out what the path manager and the application want.
+    pub(super) fn run_actions(&mut self, now: Instant, context: &mut Context<'_>) {
+        while let Some(action) = self.paths.actions.pop_front() {
+            if !self.is_mptcp() {
+                continue;
+            }
+            match action {
+                PmAction::Open(join) => self.open(now, join, context),
+                PmAction::Close(id) => {
+                    if let Some(index) = self.index_of(id) {
+                        self.close_one(index);
+                    }
+                }
+                PmAction::Reset(id, reason) => {
+                    if let Some(index) = self.index_of(id) {
+                        self.reset_subflow(index, reason);
+                    }
+                }
+                PmAction::SetPriority(id, priority) => {
+                    // The subflow may be gone by now.
+                    let _ = self.set_priority(id, priority);
+                }
+                PmAction::Probe(id) => {
+                    if let Some(index) = self.index_of(id) {
+                        self.subflows[index].tcp.probe_now();
+                    }
+                }
+                PmAction::Announce(address) => {
+                    let address = LocalAddress {
+                        id: address.id,
+                        address: address.address,
+                        port: address.port,
+                    };
+                    let book = self.paths.book.as_mut();
+                    if book.is_none_or(|book| book.announce(now, address).is_err()) {
+                        self.count(Counter::AddAddrTxDrop);
+                    }
+                }
+                PmAction::Withdraw(id) => {
+                    if let Some(book) = &mut self.paths.book {
+                        book.withdraw(&[id]);
+                    }
+                }
+            }
+        }
+        self.note_waiting(now);
+    }
+
+    fn open(&mut self, now: Instant, mut join: Join, context: &mut Context<'_>) {
+        if join.local.port() == 0 {
+            let free = (0..MAX_PORT_TRIES).find_map(|_| {
+                let offset = context.random.next_u32() % EPHEMERAL_PORTS;
+                let port = FIRST_EPHEMERAL.saturating_add(u16::try_from(offset).unwrap_or(0));
+                join.local.set_port(port);
+                let path = Path {
+                    local: join.local,
+                    remote: join.remote,
+                };
+                (context.is_free)(&path).then_some(port)
+            });
+            if free.is_none() {
+                self.count(Counter::JoinSynTxBindErr);
+                return;
+            }
+        }
+        let address = LocalAddress {
+            id: join.local_id,
+            address: join.local.ip(),
+            port: None,
+        };
+        if let Some(book) = &mut self.paths.book
+            && book.set_local(address).is_err()
+        {
+            join.local_id = book.local_id(join.local.ip()).unwrap_or(join.local_id);
+        }
+        self.join(now, &join, context);
+    }
+
+    /// Closes a subflow with FIN; what it carries and the peer has not acknowledged goes elsewhere too.
+    pub(super) fn close_one(&mut self, index: usize) {
+        let id = self.subflows[index].id;
+        self.send
+            .reinject_from(id, crate::data::send::Reinject::OnlyHere);
+        self.subflows[index].close();
+        self.progress.may_schedule = true;
+    }
+
+    /// Makes an acknowledgement carry the options about addresses that are due.
+    fn note_waiting(&mut self, now: Instant) {
+        self.paths.waiting = 0;
+        if !self.is_mptcp() || !self.paths.is_due(now) {
+            return;
+        }
+        let Some(version) = self.paths.version() else {
+            return;
+        };
+        let mut wanted = Wanted {
+            segment: SegmentKind::PureAck,
+            ..Wanted::default()
+        };
+        self.fill_addresses(now, &mut wanted);
+        self.paths.waiting = room_for(version, &wanted);
+        let mut subflows = self.subflows.iter_mut();
+        if let Some(subflow) = subflows.find(|subflow| subflow.is_up() && !subflow.is_closing) {
+            subflow.tcp.ack_now();
+        }
+    }
+
+    /// Adds what is to be said of addresses.
+    pub(super) fn fill_addresses(&self, now: Instant, wanted: &mut Wanted) {
+        let Some(book) = &self.paths.book else {
+            return;
+        };
+        wanted.add_addr = book.next_add_addr(now);
+        wanted.remove_addr = book.next_removal();
+    }
+
+    /// Takes note of what went out.
+    pub(super) fn on_addresses_sent(&mut self, now: Instant, wanted: &Wanted, done: &Composed) {
+        let Some(book) = &mut self.paths.book else {
+            return;
+        };
+        if let Some(add_addr) = &wanted.add_addr {
+            let has = done.has(Subtype::ADD_ADDR);
+            if has {
+                book.on_add_addr_sent(now, add_addr);
+            }
+            self.counters.count(match (add_addr.echo, has) {
+                (false, true) => Counter::AddAddrTx,
+                (false, false) => Counter::AddAddrTxDrop,
+                (true, true) => Counter::EchoAddTx,
+                (true, false) => Counter::EchoAddTxDrop,
+            });
+        }
+        if let Some(ids) = wanted.remove_addr.as_ref()
+            && done.has(Subtype::REMOVE_ADDR)
+        {
+            book.on_removal_sent(ids);
+            self.counters.count(Counter::RmAddrTx);
+        }
+        self.paths.waiting = 0;
+    }
+
+    pub(super) fn paths_timeout(&mut self, now: Instant) {
+        let due = self.paths.manager.poll_timeout();
+        if due.is_some_and(|at| at <= now) {
+            self.path_event(&crate::pm::PmEvent::Timeout);
+        }
+    }
+}
+
+/// RFC 6335 §6.
+const FIRST_EPHEMERAL: u16 = 49_152;
+const EPHEMERAL_PORTS: u32 = 16_384;
+const MAX_PORT_TRIES: u32 = 64;

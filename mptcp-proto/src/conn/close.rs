@@ -1,0 +1,136 @@
+//! The end of a connection (RFC 8684 §3.3.3).
+
+use crate::conn::event::{ConnectionEnd, SubflowEnd};
+use crate::conn::timer::Timer;
+use crate::conn::{Change, Connection, Phase, State};
+use crate::data::send::{DataAcked, Reinject};
+use crate::time::Instant;
+use crate::wire::mptcp::ResetReason;
+
+impl Connection {
+    /// The peer's FIN on a subflow is reached.
+    pub(super) fn on_fin(&mut self, now: Instant, index: usize) {
+        match self.phase {
+            Phase::Tcp(_) => {
+                // FIN stands for DATA_FIN after fallback (RFC 8684 §3.7).
+                self.receive.set_fin(self.receive.next_dsn());
+                self.check_end_of_data();
+            }
+            Phase::Mptcp(_) => {
+                // RFC 8684 §3.3.3: without a DATA_FIN it closes this subflow and nothing else.
+                let subflow = &mut self.subflows[index];
+                subflow.is_closed_by_peer |= !subflow.is_closing;
+                let id = subflow.id;
+                subflow.close();
+                if !self.state.is_finished() {
+                    self.send.reinject_from(id, Reinject::OnlyHere);
+                }
+                self.restart_retransmission(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Our FIN is acknowledged.
+    pub(super) fn on_fin_acked(&mut self, now: Instant) {
+        if let (Phase::Tcp(_), Some(fin)) = (self.phase, self.send.fin_dsn())
+            && let DataAcked::Advanced { bytes, fin } = self.send.on_data_ack(fin.add(1))
+        {
+            self.on_data_acked(now, bytes, fin);
+        }
+    }
+
+    /// Does what follows from the states, after anything happened.
+    pub(super) fn settle(&mut self, now: Instant) {
+        if !self.is_mptcp() {
+            return;
+        }
+        if self.state == State::FastCloseWait {
+            if self.subflows.iter().all(|subflow| subflow.end.is_some()) {
+                self.timers.stop_all();
+                self.state = State::Closed;
+            }
+        } else if self.state.is_finished() {
+            self.settle_finished(now);
+        } else {
+            self.wait_for_subflow(now);
+        }
+    }
+
+    /// All data and both DATA_FINs are acknowledged: the subflows close.
+    fn settle_finished(&mut self, now: Instant) {
+        self.release_token();
+        self.timers.stop(Timer::DataRetransmit);
+        self.timers.stop(Timer::DataFin);
+        if self.state == State::TimeWait {
+            // Who sent its DATA_FIN first sends the FINs, and so has the TIME-WAITs (RFC 8041 §3.6).
+            self.subflows
+                .iter_mut()
+                .for_each(super::subflow::Subflow::close);
+        }
+        let is_over = self.subflows.iter().all(|subflow| subflow.end.is_some());
+        if is_over {
+            self.timers.stop(Timer::Close);
+            self.state = State::Closed;
+            self.tell_closed(ConnectionEnd::Closed);
+        } else {
+            let wait = match self.state {
+                State::TimeWait => self.config.patience.subflow_close,
+                _ => self.data_rto().saturating_mul(PASSIVE_CLOSER),
+            };
+            self.timers.set_if_stopped(Timer::Close, now + wait);
+        }
+    }
+
+    pub(super) fn on_close_timer(&mut self, now: Instant) {
+        match self.state {
+            // The peer was to close the subflows, and does not.
+            State::Closed if self.subflows.iter().any(|subflow| !subflow.is_closing) => {
+                self.subflows
+                    .iter_mut()
+                    .for_each(super::subflow::Subflow::close);
+                let due = now + self.config.patience.subflow_close;
+                self.timers.set(Timer::Close, due);
+            }
+            State::Closed | State::TimeWait => self.reset_all(ResetReason::UNSPECIFIED),
+            _ => {
+                self.reset_all(ResetReason::UNSPECIFIED);
+                self.release_token();
+                self.state = State::Closed;
+                self.timers.stop_all();
+                self.tell_closed(ConnectionEnd::TimedOut);
+            }
+        }
+    }
+
+    pub(super) fn on_time_wait(&mut self) {
+        self.state = State::Closed;
+    }
+
+    /// Resets every subflow.
+    pub(super) fn reset_all(&mut self, reason: ResetReason) {
+        for index in 0..self.subflows.len() {
+            if self.subflows[index].end.is_none() {
+                self.subflows[index].reset(reason);
+                self.end_subflow(index, SubflowEnd::ResetByUs { reason });
+            }
+        }
+    }
+
+    /// Joins are not welcome any more.
+    pub(super) fn release_token(&mut self) {
+        let token = match &self.phase {
+            Phase::SynSent(step) => step.token(),
+            Phase::SynReceived(step) => step.token(),
+            Phase::Mptcp(session) => session.local_token,
+            Phase::Tcp(_) => return,
+        };
+        if !self.paths.is_token_released {
+            self.paths.is_token_released = true;
+            self.changes.push_back(Change::TokenReleased(token));
+        }
+    }
+}
+
+/// So many retransmission timeouts the one who closed second waits for the FINs of the first.
+const PASSIVE_CLOSER: u32 = 5;

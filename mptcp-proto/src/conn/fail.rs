@@ -1,0 +1,261 @@
+//! Wrong checksums, MP_FAIL, infinite mappings, and the step to TCP (RFC 8684 §3.7).
+
+use crate::conn::event::{ConnectionEnd, Event};
+use crate::conn::received::ReceivedOptions;
+use crate::conn::timer::Timer;
+use crate::conn::{Connection, Counter, FallbackReason, Farewell, Phase, Plain, State, Violation};
+use crate::data::subflow_receive::MappingFault;
+use crate::seq::Dsn;
+use crate::time::Instant;
+use crate::wire::mptcp::ResetReason;
+
+impl Plain {
+    /// TCP from the handshake on: the first byte has this DSN, which nobody sees.
+    pub(super) fn new(reason: FallbackReason, first: Dsn) -> Self {
+        Self {
+            reason,
+            send_base: first,
+            farewell: Farewell::default(),
+        }
+    }
+}
+
+impl Farewell {
+    /// Whether something is still to be said with options.
+    pub(super) const fn is_open(&self) -> bool {
+        self.fail.is_some() || self.answer.is_some() || self.infinite.is_some()
+    }
+}
+
+impl Connection {
+    /// Whether the connection may go on as TCP on this subflow: it is the only one, and what is not
+    /// acknowledged lies on it without a gap, in both directions (RFC 8684 §3.7).
+    pub(super) fn may_fall_back(&self, index: usize) -> bool {
+        if !self.is_mptcp() || self.only_up() != Some(index) {
+            return false;
+        }
+        let subflow = &self.subflows[index];
+        let is_idle = self.send.in_flight() == 0;
+        if subflow.has_copies && subflow.incoming.unmapped_bytes() > 0 {
+            return false;
+        }
+        let first = subflow.linear.first();
+        let is_linear = self.send.unacked_dsn().distance_from(first).is_some();
+        let sends_gapless = self.send.reinjections() == 0
+            && (is_idle || (is_linear && !self.send.is_carried_by_others(subflow.id)));
+        sends_gapless && self.incoming_base(index).is_some() && !self.state.is_finished()
+    }
+
+    /// The position and the DSN where the peer's stream goes on without mappings; none when what came
+    /// does not lie on it without a gap.
+    fn incoming_base(&self, index: usize) -> Option<(u64, Dsn)> {
+        let incoming = &self.subflows[index].incoming;
+        let first = self.session()?.remote_idsn.add(1);
+        let (end, end_dsn) = incoming.mapped_end().unwrap_or((0, first));
+        let next = self.receive.next_dsn();
+        // What was not delivered begins with a byte that has no mapping, or whose checksum is not known
+        // yet, or that did not come.
+        let unverified = incoming.unverified_bytes();
+        let missing = incoming.received().saturating_sub(unverified);
+        let start = incoming.first_unmapped().unwrap_or(missing).min(missing);
+        if start < end {
+            // What follows has a mapping already, which must agree.
+            let agrees = end_dsn.distance_from(next) == Some(end.saturating_sub(start));
+            agrees.then_some((start, next))
+        } else {
+            let is_in_order = self.receive.out_of_order() == 0 && next == end_dsn;
+            is_in_order.then_some((end, end_dsn))
+        }
+    }
+
+    /// Goes on as TCP on the only subflow. The caller has asked [`Connection::may_fall_back`].
+    pub(super) fn fall_back(&mut self, now: Instant, index: usize, reason: FallbackReason) {
+        self.release_token();
+        let end = self.subflows[index].outgoing.end();
+        let is_idle = self.send.in_flight() == 0;
+        let send_base = if is_idle {
+            Dsn(self.send.next_dsn().0.wrapping_sub(end))
+        } else {
+            self.subflows[index].linear.base
+        };
+        let Some((position, dsn)) = self.incoming_base(index) else {
+            return;
+        };
+        let subflow = &mut self.subflows[index];
+        subflow.incoming.fall_back(position, dsn);
+        subflow.tcp.set_shared_window(false);
+        self.receive.trust_tcp();
+        self.phase = Phase::Tcp(Plain {
+            reason,
+            send_base,
+            farewell: Farewell::default(),
+        });
+        for timer in [
+            Timer::DataRetransmit,
+            Timer::DataFin,
+            Timer::WindowProbe,
+            Timer::AddAddr,
+            Timer::Fail,
+            Timer::Unmapped,
+            Timer::Close,
+        ] {
+            self.timers.stop(timer);
+        }
+        self.tell(Event::FellBack { reason });
+        self.progress.may_schedule = true;
+        self.take_mapped(now, index);
+        self.carry_over_end(now, index);
+    }
+
+    /// A DATA_FIN that was sent becomes a FIN, and a FIN that came stands for the peer's DATA_FIN.
+    fn carry_over_end(&mut self, now: Instant, index: usize) {
+        if self.send.is_fin_unacked() || self.send.is_fin_due() {
+            self.send.on_fin_sent();
+            self.subflows[index].close();
+        }
+        let position = self.subflows[index].tcp.acked_until();
+        if let Phase::Tcp(plain) = self.phase {
+            let acked = self.send.on_data_ack(plain.send_base.add(position));
+            if let crate::data::send::DataAcked::Advanced { bytes, fin } = acked {
+                self.on_data_acked(now, bytes, fin);
+            }
+        }
+        if !self.subflows[index].tcp.state().may_receive() {
+            self.on_fin(now, index);
+        }
+        self.subflows[index].tcp.ack_now();
+    }
+
+    /// A mapping is broken, or bytes have none.
+    pub(super) fn on_mapping_fault(&mut self, now: Instant, index: usize, fault: MappingFault) {
+        match fault {
+            MappingFault::Conflict { .. } => {
+                self.count(Counter::DssNotMatching);
+                self.react(now, index, Violation::MappingConflict);
+            }
+            MappingFault::Unmapped { .. } => self.react(now, index, Violation::Unmapped),
+            MappingFault::NoChecksum { .. } => self.react(now, index, Violation::ChecksumMissing),
+            MappingFault::Checksum { dsn, was_first } => {
+                self.count(Counter::DataCsumErr);
+                self.on_wrong_checksum(now, index, dsn, was_first);
+            }
+            MappingFault::Beyond { .. } => self.count(Counter::NoDssInWindow),
+        }
+    }
+
+    fn on_wrong_checksum(&mut self, now: Instant, index: usize, dsn: Dsn, was_first: bool) {
+        self.react(now, index, Violation::Checksum);
+        let others = self.up().count() > 1;
+        if others || !self.may_fall_back(index) {
+            // RFC 8684 §3.7: the data are discarded, and the peer sends them over another subflow.
+            self.subflows[index].announce.fail = Some(dsn);
+            self.reset_subflow(index, ResetReason::MIDDLEBOX_INTERFERENCE);
+            return;
+        }
+        let session = self.session().copied();
+        let is_first = was_first && self.receive.data_ack() == self.subflow_first_dsn();
+        self.count(Counter::DssFallback);
+        if is_first {
+            self.fall_back(now, index, FallbackReason::FirstChecksum);
+            return;
+        }
+        let infinite = self.subflows[index].outgoing.end();
+        self.fall_back(now, index, FallbackReason::Checksum);
+        if let Phase::Tcp(plain) = &mut self.phase {
+            plain.farewell = Farewell {
+                fail: Some(dsn),
+                answer: None,
+                infinite: Some(infinite),
+                session,
+            };
+        }
+        self.timers
+            .set(Timer::Fail, now + self.config.patience.fail);
+        self.subflows[index].tcp.ack_now();
+    }
+
+    fn subflow_first_dsn(&self) -> Dsn {
+        self.session()
+            .map_or(Dsn(0), |session| session.remote_idsn.add(1))
+    }
+
+    /// MP_FAIL came (RFC 8684 §3.7).
+    pub(super) fn on_fail(&mut self, now: Instant, index: usize, dsn: Dsn) {
+        self.count(Counter::FailRx);
+        // It names data that were sent, or it is none of ours.
+        let next = self.send.next_dsn();
+        if next.distance_from(dsn).is_none() || !self.may_fall_back(index) {
+            return;
+        }
+        let session = self.session().copied();
+        let infinite = self.subflows[index].outgoing.end();
+        let answer = self.receive.data_ack();
+        self.tell(Event::FailReceived { dsn });
+        self.fall_back(now, index, FallbackReason::FailReceived);
+        if let Phase::Tcp(plain) = &mut self.phase {
+            plain.farewell = Farewell {
+                fail: None,
+                answer: Some(answer),
+                infinite: Some(infinite),
+                session,
+            };
+        }
+        self.subflows[index].tcp.ack_now();
+    }
+
+    /// MP_FAIL left.
+    pub(super) fn on_fail_sent(&mut self) {
+        if let Phase::Tcp(plain) = &mut self.phase {
+            plain.farewell.answer = None;
+        }
+    }
+
+    /// After fallback: does the peer react to MP_FAIL, and has it the infinite mapping?
+    pub(super) fn on_farewell_segment(&mut self, options: &ReceivedOptions, has_payload: bool) {
+        let Phase::Tcp(plain) = &mut self.phase else {
+            return;
+        };
+        if plain.farewell.fail.is_none() {
+            return;
+        }
+        let mapping = options.dss.and_then(|dss| dss.mapping);
+        let is_infinite = mapping.is_some_and(|mapping| mapping.is_infinite());
+        let is_plain = options.is_empty() && has_payload;
+        if is_infinite || is_plain || options.fail.is_some() {
+            plain.farewell.fail = None;
+            self.timers.stop(Timer::Fail);
+        }
+        if is_infinite {
+            self.counters.count(Counter::InfiniteMapRx);
+        }
+    }
+
+    /// Our stream was acknowledged up to here, after fallback.
+    pub(super) fn on_farewell_acked(&mut self, until: u64) {
+        if let Phase::Tcp(plain) = &mut self.phase
+            && plain.farewell.infinite.is_some_and(|from| from < until)
+        {
+            plain.farewell.infinite = None;
+        }
+    }
+
+    /// RFC 8684 §3.7: nobody reacted to MP_FAIL.
+    pub(super) fn on_fail_timer(&mut self) {
+        let is_open = matches!(self.phase, Phase::Tcp(plain) if plain.farewell.fail.is_some());
+        if is_open && self.state != State::Closed {
+            self.reset_all(ResetReason::MPTCP_SPECIFIC);
+            self.state = State::Closed;
+            self.tell_closed(ConnectionEnd::Violation(Violation::Checksum));
+        }
+    }
+
+    /// The infinite mapping came: the subflow already maps what follows.
+    pub(super) fn on_infinite_mapping(&mut self, now: Instant, index: usize) {
+        self.count(Counter::InfiniteMapRx);
+        if self.may_fall_back(index) {
+            self.fall_back(now, index, FallbackReason::InfiniteMapping);
+        } else {
+            self.react(now, index, Violation::InfiniteMapping);
+        }
+    }
+}

@@ -1,0 +1,551 @@
+//! From the bytes of a subflow to data: the mappings that the peer declares (RFC 8684 §3.3.1).
+
+use std::collections::VecDeque;
+
+use super::Payload;
+use super::pieces::{Pieces, narrow, wide};
+use crate::seq::{Dsn, Ssn};
+use crate::wire::checksum::{PartialSum, dss_checksum};
+use crate::wire::mptcp::DssMapping;
+
+/// The mappings of the receiving side of one subflow, and the bytes that wait for one or for the rest
+/// of one.
+///
+/// Positions count the bytes of the subflow from 0, without wrapping: the byte with the subflow
+/// sequence number 1 has position 0. A mapping may come before its data, with them or after them. It
+/// is fixed once it was declared: the same again changes nothing, another one for the same bytes is a
+/// fault.
+#[derive(Debug, Clone)]
+pub struct SubflowMappings {
+    checksum: bool,
+    /// By position, without overlap. Those at the front are history: they tell a repetition from a
+    /// conflict.
+    mappings: VecDeque<Mapping>,
+    /// Mappings at the front of which all is delivered.
+    finished: usize,
+    /// Bytes that no mapping covers yet, in order.
+    unmapped: VecDeque<Pieces>,
+    unmapped_bytes: u64,
+    max_unmapped: u64,
+    /// Position after the last byte that came.
+    received: u64,
+    /// From this position on, everything is mapped to the data from this DSN on.
+    infinite: Option<(u64, Dsn)>,
+    /// Whether some mapping was whole and good.
+    has_verified: bool,
+    delivered: VecDeque<Delivered>,
+    fault: Option<MappingFault>,
+    /// Mappings that were not kept for [`Self::MAX_PENDING`].
+    dropped: u64,
+}
+
+/// What a subflow delivers to the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivered {
+    /// Data.
+    Data {
+        /// DSN of the first byte.
+        dsn: Dsn,
+        /// The bytes.
+        payload: Payload,
+    },
+    /// The DATA_FIN has this DSN.
+    Fin(Dsn),
+}
+
+/// What a mapping was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mapped {
+    /// New.
+    New,
+    /// Declared before, or of bytes that were delivered long ago.
+    Repeated,
+    /// A DATA_FIN without data.
+    FinOnly,
+    /// The infinite mapping: from here on the subflow is TCP (RFC 8684 §3.7).
+    Infinite,
+    /// Not kept: too many mappings wait for their data.
+    Dropped,
+}
+
+/// What is wrong with the mappings of a subflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MappingFault {
+    /// A mapping overlaps another one and is not the same (RFC 8684 §3.3.1).
+    #[error("a second mapping for subflow position {position}")]
+    Conflict {
+        /// First position of the later mapping.
+        position: u64,
+    },
+    /// More bytes than a receive window came without a mapping (RFC 8684 §3.3.1).
+    #[error("no mapping for subflow position {position}")]
+    Unmapped {
+        /// Position of the first of them.
+        position: u64,
+    },
+    /// The checksum of a mapping does not hold (RFC 8684 §3.7).
+    #[error("wrong checksum of the mapping of DSN {dsn}")]
+    Checksum {
+        /// DSN of the first byte of the mapping, which goes into MP_FAIL.
+        dsn: Dsn,
+        /// Whether it is the first mapping of the subflow.
+        was_first: bool,
+    },
+    /// A mapping has no checksum although the handshake agreed on them (RFC 8684 §3.3).
+    #[error("the mapping of DSN {dsn} has no checksum")]
+    NoChecksum {
+        /// DSN of the first byte of the mapping.
+        dsn: Dsn,
+    },
+    /// A mapping is for bytes so far ahead that no window reaches them.
+    #[error("a mapping for subflow position {position}")]
+    Beyond {
+        /// First position of the mapping.
+        position: u64,
+    },
+}
+
+#[derive(Debug, Clone)]
+struct Mapping {
+    position: u64,
+    /// Bytes of payload that it covers.
+    len: u64,
+    dsn: Dsn,
+    /// Data-level length, as declared.
+    declared: u16,
+    has_fin: bool,
+    checksum: Option<u16>,
+    ssn: Ssn,
+    /// Bytes that came.
+    seen: u64,
+    sum: PartialSum,
+    /// The bytes, until the checksum is known to hold.
+    held: Pieces,
+}
+
+impl Mapping {
+    const fn end(&self) -> u64 {
+        self.position.saturating_add(self.len)
+    }
+
+    const fn is_whole(&self) -> bool {
+        self.seen >= self.len
+    }
+
+    const fn fin_dsn(&self) -> Dsn {
+        self.dsn.add(self.len)
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.position == other.position
+            && self.declared == other.declared
+            && self.dsn == other.dsn
+            && self.checksum == other.checksum
+    }
+}
+
+impl SubflowMappings {
+    /// Mappings that wait for their data: a window of segments of 536 bytes, each with its own.
+    pub const MAX_PENDING: usize = 4096;
+    /// Mappings that are remembered after their data were delivered.
+    pub const MAX_HISTORY: usize = 64;
+    /// How far from the bytes that came a mapping may lie: the largest window (RFC 7323 §2.3).
+    pub const MAX_DISTANCE: u64 = 1 << 30;
+
+    /// No mapping yet. With `checksum`, both hosts use checksums (RFC 8684 §3.1). Up to
+    /// `max_unmapped` bytes wait for a mapping: one receive window (RFC 8684 §3.3.1).
+    pub fn new(checksum: bool, max_unmapped: u64) -> Self {
+        Self {
+            checksum,
+            mappings: VecDeque::new(),
+            finished: 0,
+            unmapped: VecDeque::new(),
+            unmapped_bytes: 0,
+            max_unmapped,
+            received: 0,
+            infinite: None,
+            has_verified: false,
+            delivered: VecDeque::new(),
+            fault: None,
+            dropped: 0,
+        }
+    }
+
+    /// Sets how many bytes may wait for a mapping.
+    pub fn set_max_unmapped(&mut self, bytes: u64) {
+        self.max_unmapped = bytes;
+    }
+
+    /// Takes the mapping of a DSS with or without DATA_FIN. A DSN of 32 bits is the one nearest to
+    /// `near`, the next DSN that the connection expects.
+    ///
+    /// # Errors
+    /// When the mapping breaks a rule. What was mapped before stays and is delivered.
+    pub fn map(
+        &mut self,
+        mapping: &DssMapping,
+        data_fin: bool,
+        near: Dsn,
+    ) -> Result<Mapped, MappingFault> {
+        let dsn = mapping.dsn.expand(near);
+        if mapping.is_infinite() {
+            // Length 0 and DATA_FIN contradict each other.
+            if data_fin {
+                return Ok(Mapped::Repeated);
+            }
+            let position = self.position(mapping.ssn);
+            self.check_distance(position)?;
+            self.fall_back(position, dsn);
+            return Ok(Mapped::Infinite);
+        }
+        if self.checksum && mapping.checksum.is_none() && self.infinite.is_none() {
+            return Err(MappingFault::NoChecksum { dsn });
+        }
+        let len = mapping.len.saturating_sub(u16::from(data_fin));
+        if len == 0 {
+            return self.map_fin_only(mapping, dsn);
+        }
+        self.declare(Mapping {
+            position: self.position(mapping.ssn),
+            len: u64::from(len),
+            dsn,
+            declared: mapping.len,
+            has_fin: data_fin,
+            checksum: mapping.checksum.filter(|_| self.checksum),
+            ssn: mapping.ssn,
+            seen: 0,
+            sum: PartialSum::default(),
+            held: Pieces::default(),
+        })
+    }
+
+    /// Takes the mapping that comes with MP_CAPABLE: `len` bytes from the subflow's first on are the
+    /// data from `first` on, the IDSN plus one (RFC 8684 §3.3.1).
+    ///
+    /// # Errors
+    /// As for [`Self::map`].
+    pub fn map_capable(
+        &mut self,
+        len: u16,
+        checksum: Option<u16>,
+        first: Dsn,
+    ) -> Result<Mapped, MappingFault> {
+        let mapping = DssMapping {
+            dsn: crate::wire::mptcp::WireDsn::Long(first.0),
+            ssn: Ssn(1),
+            len,
+            checksum,
+        };
+        // Sent again it may have another length, as the segment may; the first one stays.
+        let known = self.mappings.front();
+        let is_known = known.is_some_and(|known| known.position == 0 && known.dsn == first);
+        if len == 0 || is_known {
+            return Ok(Mapped::Repeated);
+        }
+        self.map(&mapping, false, first)
+    }
+
+    /// Takes the next bytes of the subflow, the first of which has this position. What came before is
+    /// passed over.
+    pub fn push(&mut self, position: u64, payload: Payload) {
+        let mut payload = payload;
+        payload.advance(narrow(self.received.saturating_sub(position)));
+        if payload.is_empty() {
+            return;
+        }
+        let position = position.max(self.received);
+        self.received = position.saturating_add(wide(payload.len()));
+        self.place(position, payload);
+        self.check_unmapped();
+    }
+
+    /// What the connection is to take next.
+    ///
+    /// # Errors
+    /// The fault that keeps the subflow from delivering more, and again whenever asked, until
+    /// [`Self::fall_back`].
+    pub fn poll(&mut self) -> Result<Option<Delivered>, MappingFault> {
+        match (self.delivered.pop_front(), self.fault) {
+            (Some(delivered), _) => Ok(Some(delivered)),
+            (None, Some(fault)) => Err(fault),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// From `position` on, everything that no mapping covers is the data from `dsn` on, and
+    /// checksums are not looked at any more: an infinite mapping, or a fallback without one (RFC 8684
+    /// §3.7). Delivers all that was held, a mapping with a wrong checksum included, as TCP would.
+    pub fn fall_back(&mut self, position: u64, dsn: Dsn) {
+        if self.infinite.is_some() {
+            return;
+        }
+        self.checksum = false;
+        self.fault = None;
+        self.infinite = Some((position, dsn));
+        for mapping in self.mappings.iter_mut().skip(self.finished) {
+            mapping.checksum = None;
+            deliver_held(mapping, &mut self.delivered);
+            if mapping.is_whole() && mapping.has_fin {
+                self.delivered.push_back(Delivered::Fin(mapping.fin_dsn()));
+            }
+        }
+        self.finish();
+        self.place_again();
+    }
+
+    /// Where a fallback without an infinite mapping goes on: the position and the DSN after the
+    /// highest mapping, none before the first one.
+    pub fn mapped_end(&self) -> Option<(u64, Dsn)> {
+        let last = self.mappings.back()?;
+        Some((last.end(), last.fin_dsn()))
+    }
+
+    /// Whether an infinite mapping or a fallback is in force.
+    pub const fn is_infinite(&self) -> bool {
+        self.infinite.is_some()
+    }
+
+    /// Whether any mapping was declared.
+    pub fn is_mapped(&self) -> bool {
+        self.infinite.is_some() || !self.mappings.is_empty()
+    }
+
+    /// Bytes that wait for a mapping.
+    pub const fn unmapped_bytes(&self) -> u64 {
+        self.unmapped_bytes
+    }
+
+    /// Position of the first byte that waits for a mapping.
+    pub fn first_unmapped(&self) -> Option<u64> {
+        self.unmapped.front().map(Pieces::start)
+    }
+
+    /// Bytes that wait for the rest of their mapping, to be verified.
+    pub fn unverified_bytes(&self) -> u64 {
+        let waiting = self.mappings.iter().skip(self.finished);
+        let held = waiting.filter(|mapping| !mapping.held.is_empty());
+        held.fold(0, |sum, mapping| sum.saturating_add(mapping.seen))
+    }
+
+    /// Position after the last byte that came.
+    pub const fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Mappings that were not kept because too many waited for their data.
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// The position of a subflow sequence number, the one nearest to what came last.
+    fn position(&self, ssn: Ssn) -> u64 {
+        // One up, so that the number 0, of the SYN, does not lie before the beginning.
+        let near = self.received.saturating_add(1);
+        Dsn::expand(ssn.0, Dsn(near)).0.wrapping_sub(1)
+    }
+
+    fn check_distance(&self, position: u64) -> Result<(), MappingFault> {
+        if position.abs_diff(self.received) > Self::MAX_DISTANCE {
+            return Err(MappingFault::Beyond { position });
+        }
+        Ok(())
+    }
+
+    /// A DATA_FIN without data needs no place on the subflow (RFC 8684 §3.3.3), so its subflow
+    /// sequence number only counts in the checksum.
+    fn map_fin_only(&mut self, mapping: &DssMapping, dsn: Dsn) -> Result<Mapped, MappingFault> {
+        if self.checksum && self.infinite.is_none() {
+            let sum = dss_checksum(dsn, mapping.ssn, mapping.len, PartialSum::default());
+            if mapping.checksum != Some(sum) {
+                let was_first = !self.has_verified;
+                return Err(MappingFault::Checksum { dsn, was_first });
+            }
+        }
+        self.delivered.push_back(Delivered::Fin(dsn));
+        Ok(Mapped::FinOnly)
+    }
+
+    fn declare(&mut self, mapping: Mapping) -> Result<Mapped, MappingFault> {
+        let position = mapping.position;
+        self.check_distance(position)?;
+        if self.infinite.is_some_and(|(from, _)| position >= from) {
+            return Ok(Mapped::Repeated);
+        }
+        let at = self.begun_by(position);
+        let before = at.checked_sub(1).and_then(|index| self.mappings.get(index));
+        if before.is_some_and(|known| known.is_same(&mapping)) {
+            return Ok(Mapped::Repeated);
+        }
+        let overlaps = before.is_some_and(|known| known.end() > position)
+            || self
+                .mappings
+                .get(at)
+                .is_some_and(|known| known.position < mapping.end());
+        if overlaps {
+            return Err(MappingFault::Conflict { position });
+        }
+        let waiting = |run: &Pieces| run.start() < mapping.end() && run.end() > position;
+        if mapping.end() <= self.received && !self.unmapped.iter().any(waiting) {
+            return Ok(Mapped::Repeated);
+        }
+        if self.mappings.len().saturating_sub(self.finished) >= Self::MAX_PENDING {
+            self.dropped = self.dropped.saturating_add(1);
+            return Ok(Mapped::Dropped);
+        }
+        self.finished = self.finished.min(at);
+        self.mappings.insert(at, mapping);
+        if self.unmapped_bytes > 0 {
+            self.place_again();
+        }
+        Ok(Mapped::New)
+    }
+
+    /// Looks again for mappings of the bytes that had none.
+    fn place_again(&mut self) {
+        self.unmapped_bytes = 0;
+        for mut run in std::mem::take(&mut self.unmapped) {
+            while let Some(payload) = run.pop_front(usize::MAX) {
+                let position = run.start().saturating_sub(wide(payload.len()));
+                self.place(position, payload);
+            }
+        }
+        self.check_unmapped();
+    }
+
+    /// Gives bytes to the mappings that cover them.
+    fn place(&mut self, mut position: u64, mut payload: Payload) {
+        while !payload.is_empty() {
+            let after = self.begun_by(position);
+            let covering = after.checked_sub(1).filter(|index| {
+                self.mappings
+                    .get(*index)
+                    .is_some_and(|m| m.end() > position)
+            });
+            let end = match covering.and_then(|index| self.mappings.get(index)) {
+                Some(mapping) => mapping.end(),
+                None => self
+                    .mappings
+                    .get(after)
+                    .map_or(u64::MAX, |next| next.position),
+            };
+            let part = payload.take_front(narrow(end.saturating_sub(position)));
+            let part_len = wide(part.len());
+            match covering {
+                Some(index) => self.fill(index, position, part),
+                None => self.keep(position, part),
+            }
+            position = position.saturating_add(part_len);
+        }
+        self.finish();
+    }
+
+    /// How many mappings begin at or before this position.
+    fn begun_by(&self, position: u64) -> usize {
+        // In order, it is all of them.
+        match self.mappings.back() {
+            Some(last) if last.position <= position => self.mappings.len(),
+            _ => self
+                .mappings
+                .partition_point(|known| known.position <= position),
+        }
+    }
+
+    /// Gives bytes to the mapping with this index.
+    fn fill(&mut self, index: usize, position: u64, part: Payload) {
+        let Some(mapping) = self.mappings.get_mut(index) else {
+            return;
+        };
+        let offset = position.saturating_sub(mapping.position);
+        let dsn = mapping.dsn.add(offset);
+        mapping.seen = mapping.seen.saturating_add(wide(part.len()));
+        if mapping.checksum.is_none() {
+            self.delivered
+                .push_back(Delivered::Data { dsn, payload: part });
+        } else {
+            // The first byte of an odd offset lies in the low half of a word.
+            let parity = u32::from(!offset.is_multiple_of(2));
+            mapping.sum = mapping.sum.plus(PartialSum::of_at(&part, parity));
+            mapping.held.push_back(part);
+        }
+        if !mapping.is_whole() {
+            return;
+        }
+        if let Some(checksum) = mapping.checksum {
+            let sum = dss_checksum(mapping.dsn, mapping.ssn, mapping.declared, mapping.sum);
+            if sum != checksum {
+                let was_first = !self.has_verified;
+                let dsn = mapping.dsn;
+                self.fault
+                    .get_or_insert(MappingFault::Checksum { dsn, was_first });
+                return;
+            }
+            if self.fault.is_some() {
+                return;
+            }
+            deliver_held(mapping, &mut self.delivered);
+        }
+        self.has_verified = true;
+        if mapping.has_fin {
+            self.delivered.push_back(Delivered::Fin(mapping.fin_dsn()));
+        }
+    }
+
+    /// Keeps bytes that have no mapping, unless everything has one now.
+    fn keep(&mut self, position: u64, part: Payload) {
+        if let Some((from, dsn)) = self.infinite
+            && let Some(distance) = position.checked_sub(from)
+        {
+            let dsn = dsn.add(distance);
+            self.delivered
+                .push_back(Delivered::Data { dsn, payload: part });
+            return;
+        }
+        self.unmapped_bytes = self.unmapped_bytes.saturating_add(wide(part.len()));
+        match self.unmapped.back_mut() {
+            Some(run) if run.end() == position => run.push_back(part),
+            _ => {
+                let mut run = Pieces::new(position);
+                run.push_back(part);
+                self.unmapped.push_back(run);
+            }
+        }
+    }
+
+    fn check_unmapped(&mut self) {
+        if self.unmapped_bytes > self.max_unmapped
+            && let Some(run) = self.unmapped.front()
+        {
+            let position = run.start();
+            self.fault
+                .get_or_insert(MappingFault::Unmapped { position });
+        }
+    }
+
+    /// Moves mappings of which all is delivered to the history.
+    fn finish(&mut self) {
+        while self
+            .mappings
+            .get(self.finished)
+            .is_some_and(|mapping| mapping.is_whole() && mapping.held.is_empty())
+        {
+            self.finished = self.finished.saturating_add(1);
+        }
+        while self.finished > Self::MAX_HISTORY {
+            self.mappings.pop_front();
+            self.finished = self.finished.saturating_sub(1);
+        }
+    }
+}
+
+/// Delivers what a mapping held until its checksum was known.
+fn deliver_held(mapping: &mut Mapping, delivered: &mut VecDeque<Delivered>) {
+    let mut dsn = mapping.dsn;
+    while let Some(payload) = mapping.held.pop_front(usize::MAX) {
+        let len = wide(payload.len());
+        delivered.push_back(Delivered::Data { dsn, payload });
+        dsn = dsn.add(len);
+    }
+}
+
+#[cfg(test)]
+mod tests;

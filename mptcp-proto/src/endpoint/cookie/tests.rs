@@ -1,0 +1,131 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::wire::mptcp::CapableFlags;
+
+struct Counting(u8);
+
+impl RandomSource for Counting {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            self.0 = self.0.wrapping_add(1);
+            *byte = self.0;
+        }
+    }
+}
+
+fn jar() -> CookieJar {
+    CookieJar::new(&mut Counting(0))
+}
+
+fn ends() -> Ends {
+    let local = "10.0.0.1:80".parse().unwrap();
+    let remote = "[fd00::2]:4242".parse().unwrap();
+    Ends { local, remote }
+}
+
+fn seconds(seconds: u64) -> Instant {
+    Instant::ZERO + Duration::from_secs(seconds)
+}
+
+#[test]
+fn a_cookie_is_good_for_two_minutes_after_its_own() {
+    let made = seconds(255 * 60 + 59);
+    let cookie = jar().bake(made, ends(), TcpSeq(7), 1460);
+    let check = |at| {
+        jar()
+            .check(at, ends(), TcpSeq(7), cookie)
+            .map(|known| known.mss)
+    };
+    assert_eq!(check(made), Some(1460));
+    assert_eq!(check(seconds(257 * 60 + 59)), Some(1460));
+    assert_eq!(check(seconds(258 * 60)), None);
+    assert_eq!(check(seconds(254 * 60)), None);
+}
+
+#[test]
+fn a_cookie_names_the_next_smaller_mss() {
+    for (mss, known) in [
+        (0, 536),
+        (1219, 536),
+        (1220, 1220),
+        (1459, 1440),
+        (9000, 1460),
+    ] {
+        let cookie = jar().bake(seconds(5), ends(), TcpSeq(7), mss);
+        let checked = jar().check(seconds(6), ends(), TcpSeq(7), cookie).unwrap();
+        assert_eq!(checked.mss, known, "{mss}");
+    }
+}
+
+#[test]
+fn a_cookie_for_other_ends_is_none() {
+    let cookie = jar().bake(seconds(5), ends(), TcpSeq(7), 1460);
+    let mut other = ends();
+    other.remote.set_port(4243);
+    assert_eq!(jar().check(seconds(5), other, TcpSeq(7), cookie), None);
+    let other_jar = CookieJar::new(&mut Counting(1));
+    assert_eq!(other_jar.check(seconds(5), ends(), TcpSeq(7), cookie), None);
+}
+
+#[test]
+fn few_guesses_are_taken_for_a_cookie() {
+    let guesses = (0..50_000_u32).map(|n| TcpSeq(n.wrapping_mul(0x9e37_79b1)));
+    let taken = guesses.filter(|iss| jar_check(*iss)).count();
+    // Three of 256 periods and four of 2^24 codes are good: one guess in 358 million.
+    assert_eq!(taken, 0);
+}
+
+fn jar_check(iss: TcpSeq) -> bool {
+    thread_local! { static JAR: CookieJar = jar(); }
+    JAR.with(|jar| jar.check(seconds(5), ends(), TcpSeq(7), iss).is_some())
+}
+
+#[test]
+fn the_third_ack_gives_the_keys_back_in_both_versions() {
+    for (version, in_syn) in [(0, Some(Key([5; 8]))), (1, None)] {
+        let irs = TcpSeq(u32::MAX);
+        let iss = jar().bake(seconds(59), ends(), irs, 1460);
+        let own = jar().fresh_server_key(seconds(59), ends(), irs, in_syn);
+        let cookie = jar().check(seconds(61), ends(), irs, iss).unwrap();
+        let mut ack = Capable {
+            version,
+            flags: CapableFlags::HMAC_SHA,
+            sender_key: Some(Key([5; 8])),
+            receiver_key: Some(own),
+            data: None,
+        };
+        assert_eq!(
+            jar().keys(cookie, ends(), irs, &ack),
+            Some((own, Key([5; 8])))
+        );
+        ack.receiver_key = Some(Key([6; 8]));
+        assert_eq!(jar().keys(cookie, ends(), irs, &ack), None);
+        ack.receiver_key = None;
+        assert_eq!(jar().keys(cookie, ends(), irs, &ack), None);
+    }
+}
+
+#[test]
+fn every_syn_has_another_server_key() {
+    let key = |irs, ends| jar().fresh_server_key(seconds(0), ends, TcpSeq(irs), None);
+    let mut other = ends();
+    other.local.set_port(81);
+    assert_ne!(key(1, ends()), key(2, ends()));
+    assert_ne!(key(1, ends()), key(1, other));
+}
+
+proptest! {
+    #[test]
+    fn the_timestamp_brings_the_options_back_and_is_not_ahead_of_the_clock(
+        clock in 64_u32..,
+        scale in prop::option::of(0_u8..15),
+        sack: bool,
+        ecn: bool,
+    ) {
+        let options = SynOptions { window_scale: scale, sack, ecn };
+        let timestamp = options.timestamp(clock);
+        prop_assert!(timestamp <= clock && clock - timestamp < 64);
+        prop_assert_eq!(SynOptions::from_timestamp(timestamp), Some(options));
+    }
+}

@@ -1,0 +1,201 @@
+//! Connections begin.
+
+use crate::conn::handshake::{Offer, SynSent};
+use crate::conn::open::Begin;
+use crate::conn::received::ReceivedOptions;
+use crate::conn::{self, Connection, Counter, FallbackReason};
+use crate::endpoint::listener::ListenerId;
+use crate::endpoint::{ConnId, Endpoint, Entry, Handled, Slot, SynCookies};
+use crate::seq::TcpSeq;
+use crate::tcp::Path;
+use crate::time::Instant;
+use crate::version::Version;
+use crate::wire::segment::Segment;
+
+/// Why no connection began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// There is a connection between these ends.
+    #[error("there is a connection between these ends")]
+    InUse,
+    /// The addresses are of two families.
+    #[error("the addresses are of two families")]
+    Families,
+    /// There are too many connections.
+    #[error("the limit of {0} connections is reached")]
+    LimitReached(usize),
+}
+
+impl Endpoint {
+    /// Begins a connection; the SYN leaves at the next `poll_transmit`.
+    ///
+    /// # Errors
+    /// When the ends cannot be used, or there are too many connections.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        path: Path,
+        mut config: conn::Config,
+    ) -> Result<ConnId, ConnectError> {
+        if path.local.is_ipv4() != path.remote.is_ipv4() {
+            return Err(ConnectError::Families);
+        }
+        if self.paths.contains_key(&path) {
+            return Err(ConnectError::InUse);
+        }
+        let id = self
+            .reserve()
+            .ok_or(ConnectError::LimitReached(self.config.max_connections))?;
+        self.now = now;
+        let begin = self.choose_offer(id, path, &config);
+        self.randomize(&mut config);
+        let isn = TcpSeq(self.random.next_u32());
+        let connection = Connection::connect(config, path, begin, isn, now);
+        self.insert(id, connection, path, None);
+        Ok(id)
+    }
+
+    fn choose_offer(&mut self, id: ConnId, path: Path, config: &conn::Config) -> Begin {
+        let versions = config.mptcp.versions();
+        let Some(newest) = versions.last().copied() else {
+            return Begin::Tcp(FallbackReason::Disabled);
+        };
+        let destination = path.remote.ip();
+        if self.destinations.is_blackhole(self.now, destination) {
+            self.counters.count(Counter::CapableSynTxDisabled);
+            return Begin::Tcp(FallbackReason::Blackhole);
+        }
+        let known = self.destinations.version(destination);
+        let version = known
+            .filter(|known| versions.contains(known))
+            .unwrap_or(newest);
+        let fresh = self.tokens.fresh_key(version, &mut *self.random, id);
+        if let Ok(fresh) = fresh {
+            Begin::Offer(SynSent::new(version, fresh.key, config.wishes))
+        } else {
+            self.counters.count(Counter::FallbackTokenInit);
+            Begin::Tcp(FallbackReason::NoToken)
+        }
+    }
+
+    /// A SYN without MP_JOIN for a listener.
+    pub(super) fn accept_syn(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'_>,
+        options: &ReceivedOptions,
+    ) -> Option<Handled> {
+        let listener = self.listeners.find(segment.destination)?;
+        let is_full = listener.half_open >= listener.backlog;
+        let by_cookie = match self.config.syn_cookies {
+            SynCookies::Never => false,
+            SynCookies::WhenFull => is_full,
+            SynCookies::Always => true,
+        };
+        if by_cookie {
+            let config = listener.config.clone();
+            return Some(self.answer_with_cookie(now, segment, options, &config));
+        }
+        if is_full {
+            self.dropped.backlog = self.dropped.backlog.saturating_add(1);
+            return Some(Handled::Dropped);
+        }
+        let (listener_id, mut config) = (listener.id, listener.config.clone());
+        let Some(id) = self.reserve() else {
+            self.dropped.backlog = self.dropped.backlog.saturating_add(1);
+            return Some(Handled::Dropped);
+        };
+        if let Some(listener) = self.listeners.find(segment.destination) {
+            listener.half_open = listener.half_open.saturating_add(1);
+        }
+        let begin = self.choose_answer(id, options, &config);
+        self.randomize(&mut config);
+        let path = Path {
+            local: segment.destination,
+            remote: segment.source,
+        };
+        let isn = TcpSeq(self.random.next_u32());
+        let connection = Connection::accept(config, path, begin, isn, segment, now);
+        self.insert(id, connection, path, Some(listener_id));
+        Some(Handled::Began(id))
+    }
+
+    fn choose_answer(
+        &mut self,
+        id: ConnId,
+        options: &ReceivedOptions,
+        config: &conn::Config,
+    ) -> Begin {
+        let versions: &[Version] = config.mptcp.versions();
+        if options.capable.is_some() {
+            self.counters.count(Counter::CapableSynRx);
+        }
+        if options.join.is_some() {
+            // Linux answers a SYN with both options as one with neither.
+            return Begin::Tcp(FallbackReason::Form);
+        }
+        if versions.is_empty() {
+            return Begin::Tcp(FallbackReason::Disabled);
+        }
+        let offer = match Offer::from_syn(options.capable.as_ref(), versions) {
+            Ok(offer) => offer,
+            Err(reason) => return Begin::Tcp(reason),
+        };
+        let version = offer.version();
+        let fresh = self.tokens.fresh_key(version, &mut *self.random, id);
+        if let Ok(fresh) = fresh {
+            Begin::Answer(offer.accept(fresh.key, config.wishes))
+        } else {
+            self.counters.count(Counter::FallbackTokenInit);
+            Begin::Tcp(FallbackReason::NoToken)
+        }
+    }
+
+    /// RFC 7323 §5.4: the timestamp clock begins anywhere.
+    fn randomize(&mut self, config: &mut conn::Config) {
+        let offset = self.random.next_u32();
+        config.tcp.timestamps = config.tcp.timestamps.map(|_| offset);
+    }
+
+    /// A free place.
+    pub(super) fn reserve(&mut self) -> Option<ConnId> {
+        if let Some(slot) = self.free.pop() {
+            let generation = self.slots.get(slot as usize)?.generation;
+            return Some(ConnId { slot, generation });
+        }
+        let slot = u32::try_from(self.slots.len()).ok()?;
+        if self.slots.len() >= self.config.max_connections {
+            return None;
+        }
+        self.slots.push(Slot::default());
+        Some(ConnId {
+            slot,
+            generation: 0,
+        })
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        id: ConnId,
+        mut connection: Connection,
+        initial: Path,
+        incoming: Option<ListenerId>,
+    ) {
+        for address in &self.addresses {
+            connection.local_up(*address);
+        }
+        if let Some(slot) = self.slots.get_mut(id.slot as usize) {
+            slot.entry = Some(Box::new(Entry {
+                connection,
+                incoming,
+                is_half_open: incoming,
+                is_ready: false,
+                is_talkative: false,
+                deadline: None,
+                initial,
+            }));
+        }
+        self.touch(id);
+        self.apply_changes(id);
+    }
+}

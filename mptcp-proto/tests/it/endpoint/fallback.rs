@@ -1,0 +1,229 @@
+//! Going on as TCP, at every stage (RFC 8684 §3.7).
+
+use std::time::Duration;
+
+use mptcp_proto::conn::config::Offer;
+use mptcp_proto::conn::handshake::Wishes;
+use mptcp_proto::conn::{Config, FallbackReason};
+use mptcp_proto::wire::mptcp::Subtype;
+
+use super::handshake::{fallback, version};
+use super::meddle::{Seen, flip, meddle, strip};
+use super::pair::{Hook, Pair, Way, pattern};
+
+fn checksums() -> Config {
+    Config {
+        wishes: Wishes {
+            checksum: true,
+            ..Wishes::default()
+        },
+        ..Config::default()
+    }
+}
+
+/// Runs an exchange through a box, and checks why each side fell back.
+#[track_caller]
+fn check(config: &Config, hook: Hook, expected: [Option<FallbackReason>; 2]) -> Pair {
+    let mut pair = Pair::new(11);
+    pair.hook = Some(hook);
+    let ours = pair.connect(config.clone(), config.clone());
+    pair.run_for(Duration::from_millis(50));
+    let (up, down) = (pattern(100_000, 1), pattern(120_000, 2));
+    pair.client(ours).write(b"begin").unwrap();
+    pair.run_for(Duration::from_millis(500));
+    let theirs = pair.accepted();
+    let mut begin = Vec::new();
+    super::pair::read_all(pair.server(theirs), &mut begin);
+    assert_eq!(begin, b"begin");
+    pair.exchange([ours, theirs], &up, &down);
+    let reasons = [0, 1].map(|side| pair.picked(side, fallback).first().copied());
+    assert_eq!(reasons, expected);
+    pair
+}
+
+#[track_caller]
+fn check_strip(
+    config: &Config,
+    is_due: impl FnMut(&Seen<'_>) -> bool + 'static,
+    client: FallbackReason,
+    server: FallbackReason,
+) {
+    check(config, strip(is_due), [Some(client), Some(server)]);
+}
+
+#[test]
+fn a_syn_without_the_option_makes_both_tcp() {
+    check_strip(
+        &Config::default(),
+        |seen| seen.is_syn() && seen.way == Way::ToServer,
+        FallbackReason::SynAckOptionMissing,
+        FallbackReason::SynOptionMissing,
+    );
+}
+
+#[test]
+fn a_syn_ack_without_the_option_makes_both_tcp() {
+    check_strip(
+        &Config::default(),
+        |seen| seen.is_syn_ack() && seen.way == Way::ToClient,
+        FallbackReason::SynAckOptionMissing,
+        FallbackReason::ThirdAckOptionMissing,
+    );
+}
+
+#[test]
+fn a_third_ack_without_the_option_makes_both_tcp() {
+    check_strip(
+        &Config::default(),
+        |seen| seen.way == Way::ToServer && !seen.segment.flags.syn(),
+        FallbackReason::DataAckMissing,
+        FallbackReason::ThirdAckOptionMissing,
+    );
+}
+
+#[test]
+fn first_data_without_the_option_make_both_tcp() {
+    for offer in [Offer::V0, Offer::V1] {
+        check_strip(
+            &version(offer),
+            |seen| seen.way == Way::ToServer && seen.has_data(),
+            FallbackReason::DataAckMissing,
+            FallbackReason::FirstDataOptionMissing,
+        );
+    }
+}
+
+#[test]
+fn options_that_never_come_back_from_the_server_make_both_tcp() {
+    check_strip(
+        &Config::default(),
+        |seen| seen.way == Way::ToClient && !seen.segment.flags.syn(),
+        FallbackReason::DataAckMissing,
+        FallbackReason::OptionsMissing,
+    );
+}
+
+#[test]
+fn options_lost_in_the_middle_make_both_tcp() {
+    for from in [5, 20, 60] {
+        for checksum in [false, true] {
+            let config = if checksum {
+                checksums()
+            } else {
+                Config::default()
+            };
+            check_strip(
+                &config,
+                move |seen| seen.number >= from,
+                FallbackReason::OptionsMissing,
+                FallbackReason::OptionsMissing,
+            );
+        }
+    }
+}
+
+#[test]
+fn options_lost_in_the_middle_one_way_never_stop_the_data() {
+    for way in [Way::ToServer, Way::ToClient] {
+        for from in [5, 20, 60] {
+            let mut pair = Pair::new(11);
+            pair.hook = Some(strip(move |seen| seen.way == way && seen.number >= from));
+            let ours = pair.connect(Config::default(), Config::default());
+            pair.run_for(Duration::from_millis(50));
+            let theirs = pair.accepted();
+            pair.exchange([ours, theirs], &pattern(200_000, 1), &pattern(200_000, 2));
+            let fallbacks = [0, 1].map(|side| pair.picked(side, fallback).len());
+            assert_ne!(fallbacks, [0, 0], "{way:?} from {from}");
+        }
+    }
+}
+
+#[test]
+fn an_upload_alone_survives_the_loss_of_options_one_way() {
+    for way in [Way::ToServer, Way::ToClient] {
+        let mut pair = Pair::new(11);
+        pair.hook = Some(strip(move |seen| seen.way == way && seen.number >= 20));
+        let ours = pair.connect(Config::default(), Config::default());
+        pair.run_for(Duration::from_millis(50));
+        let theirs = pair.accepted();
+        pair.exchange([ours, theirs], &pattern(300_000, 1), &[]);
+    }
+}
+
+#[test]
+fn a_wrong_checksum_on_the_first_mapping_falls_back_without_mp_fail() {
+    let hook = meddle(|seen, _, payload| {
+        if seen.way == Way::ToServer && seen.has_data() {
+            payload[0] ^= 0;
+        }
+        true
+    });
+    check(&checksums(), hook, [None, None]);
+    let pair = check_changed(0, &checksums());
+    assert!(!sent(&pair, Subtype::FAIL));
+}
+
+/// A box changes one byte of the n-th data segment to the server; the application gets it as TCP would.
+#[track_caller]
+fn check_changed(number: usize, config: &Config) -> Pair {
+    let mut pair = Pair::new(11);
+    let mut count = 0;
+    pair.hook = Some(meddle(move |seen, _, payload| {
+        if seen.way == Way::ToServer && seen.has_data() {
+            if count == number {
+                payload[0] ^= 0xff;
+            }
+            count += 1;
+        }
+        true
+    }));
+    let ours = pair.connect(config.clone(), config.clone());
+    pair.run_for(Duration::from_millis(50));
+    let theirs = pair.accepted();
+    let data = pattern(200_000, 1);
+    let (mut done, mut got) = (0, Vec::new());
+    pair.run_until(Duration::from_secs(60), |pair| {
+        done += pair.client(ours).write(&data[done..]).unwrap();
+        super::pair::read_all(pair.server(theirs), &mut got);
+        got.len() >= data.len()
+    });
+    let differing = got.iter().zip(&data).filter(|(a, b)| a != b).count();
+    assert_eq!((got.len(), differing), (data.len(), 1));
+    pair.exchange([ours, theirs], b"", b"bye");
+    pair
+}
+
+fn sent(pair: &Pair, subtype: Subtype) -> bool {
+    pair.log.iter().any(|sent| {
+        let segment = mptcp_proto::wire::segment::Segment::parse(&sent.packet, false).unwrap();
+        super::meddle::subtypes(&segment).contains(&subtype)
+    })
+}
+
+#[test]
+fn a_wrong_checksum_later_is_answered_with_mp_fail_and_an_infinite_mapping() {
+    for number in [3, 10, 40] {
+        let pair = check_changed(number, &checksums());
+        assert!(sent(&pair, Subtype::FAIL));
+        assert_eq!(pair.picked(1, fallback), [FallbackReason::Checksum]);
+        assert_eq!(pair.picked(0, fallback), [FallbackReason::FailReceived]);
+    }
+}
+
+#[test]
+fn a_third_ack_with_another_key_makes_both_tcp() {
+    let hook = meddle(|seen, options, _| {
+        if seen.way == Way::ToServer && !seen.segment.flags.syn() && seen.number == 1 {
+            flip(options, Subtype::CAPABLE);
+        }
+        true
+    });
+    check(
+        &Config::default(),
+        hook,
+        [
+            Some(FallbackReason::DataAckMissing),
+            Some(FallbackReason::KeyMismatch),
+        ],
+    );
+}

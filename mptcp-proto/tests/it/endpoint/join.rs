@@ -1,0 +1,342 @@
+//! Further subflows (RFC 8684 §3.2).
+
+use std::time::Duration;
+
+use mptcp_proto::conn::config::Offer;
+use mptcp_proto::conn::{Config, Event, SubflowEnd, Violation};
+use mptcp_proto::endpoint::ConnId;
+use mptcp_proto::path::SubflowId;
+use mptcp_proto::wire::mptcp::{Priority, ResetReason, Subtype};
+
+use super::handshake::{fallback, version};
+use super::meddle::{Seen, drop_if, flip, meddle, strip};
+use super::pair::{Pair, Way, address, pattern};
+
+pub(crate) const SECOND: &str = "10.0.1.1:40001";
+pub(crate) const SECOND_SERVER: &str = "10.9.1.1:80";
+
+pub(crate) fn up(event: &Event) -> Option<SubflowId> {
+    match event {
+        Event::SubflowUp { id } => Some(*id),
+        _ => None,
+    }
+}
+
+pub(crate) fn down(event: &Event) -> Option<(SubflowId, SubflowEnd)> {
+    match event {
+        Event::SubflowDown { id, how } => Some((*id, *how)),
+        _ => None,
+    }
+}
+
+pub(crate) fn violation(event: &Event) -> Option<Violation> {
+    match event {
+        Event::Violation { violation, .. } => Some(*violation),
+        _ => None,
+    }
+}
+
+/// A connection over which a few bytes went, so that joins are possible.
+pub(crate) fn established(config: &Config) -> (Pair, [ConnId; 2]) {
+    let (mut pair, ours, theirs) = Pair::established(config.clone(), config.clone());
+    pair.transfer([ours, theirs], b"hello", b"you", Duration::from_secs(5));
+    pair.run_for(Duration::from_millis(100));
+    (pair, [ours, theirs])
+}
+
+/// The client opens a subflow from [`SECOND`].
+pub(crate) fn join(pair: &mut Pair, id: ConnId, priority: Priority) {
+    let (local, remote) = (address(SECOND), address(super::pair::SERVER));
+    pair.client(id)
+        .open_subflow(local, remote, priority)
+        .unwrap();
+    pair.run_for(Duration::from_millis(200));
+}
+
+#[track_caller]
+fn check_both_carry(pair: &Pair) {
+    for side in [&pair.client, &pair.server] {
+        let connection = side.connections().next().unwrap();
+        for subflow in connection.subflows() {
+            assert!(subflow.is_up, "{subflow:?}");
+            assert!(subflow.tcp.counters.segments_out > 10, "{subflow:?}");
+        }
+        assert_eq!(connection.info().subflows, 1);
+    }
+}
+
+#[test]
+fn a_joined_subflow_carries_data_in_both_versions() {
+    for offer in [Offer::V0, Offer::V1] {
+        let (mut pair, ids) = established(&version(offer));
+        join(&mut pair, ids[0], Priority::Regular);
+        let limit = Duration::from_secs(20);
+        pair.transfer(ids, &pattern(2_000_000, 1), &pattern(2_000_000, 2), limit);
+        check_both_carry(&pair);
+        pair.exchange(ids, &pattern(1000, 3), &pattern(1000, 4));
+        pair.run_for(Duration::from_secs(200));
+        assert_eq!(
+            pair.client.connection_count() + pair.server.connection_count(),
+            0
+        );
+    }
+}
+
+#[test]
+fn the_server_may_join_as_well() {
+    let (mut pair, ids) = established(&Config::default());
+    let (local, remote) = (address("10.9.1.1:777"), address("10.0.0.1:778"));
+    pair.server(ids[1])
+        .open_subflow(local, remote, Priority::Regular)
+        .unwrap();
+    pair.run_for(Duration::from_millis(200));
+    let limit = Duration::from_secs(20);
+    pair.transfer(ids, &pattern(2_000_000, 1), &pattern(2_000_000, 2), limit);
+    check_both_carry(&pair);
+}
+
+#[test]
+fn data_arrive_over_several_lossy_paths_of_different_delay() {
+    for seed in 0..6 {
+        let (mut pair, ids) = established(&Config::default());
+        join(&mut pair, ids[0], Priority::Regular);
+        pair.delays
+            .insert(address(SECOND), Duration::from_millis(60));
+        let mut random = super::pair::Seeded(seed);
+        pair.hook = Some(drop_if(move |_| random.happens(2)));
+        pair.exchange(ids, &pattern(600_000, seed), &pattern(600_000, !seed));
+        assert!(pair.picked(0, fallback).is_empty());
+    }
+}
+
+#[test]
+fn a_path_that_dies_leaves_its_data_to_the_other() {
+    for dead in [super::pair::CLIENT, SECOND] {
+        let (mut pair, ids) = established(&Config::default());
+        join(&mut pair, ids[0], Priority::Regular);
+        let dead = address(dead);
+        pair.hook = Some(drop_if(move |seen| {
+            seen.number > 200 && [seen.segment.source, seen.segment.destination].contains(&dead)
+        }));
+        let limit = Duration::from_secs(60);
+        pair.transfer(ids, &pattern(1_500_000, 1), &pattern(1_500_000, 2), limit);
+    }
+}
+
+#[test]
+fn a_reset_of_one_subflow_leaves_its_data_to_the_other() {
+    let (mut pair, ids) = established(&Config::default());
+    join(&mut pair, ids[0], Priority::Regular);
+    let mut count = 0;
+    pair.hook = Some(Box::new(move |_, way, packet| {
+        let segment = mptcp_proto::wire::segment::Segment::parse(&packet, false).unwrap();
+        let is_first = segment.source == address(super::pair::CLIENT);
+        count += usize::from(is_first && way == Way::ToServer);
+        if is_first && count == 100 {
+            vec![super::meddle::reset_of(&segment)]
+        } else {
+            vec![packet]
+        }
+    }));
+    let limit = Duration::from_secs(60);
+    pair.transfer(ids, &pattern(1_500_000, 1), &pattern(1_500_000, 2), limit);
+    assert!(matches!(
+        pair.picked(1, down)[..],
+        [(SubflowId(0), SubflowEnd::ResetByPeer { .. })]
+    ));
+    pair.exchange(ids, &pattern(1000, 3), &pattern(1000, 4));
+}
+
+#[track_caller]
+fn check_refused(
+    change: impl FnMut(&Seen<'_>, &mut Vec<u8>, &mut Vec<u8>) -> bool + 'static,
+    side: usize,
+    expected: Violation,
+) {
+    let (mut pair, ids) = established(&Config::default());
+    pair.hook = Some(meddle(change));
+    join(&mut pair, ids[0], Priority::Regular);
+    pair.run_for(Duration::from_secs(2));
+    assert!(pair.picked(side, violation).contains(&expected));
+    assert!(
+        pair.picked(0, down)
+            .iter()
+            .any(|(id, _)| *id == SubflowId(1))
+    );
+    let reasons = pair.picked(1 - side, |event| match down(event) {
+        Some((_, SubflowEnd::ResetByPeer { reason })) => reason,
+        _ => None,
+    });
+    assert_eq!(reasons, [(ResetReason::MPTCP_SPECIFIC, false)]);
+    // RFC 8684 §3.2: the connection goes on.
+    pair.hook = None;
+    pair.exchange(ids, &pattern(100_000, 1), &pattern(100_000, 2));
+    assert!(pair.picked(0, fallback).is_empty());
+}
+
+#[test]
+fn a_wrong_hmac_in_the_syn_ack_resets_the_subflow() {
+    check_refused(
+        |seen, options, _| {
+            if seen.is_syn_ack() {
+                // The last four bytes are the nonce, over which the HMAC goes.
+                flip(options, Subtype::JOIN);
+            }
+            true
+        },
+        0,
+        Violation::JoinSynAckHmac,
+    );
+}
+
+#[test]
+fn a_wrong_hmac_in_the_third_ack_resets_the_subflow() {
+    check_refused(
+        |seen, options, _| {
+            if !seen.segment.flags.syn() {
+                flip(options, Subtype::JOIN);
+            }
+            true
+        },
+        1,
+        Violation::JoinAckHmac,
+    );
+}
+
+#[test]
+fn a_syn_ack_without_mp_join_resets_the_subflow() {
+    check_refused(
+        |seen, options, _| {
+            if seen.is_syn_ack() {
+                super::meddle::blank(options, |_| true);
+            }
+            true
+        },
+        0,
+        Violation::JoinSynAckMissing,
+    );
+}
+
+#[test]
+fn a_third_ack_without_mp_join_resets_the_subflow() {
+    check_refused(
+        |seen, options, _| {
+            if !seen.segment.flags.syn() {
+                super::meddle::blank(options, |subtype| subtype == Subtype::JOIN);
+            }
+            true
+        },
+        1,
+        Violation::JoinAckMissing,
+    );
+}
+
+#[test]
+fn a_join_with_an_unknown_token_is_reset_with_reason_1() {
+    let (mut pair, ids) = established(&Config::default());
+    pair.hook = Some(meddle(|seen, options, _| {
+        if seen.is_syn()
+            && let Some(at) = options.windows(2).position(|pair| pair == [30, 12])
+        {
+            options[at + 4] ^= 1;
+        }
+        true
+    }));
+    join(&mut pair, ids[0], Priority::Regular);
+    let refused = SubflowEnd::ResetByPeer {
+        reason: Some((ResetReason::MPTCP_SPECIFIC, false)),
+    };
+    assert_eq!(pair.picked(0, down), [(SubflowId(1), refused)]);
+}
+
+#[test]
+fn lost_third_and_fourth_acks_are_repeated() {
+    for lost in [Way::ToServer, Way::ToClient] {
+        let (mut pair, ids) = established(&Config::default());
+        let mut left = 3;
+        pair.hook = Some(drop_if(move |seen| {
+            let ends = [seen.segment.source, seen.segment.destination];
+            let is_due = seen.way == lost
+                && ends.contains(&address(SECOND))
+                && !seen.segment.flags.syn()
+                && left > 0;
+            left -= i32::from(is_due);
+            is_due
+        }));
+        join(&mut pair, ids[0], Priority::Regular);
+        pair.run_for(Duration::from_secs(10));
+        assert_eq!(pair.picked(0, up).len(), 2);
+        assert_eq!(pair.picked(1, up).len(), 2);
+        let limit = Duration::from_secs(20);
+        pair.transfer(ids, &pattern(500_000, 1), &pattern(500_000, 2), limit);
+    }
+}
+
+#[test]
+fn options_lost_on_a_joined_subflow_reset_it_and_nothing_else() {
+    let (mut pair, ids) = established(&Config::default());
+    join(&mut pair, ids[0], Priority::Regular);
+    pair.hook = Some(strip(|seen| {
+        let ends = [seen.segment.source, seen.segment.destination];
+        ends.contains(&address(SECOND))
+    }));
+    let limit = Duration::from_secs(60);
+    pair.transfer(ids, &pattern(1_000_000, 1), &pattern(1_000_000, 2), limit);
+    let ended: Vec<_> = [0, 1]
+        .iter()
+        .flat_map(|side| pair.picked(*side, down))
+        .collect();
+    assert!(
+        !ended.is_empty() && ended.iter().all(|(id, _)| *id == SubflowId(1)),
+        "{ended:?}"
+    );
+    assert!(pair.picked(0, fallback).is_empty() && pair.picked(1, fallback).is_empty());
+}
+
+#[test]
+fn a_backup_carries_data_only_when_the_regular_subflow_is_gone() {
+    let (mut pair, ids) = established(&Config::default());
+    join(&mut pair, ids[0], Priority::Backup);
+    let limit = Duration::from_secs(60);
+    pair.transfer(ids, &pattern(300_000, 1), &pattern(300_000, 2), limit);
+    for host in [&pair.client, &pair.server] {
+        let connection = host.connections().next().unwrap();
+        let backup = connection.subflows().nth(1).unwrap();
+        assert!(
+            backup.is_up && backup.tcp.counters.segments_out < 10,
+            "{backup:?}"
+        );
+    }
+    let dead = address(super::pair::CLIENT);
+    pair.hook = Some(drop_if(move |seen| {
+        [seen.segment.source, seen.segment.destination].contains(&dead)
+    }));
+    pair.transfer(ids, &pattern(300_000, 3), &pattern(300_000, 4), limit);
+}
+
+#[test]
+fn a_connection_without_subflows_goes_on_when_one_is_joined() {
+    let (mut pair, ids) = established(&Config::default());
+    let data = pattern(100_000, 5);
+    pair.client(ids[0]).write(&data).unwrap();
+    pair.run_for(Duration::from_millis(15));
+    // The server loses the subflow, and resets it when the client goes on.
+    let mut is_done = false;
+    pair.hook = Some(Box::new(move |_, way, packet| {
+        if way == Way::ToClient || std::mem::replace(&mut is_done, true) {
+            return vec![packet];
+        }
+        let segment = mptcp_proto::wire::segment::Segment::parse(&packet, false).unwrap();
+        vec![super::meddle::reset_of(&segment)]
+    }));
+    pair.run_for(Duration::from_millis(400));
+    pair.hook = None;
+    assert_eq!(pair.client(ids[0]).info().subflows_total, 0);
+    join(&mut pair, ids[0], Priority::Regular);
+    let mut got = Vec::new();
+    pair.run_until(Duration::from_secs(10), |pair| {
+        super::pair::read_all(pair.server(ids[1]), &mut got);
+        got.len() >= data.len()
+    });
+    assert!(got == data);
+}

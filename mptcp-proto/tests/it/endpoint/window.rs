@@ -1,0 +1,106 @@
+//! The shared window, and small buffers (RFC 8684 §3.3.1, NSDI'12 §4.2).
+
+use std::time::Duration;
+
+use mptcp_proto::conn::Config;
+use mptcp_proto::conn::config::{Buffers, Mechanisms, Switch};
+use mptcp_proto::wire::mptcp::Priority;
+
+use super::join::{SECOND, established, join};
+use super::meddle::drop_if;
+use super::pair::{Pair, Way, address, pattern, read_all};
+
+fn small(bytes: usize, mechanisms: Switch) -> Config {
+    Config {
+        buffers: Buffers {
+            receive: bytes,
+            max_receive: bytes,
+            send: bytes,
+            max_send: bytes,
+        },
+        mechanisms: Mechanisms {
+            opportunistic_retransmission: mechanisms,
+            penalisation: mechanisms,
+            autotuning: Switch::Off,
+            capping: Switch::Off,
+        },
+        ..Config::default()
+    }
+}
+
+#[test]
+fn a_reader_that_sleeps_stops_the_sender_and_wakes_it() {
+    for lost in 0..3 {
+        let (mut pair, ids) = established(&small(50_000, Switch::On));
+        let data = pattern(200_000, 1);
+        let mut done = 0;
+        for _ in 0..50 {
+            done += pair.client(ids[0]).write(&data[done..]).unwrap();
+            pair.run_for(Duration::from_millis(100));
+        }
+        assert!(pair.server(ids[1]).readable() >= 49_000);
+        // The window update may be lost.
+        let mut left = lost;
+        pair.hook = Some(drop_if(move |seen| {
+            let is_due = seen.way == Way::ToClient && left > 0;
+            left -= i32::from(is_due);
+            is_due
+        }));
+        let mut got = Vec::new();
+        pair.run_until(Duration::from_secs(30), |pair| {
+            done += pair.client(ids[0]).write(&data[done..]).unwrap();
+            read_all(pair.server(ids[1]), &mut got);
+            got.len() == data.len()
+        });
+        assert!(got == data);
+    }
+}
+
+/// Bytes that arrive in ten seconds over a fast path and a slow one with this configuration.
+fn goodput(config: &Config) -> (usize, Pair) {
+    let (mut pair, ids) = established(config);
+    pair.delays
+        .insert(address(SECOND), Duration::from_millis(400));
+    join(&mut pair, ids[0], Priority::Regular);
+    pair.run_for(Duration::from_secs(2));
+    let data = pattern(50_000, 3);
+    let mut got = Vec::new();
+    let until = pair.now + Duration::from_secs(10);
+    while pair.now < until {
+        while pair.client(ids[0]).write(&data).unwrap() > 0 {}
+        pair.run_for(Duration::from_millis(5));
+        read_all(pair.server(ids[1]), &mut got);
+    }
+    (got.len(), pair)
+}
+
+#[test]
+fn opportunistic_retransmission_and_penalties_save_a_small_buffer() {
+    let (without, _) = goodput(&small(100_000, Switch::Off));
+    let (with, mut pair) = goodput(&small(100_000, Switch::On));
+    let id = pair.client.connection_ids().next().unwrap();
+    let info = pair.client(id).info();
+    assert!(
+        info.bytes_opportunistic > 0 && info.penalties > 0,
+        "{info:?}"
+    );
+    assert!(with > 2 * without, "{with} bytes with, {without} without");
+}
+
+#[test]
+fn autotuning_grows_the_buffers_to_what_the_path_needs() {
+    let config = Config {
+        buffers: Buffers {
+            receive: 20_000,
+            send: 20_000,
+            ..Buffers::default()
+        },
+        ..Config::default()
+    };
+    let (mut pair, ids) = established(&config);
+    let limit = Duration::from_secs(60);
+    pair.transfer(ids, &pattern(5_000_000, 1), &[], limit);
+    let (client, server) = (pair.client(ids[0]).info(), pair.server(ids[1]).info());
+    assert!(client.send_buffer.0 > 100_000, "{client:?}");
+    assert!(server.receive_buffer.0 > 100_000, "{server:?}");
+}

@@ -28,7 +28,14 @@ fn the_kernel_echoes_what_our_client_sends_as_mptcp() {
             &format!("tun connect {family} {server}"),
             "connected",
         );
-        for order in ["send 300000", "read 300000", "info", "shutdown", "eof", "report"] {
+        for order in [
+            "send 300000",
+            "read 300000",
+            "info",
+            "shutdown",
+            "eof",
+            "report",
+        ] {
             tell(&mut client, order);
         }
         let said = client.finish().unwrap();

@@ -142,6 +142,15 @@ impl Mapping {
             && self.dsn == other.dsn
             && self.checksum == other.checksum
     }
+
+    /// Whether the other one maps the same bytes to the same numbers, and DATA_FIN besides.
+    fn lacks_only_fin_of(&self, other: &Self) -> bool {
+        !self.has_fin
+            && other.has_fin
+            && self.position == other.position
+            && self.dsn == other.dsn
+            && self.len == other.len
+    }
 }
 
 impl SubflowMappings {
@@ -373,8 +382,11 @@ impl SubflowMappings {
         }
         let at = self.begun_by(position);
         let before = at.checked_sub(1).and_then(|index| self.mappings.get(index));
-        if before.is_some_and(|known| known.is_same(&mapping)) {
+        if before.is_some_and(|known| known.is_same(&mapping) || mapping.lacks_only_fin_of(known)) {
             return Ok(Mapped::Repeated);
+        }
+        if before.is_some_and(|known| known.lacks_only_fin_of(&mapping)) {
+            return self.add_fin(at.saturating_sub(1), &mapping);
         }
         let overlaps = before.is_some_and(|known| known.end() > position)
             || self
@@ -398,6 +410,26 @@ impl SubflowMappings {
             self.place_again();
         }
         Ok(Mapped::New)
+    }
+
+    /// The sender was told to end its data when the first segments of a mapping had left; those that
+    /// leave later carry DATA_FIN, and a length that counts it (RFC 8684 §3.3.3). Linux does this.
+    fn add_fin(&mut self, index: usize, longer: &Mapping) -> Result<Mapped, MappingFault> {
+        let Some(known) = self.mappings.get_mut(index) else {
+            return Ok(Mapped::Repeated);
+        };
+        if known.is_whole() {
+            let sum = dss_checksum(known.dsn, known.ssn, longer.declared, known.sum);
+            if longer.checksum.is_some_and(|checksum| checksum != sum) {
+                let (dsn, was_first) = (known.dsn, !self.has_verified);
+                return Err(MappingFault::Checksum { dsn, was_first });
+            }
+            self.delivered.push_back(Delivered::Fin(known.fin_dsn()));
+        }
+        known.has_fin = true;
+        known.declared = longer.declared;
+        known.checksum = longer.checksum;
+        Ok(Mapped::Repeated)
     }
 
     /// Looks again for mappings of the bytes that had none.

@@ -117,6 +117,29 @@ fn the_same_mapping_again_changes_nothing_before_and_after_delivery() {
     assert_eq!(delivered(&mut mappings), [(500, 10)]);
 }
 
+/// Corner case 51: Linux adds DATA_FIN to the segments of a mapping that leave after `shutdown`.
+#[test]
+fn a_mapping_may_gain_a_data_fin_before_and_after_its_last_byte_came() {
+    for came in [5, 10] {
+        let mut mappings = plain();
+        map(&mut mappings, option(0, 500, 10)).unwrap();
+        mappings.push(0, bytes(500, came));
+        let near = Dsn(500);
+        let longer = mappings.map(&option(0, 500, 11), true, near);
+        assert_eq!(longer, Ok(Mapped::Repeated));
+        mappings.push(0, bytes(500, 10));
+        let mut fins = 0;
+        while let Ok(Some(delivered)) = mappings.poll() {
+            fins += u32::from(delivered == Delivered::Fin(Dsn(510)));
+        }
+        assert_eq!(fins, 1, "{came}");
+        assert_eq!(
+            mappings.map(&option(0, 500, 10), false, near),
+            Ok(Mapped::Repeated)
+        );
+    }
+}
+
 #[test]
 fn another_mapping_for_the_same_bytes_is_a_conflict_before_and_after_delivery() {
     for is_delivered in [false, true] {

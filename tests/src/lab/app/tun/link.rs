@@ -9,8 +9,8 @@ use anyhow::{Context, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
-/// Larger than any packet that the kernel hands over: its devices have 1,500 bytes.
-const MAX_PACKET: usize = 65_536;
+/// Larger than any packet that the kernel hands over: its devices take 1,500 bytes.
+const MAX_PACKET: usize = 2_048;
 
 /// TUN devices of this namespace. The kernel has address 1 of each network, the endpoint address 2.
 pub(super) struct Links {

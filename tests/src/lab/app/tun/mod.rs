@@ -6,33 +6,51 @@
 //!
 //! | command | does |
 //! |---|---|
-//! | `join N` | opens a subflow from its address behind the device N to the peer's initial address |
-//! | `announce N` | advertises its address behind the device N |
+//! | `go` | connects, if it was told to do so `later` |
+//! | `join N [ADDRESS]` | opens a subflow from its address behind the device N to the peer's initial address, or another |
+//! | `announce N [PORT]` | advertises its address behind the device N |
 //! | `withdraw N` | withdraws it |
-//! | `backup ID` | makes subflow ID a backup |
-//! | `wait EVENT` | waits until the endpoint has told an event of this name |
+//! | `gone N` | the address behind the device N is lost |
+//! | `backup ID`, `regular ID` | says what subflow ID is for |
+//! | `reset ID REASON` | resets subflow ID, with this number in MP_TCPRST |
+//! | `finish ID` | closes subflow ID with FIN |
+//! | `close` | closes both directions |
+//! | `hold`, `take` | lets the receive buffer fill, and reads again |
+//! | `pause MS` | waits |
+//! | `wait EVENT [N]` | waits until the endpoint has told N events of this name |
 //! | `events` | prints `event NAME …` for each so far |
 //! | `counters` | prints `counter NAME VALUE` for each that is not zero |
+//!
+//! Its arguments end with the words of [`settings`].
 
 mod link;
 mod obey;
+mod settings;
+mod tell;
+mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant as Clock};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use mptcp_proto::conn::{self, Event};
-use mptcp_proto::endpoint::{self, ConnId, Endpoint};
+use mptcp_proto::endpoint::{ConnId, Endpoint};
 use mptcp_proto::random::RandomSource;
 use mptcp_proto::tcp::Path;
 use mptcp_proto::time::Instant;
 
 use self::link::Links;
 use self::obey::Orders;
+use self::settings::Settings;
+use self::wire::{Arrival, Wire};
 use super::print;
+use crate::middlebox::Direction;
 
 /// Longest sleep: commands come from another thread.
 const NAP: Duration = Duration::from_millis(2);
+
+/// Devices of the endpoint.
+const DEVICES: u8 = 2;
 
 /// How the endpoint comes to its connection.
 pub(super) enum Role {
@@ -46,57 +64,59 @@ pub(super) enum Role {
 struct Machine {
     endpoint: Endpoint,
     links: Links,
+    wire: Wire,
     start: Clock,
     connection: Option<ConnId>,
+    /// What is still to be connected.
+    plan: Option<(Path, conn::Config)>,
     events: Vec<Event>,
 }
 
-/// Runs the endpoint until its orders end. `family` is 4 or 6, `settings` words like `checksum`.
-pub(super) fn run(role: &Role, family: &str, settings: &[&str]) -> anyhow::Result<()> {
-    let links = Links::create(2, family)?;
-    let config = config(settings)?;
+/// Runs the endpoint until its orders end. `family` is 4 or 6, `words` are [`settings`].
+pub(super) fn run(role: &Role, family: &str, words: &[&str]) -> anyhow::Result<()> {
+    let links = Links::create(DEVICES, family)?;
+    let settings = Settings::parse(words)?;
     let random = Box::new(OsRandom(fastrand::Rng::new()));
+    let outward = match role {
+        Role::Connect(_) => Direction::ToServer,
+        Role::Listen(_) => Direction::ToClient,
+    };
     let mut machine = Machine {
-        endpoint: Endpoint::new(endpoint::Config::default(), random),
+        endpoint: Endpoint::new(settings.host, random),
         links,
+        wire: Wire::new(settings.middlebox, outward),
         start: Clock::now(),
         connection: None,
+        plan: None,
         events: Vec::new(),
     };
-    let local = machine.links.address(0)?;
+    if settings.knows_addresses {
+        for number in 0..DEVICES {
+            let address = machine.local(usize::from(number))?;
+            machine.endpoint.address_up(address);
+        }
+    }
+    let local = machine.local(0)?;
     match role {
         Role::Connect(remote) => {
             let path = Path {
                 local: SocketAddr::new(local, 40_000 + fastrand::u16(..20_000)),
                 remote: *remote,
             };
-            let now = machine.now();
-            machine.connection = Some(machine.endpoint.connect(now, path, config)?);
+            machine.plan = Some((path, settings.connection));
+            if settings.waits {
+                print("devices")?;
+            } else {
+                machine.connect()?;
+            }
         }
         Role::Listen(port) => {
             let local = SocketAddr::new(local, *port);
-            machine.endpoint.listen(local, 16, config)?;
+            machine.endpoint.listen(local, 16, settings.connection)?;
             print(&format!("listening {local}"))?;
         }
     }
     machine.work()
-}
-
-fn config(settings: &[&str]) -> anyhow::Result<conn::Config> {
-    let mut config = conn::Config {
-        mptcp: conn::config::Offer::V1,
-        ..conn::Config::default()
-    };
-    for setting in settings {
-        match setting.split_once('=') {
-            None if *setting == "checksum" => config.wishes.checksum = true,
-            None if *setting == "tcp" => config.mptcp = conn::config::Offer::Off,
-            Some(("scheduler", name)) => config.scheduler = name.parse()?,
-            Some(("congestion", name)) => config.congestion = name.parse()?,
-            _ => bail!("{setting}: no such setting"),
-        }
-    }
-    Ok(config)
 }
 
 impl Machine {
@@ -104,25 +124,24 @@ impl Machine {
         Instant::ZERO + self.start.elapsed()
     }
 
+    fn connect(&mut self) -> anyhow::Result<()> {
+        let (path, config) = self.plan.take().context("nothing to connect to")?;
+        let now = self.now();
+        self.connection = Some(self.endpoint.connect(now, path, config)?);
+        Ok(())
+    }
+
     fn work(&mut self) -> anyhow::Result<()> {
         let mut orders = Orders::listen();
         loop {
-            let now = self.now();
-            let mut packet = Vec::new();
-            while self.links.receive(&mut packet)? {
-                self.endpoint.handle_packet(now, &packet);
-            }
-            if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
-                self.endpoint.handle_timeout(now);
-            }
+            let now = self.receive()?;
             self.hear()?;
             if orders.obey(self)? {
                 return self.linger();
             }
             self.transmit(now)?;
             self.hear()?;
-            let sleep = self.endpoint.poll_timeout().map_or(NAP, |at| at.since(now));
-            self.links.wait(sleep.min(NAP))?;
+            self.sleep(now)?;
         }
     }
 
@@ -130,24 +149,57 @@ impl Machine {
     fn linger(&mut self) -> anyhow::Result<()> {
         let end = Clock::now() + Duration::from_millis(200);
         while Clock::now() < end {
-            let now = self.now();
-            let mut packet = Vec::new();
-            while self.links.receive(&mut packet)? {
-                self.endpoint.handle_packet(now, &packet);
-            }
-            self.endpoint.handle_timeout(now);
+            let now = self.receive()?;
             self.transmit(now)?;
-            self.links.wait(NAP)?;
+            self.sleep(now)?;
         }
         Ok(())
+    }
+
+    /// Takes a few packets, and what the clock brings.
+    fn receive(&mut self) -> anyhow::Result<Instant> {
+        let now = self.now();
+        let elapsed = now.since(Instant::ZERO);
+        let mut packet = Vec::new();
+        for _ in 0..MAX_PACKETS {
+            if !self.links.receive(&mut packet)? {
+                break;
+            }
+            self.wire.enter(elapsed, std::mem::take(&mut packet));
+        }
+        self.deliver(now)?;
+        if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
+            self.endpoint.handle_timeout(now);
+        }
+        Ok(now)
     }
 
     fn transmit(&mut self, now: Instant) -> anyhow::Result<()> {
         let mut packet = Vec::new();
         while self.endpoint.poll_transmit(now, &mut packet) {
-            self.links.send(&packet)?;
+            let packet = std::mem::take(&mut packet);
+            self.wire.leave(now.since(Instant::ZERO), packet);
+        }
+        self.deliver(now)
+    }
+
+    fn deliver(&mut self, now: Instant) -> anyhow::Result<()> {
+        while let Some(arrival) = self.wire.poll(now.since(Instant::ZERO)) {
+            match arrival {
+                Arrival::Outside(packet) => self.links.send(&packet)?,
+                Arrival::Inside(packet) => {
+                    self.endpoint.handle_packet(now, &packet);
+                }
+            }
         }
         Ok(())
+    }
+
+    fn sleep(&self, now: Instant) -> anyhow::Result<()> {
+        let wire = self.wire.poll_timeout().map(|at| Instant::ZERO + at);
+        let next = self.endpoint.poll_timeout().into_iter().chain(wire).min();
+        let sleep = next.map_or(NAP, |at| at.since(now));
+        self.links.wait(sleep.min(NAP))
     }
 
     /// Takes note of what the endpoint tells.
@@ -187,3 +239,6 @@ impl RandomSource for OsRandom {
         self.0.fill(bytes);
     }
 }
+
+/// Packets that are taken before the endpoint may answer.
+const MAX_PACKETS: usize = 32;

@@ -1,19 +1,16 @@
 //! What the endpoint is told on standard input, one order at a time.
 
 use std::io::BufRead;
-use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::time::Instant as Clock;
+use std::time::{Duration, Instant as Clock};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use mptcp_proto::conn::command::Read;
-use mptcp_proto::conn::{Connection, ConnectionEnd, Event};
-use mptcp_proto::key::AddressId;
-use mptcp_proto::path::SubflowId;
-use mptcp_proto::wire::mptcp::Priority;
+use mptcp_proto::conn::{ConnectionEnd, Event};
 use sha2::{Digest, Sha256};
 
 use super::Machine;
+use super::tell::name_of;
 use crate::lab::app::print;
 use crate::lab::app::socket::PATIENCE;
 use crate::payload::{Payload, hex};
@@ -23,8 +20,12 @@ pub(super) struct Orders {
     lines: Receiver<std::io::Result<String>>,
     current: Option<(String, Clock)>,
     payload: Payload,
+    /// Bytes that are still to be made.
+    owed: usize,
     /// Made, and not taken by the connection yet.
     pending: Vec<u8>,
+    /// The connection is not read.
+    holds: bool,
     sent: (u64, Sha256),
     received: (u64, Sha256),
     end: Option<&'static str>,
@@ -45,7 +46,9 @@ impl Orders {
             lines,
             current: None,
             payload: Payload::new("c2s"),
+            owed: 0,
             pending: Vec::new(),
+            holds: false,
             sent: (0, Sha256::new()),
             received: (0, Sha256::new()),
             end: None,
@@ -58,7 +61,7 @@ impl Orders {
         self.flush(machine);
         loop {
             if let Some((line, since)) = &self.current {
-                if !self.is_done(machine, line)? {
+                if !self.is_done(machine, line, *since)? {
                     if since.elapsed() > PATIENCE {
                         bail!(
                             "{line}: not done after {PATIENCE:?}, {}",
@@ -93,13 +96,19 @@ impl Orders {
     }
 
     /// Whether an order that was begun is carried out.
-    fn is_done(&self, machine: &Machine, line: &str) -> anyhow::Result<bool> {
+    fn is_done(&self, machine: &Machine, line: &str, since: Clock) -> anyhow::Result<bool> {
         let words: Vec<&str> = line.split_whitespace().collect();
+        let told = |name: &str| {
+            let events = machine.events.iter();
+            events.filter(|event| name_of(event) == name).count()
+        };
         Ok(match words.as_slice() {
-            ["send", _] => self.pending.is_empty() || self.end.is_some(),
+            ["send", _] => (self.pending.is_empty() && self.owed == 0) || self.end.is_some(),
             ["read", bytes] => self.received.0 >= bytes.parse()? || self.end.is_some(),
             ["eof"] => self.end.is_some(),
-            ["wait", name] => machine.events.iter().any(|event| name_of(event) == *name),
+            ["wait", name] => told(name) > 0,
+            ["wait", name, count] => told(name) >= count.parse()?,
+            ["pause", ms] => since.elapsed() >= Duration::from_millis(ms.parse()?),
             _ => true,
         })
     }
@@ -107,50 +116,27 @@ impl Orders {
     fn begin(&mut self, machine: &mut Machine, line: &str) -> anyhow::Result<()> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["read", _] | ["eof"] | ["wait", _] => Ok(()),
+            ["read" | "wait" | "pause", ..] | ["eof"] => {}
             ["send", bytes] => {
-                self.pending.extend(self.payload.take(bytes.parse()?));
+                self.owed += bytes.parse::<usize>()?;
                 self.flush(machine);
-                Ok(())
             }
-            ["report"] => self.report(),
-            ["events"] => machine
-                .events
-                .iter()
-                .try_for_each(|event| print(&format!("event {event:?}"))),
-            ["counters"] => {
-                let counters = machine.endpoint.counters();
-                let mut found = counters.snapshot().filter(|(_, value)| *value > 0);
-                found.try_for_each(|(name, value)| print(&format!("counter {name} {value}")))
-            }
-            ["join" | "announce" | "withdraw", number] => {
-                let number: u8 = number.parse()?;
-                let local = machine.local(usize::from(number))?;
-                let connection = connection(machine)?;
-                let path = connection.initial();
-                let at = SocketAddr::new(local, path.local.port());
-                match words.first() {
-                    Some(&"join") => connection.open_subflow(at, path.remote, Priority::Regular)?,
-                    Some(&"announce") => connection.announce(AddressId(number), at),
-                    _ => connection.remove_address(AddressId(number)),
-                }
-                Ok(())
-            }
-            ["backup", id] => {
-                let id = SubflowId(id.parse()?);
-                Ok(connection(machine)?.set_priority(id, Priority::Backup)?)
-            }
-            _ => tell(connection(machine)?, line),
+            ["hold"] => self.holds = true,
+            ["take"] => self.holds = false,
+            ["report"] => self.report()?,
+            ["go"] => machine.connect()?,
+            _ => machine.tell(&words)?,
         }
+        Ok(())
     }
 
     /// Takes what has arrived.
     fn read(&mut self, machine: &mut Machine) {
-        let Ok(connection) = connection(machine) else {
+        let Ok(connection) = machine.connection() else {
             return;
         };
         let mut buffer = [0; 16_384];
-        loop {
+        while !self.holds {
             match connection.read(&mut buffer) {
                 Read::Data(0) | Read::Blocked => break,
                 Read::Data(len) => {
@@ -183,19 +169,23 @@ impl Orders {
 
     /// Gives the connection what it takes.
     fn flush(&mut self, machine: &mut Machine) {
-        let Ok(connection) = connection(machine) else {
+        let Ok(connection) = machine.connection() else {
             return;
         };
-        if self.pending.is_empty() || !connection.is_connected() {
-            return;
+        while connection.is_connected() {
+            if self.pending.is_empty() {
+                let len = self.owed.min(CHUNK);
+                self.pending = self.payload.take(len);
+                self.owed -= len;
+            }
+            let taken = connection.write(&self.pending).unwrap_or(0);
+            if taken == 0 {
+                return;
+            }
+            let done: Vec<u8> = self.pending.drain(..taken).collect();
+            self.sent.0 += done.len() as u64;
+            self.sent.1.update(done);
         }
-        let taken = connection.write(&self.pending).unwrap_or(0);
-        let done: Vec<u8> = self
-            .pending
-            .drain(..taken.min(self.pending.len()))
-            .collect();
-        self.sent.0 += done.len() as u64;
-        self.sent.1.update(done);
     }
 
     fn report(&self) -> anyhow::Result<()> {
@@ -207,51 +197,5 @@ impl Orders {
     }
 }
 
-fn connection(machine: &mut Machine) -> anyhow::Result<&mut Connection> {
-    let id = machine.id()?;
-    let connection = machine.endpoint.connection_mut(id);
-    connection.context("nothing is left of the connection")
-}
-
-/// Orders that concern the connection alone.
-fn tell(connection: &mut Connection, line: &str) -> anyhow::Result<()> {
-    match line {
-        "shutdown" => connection.shutdown_write(),
-        "abort" => connection.abort(),
-        "info" => {
-            let info = connection.info();
-            print(&format!(
-                "info is_mptcp={} token={:#010x} write_seq={:#018x} snd_una={:#018x} rcv_nxt={:#018x} \
-                 fallback={} csum_enabled={} subflows_total={}",
-                u8::from(info.version.is_some()),
-                info.token.map_or(0, |token| token.0),
-                info.write_seq.0,
-                info.snd_una.0,
-                info.rcv_nxt.0,
-                info.fallback
-                    .map_or("-".to_owned(), |reason| format!("{reason:?}")),
-                u8::from(info.has_checksums),
-                info.subflows_total,
-            ))?;
-        }
-        "subflows" => {
-            for subflow in connection.subflows() {
-                print(&format!(
-                    "subflow {} {} id={} up={}",
-                    subflow.path.local,
-                    subflow.path.remote,
-                    subflow.id,
-                    u8::from(subflow.is_up)
-                ))?;
-            }
-        }
-        _ => bail!("{line}: no such order"),
-    }
-    Ok(())
-}
-
-/// Name of an event, without its fields.
-fn name_of(event: &Event) -> String {
-    let text = format!("{event:?}");
-    text.split([' ', '{']).next().unwrap_or_default().to_owned()
-}
+/// Bytes that are made at a time.
+const CHUNK: usize = 65_536;

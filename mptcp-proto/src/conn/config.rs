@@ -162,8 +162,6 @@ pub struct Patience {
     pub without_subflow: Duration,
     /// How long the peer may take to close its subflows once all data are acknowledged.
     pub subflow_close: Duration,
-    /// How long a closed connection answers late segments.
-    pub time_wait: Duration,
     /// Time to the first repetition of an ADD_ADDR without echo (RFC 8684 §3.4.1).
     pub add_addr: Duration,
     /// How long MP_FAIL may go without reaction.
@@ -187,7 +185,6 @@ impl Default for Patience {
             syns_with_option: 3,
             without_subflow: Duration::from_secs(60),
             subflow_close: Duration::from_secs(60),
-            time_wait: Duration::from_secs(60),
             add_addr: Duration::from_secs(120),
             fail: Duration::from_secs(3),
             unmapped: Duration::from_millis(100),

@@ -94,7 +94,6 @@ impl Connection {
             Timer::DataRetransmit,
             Timer::DataFin,
             Timer::WindowProbe,
-            Timer::AddAddr,
             Timer::Fail,
             Timer::Unmapped,
             Timer::Close,

@@ -143,8 +143,6 @@ impl Connection {
             Timer::Fail => self.on_fail_timer(),
             Timer::Unmapped => self.on_unmapped_timer(now),
             Timer::Close => self.on_close_timer(now),
-            Timer::TimeWait => self.on_time_wait(),
-            Timer::AddAddr | Timer::PathManager => {}
         }
     }
 

@@ -246,6 +246,8 @@ impl Pair {
         }
         let kernel = counters(&self.lab, HOST).since(&self.before);
         if let Some((recording, path)) = self.recording {
+            // A packet that comes while the program ends is lost, and the capture no evidence.
+            tell(&mut self.ours, "pause 200");
             recording.finish().unwrap();
             check_capture(path);
         }

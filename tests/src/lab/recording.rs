@@ -10,6 +10,9 @@ use super::{Lab, Node, Process};
 /// What the kernel may keep for tcpdump.
 const BUFFER_KIB: &str = "32768";
 
+/// The same for each interface of dumpcap.
+const BUFFER_MIB: &str = "32";
+
 /// Where and how to capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tap<'a> {
@@ -44,7 +47,8 @@ impl<'a> Tap<'a> {
         let pcapng = file.ends_with(".pcapng");
         if pcapng {
             // dumpcap applies a filter to all interfaces only when it comes before them.
-            words.extend(["dumpcap", "-q", "-f", self.filter].map(str::to_owned));
+            let dumpcap = ["dumpcap", "-q", "-B", BUFFER_MIB, "-f", self.filter];
+            words.extend(dumpcap.map(str::to_owned));
         } else {
             // A packet on `any` may be as long as the snapshot: the usual buffer has room for eight.
             let tcpdump = ["tcpdump", "-n", "-U", "--immediate-mode", "-B", BUFFER_KIB];

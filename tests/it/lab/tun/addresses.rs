@@ -197,3 +197,30 @@ fn nobody_joins_an_address_whose_host_forbids_it() {
     pair.exchange(100_000);
     pair.end_whole();
 }
+
+#[test]
+fn the_initial_address_can_be_removed_by_either_side() {
+    // K48: the subflow ends with FIN.
+    let Some(mut pair) = CLIENT.start() else {
+        return;
+    };
+    pair.exchange(100_000);
+    pair.join();
+    pair.ours(&["withdraw 0", "wait SubflowDown"]);
+    pair.exchange(200_000);
+    let outcome = pair.end_whole();
+    assert_eq!(outcome.kernel.mptcp("RmAddr"), 1);
+
+    let Some(mut pair) = CLIENT.start() else {
+        return;
+    };
+    pair.exchange(100_000);
+    pair.ours(&["join 1 10.200.1.1:5001", "wait SubflowUp 2"]);
+    let removal = "ip mptcp endpoint del id 0 10.200.0.1";
+    pair.lab.run(HOST, removal).unwrap();
+    pair.ours(&["wait AddressRemoved", "wait SubflowDown"]);
+    pair.exchange(200_000);
+    let outcome = pair.end_whole();
+    assert_eq!(outcome.count("RmAddr"), 1);
+    assert!(outcome.has("AddressRemoved { id: AddressId(0) }"));
+}

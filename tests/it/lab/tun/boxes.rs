@@ -108,10 +108,13 @@ fn a_lost_third_ack_is_made_up_for_by_the_first_data() {
 
 /// A join that fails leaves one subflow and all data.
 #[track_caller]
-fn check_failed_join(plan: Plan<'_>, spec: &str, ours: &[(&str, u64)], kernel: &[(&str, u64)]) {
-    let Some(mut pair) = with_box(plan, spec) else {
-        return;
-    };
+fn check_failed_join(
+    plan: Plan<'_>,
+    spec: &str,
+    ours: &[(&str, u64)],
+    kernel: &[(&str, u64)],
+) -> Option<Outcome> {
+    let mut pair = with_box(plan, spec)?;
     pair.exchange(100_000);
     if !plan.listens {
         pair.ours(&["join 1"]);
@@ -128,6 +131,17 @@ fn check_failed_join(plan: Plan<'_>, spec: &str, ours: &[(&str, u64)], kernel: &
     for (name, count) in kernel {
         assert_eq!(outcome.kernel.mptcp(name), *count, "{spec}: {name}");
     }
+    Some(outcome)
+}
+
+/// The same for a join of ours that the kernel resets with this reason.
+#[track_caller]
+fn check_kernel_reset(plan: Plan<'_>, spec: &str, kernel: &[(&str, u64)], reason: u8) {
+    let Some(outcome) = check_failed_join(plan, spec, &[("MPRstRx", 1)], kernel) else {
+        return;
+    };
+    let told = format!("ResetByPeer {{ reason: Some((ResetReason({reason}), false)) }}");
+    assert!(outcome.has(&told), "{spec}: {:?}", outcome.events);
 }
 
 /// A listener whom the kernel joins.
@@ -155,7 +169,7 @@ fn a_third_ack_with_a_wrong_hmac_is_reset_by_both() {
     // K14.
     let spec = "rewrite:field=join_hmac,on=third_ack";
     let kernel = [("MPJoinAckHMacFailure", 1), ("MPJoinAckRx", 0)];
-    check_failed_join(CLIENT, spec, &[("MPRstRx", 1)], &kernel);
+    check_kernel_reset(CLIENT, spec, &kernel, 1);
     let ours = [("MPJoinAckHMacFailure", 1), ("MPRstTx", 1)];
     check_failed_join(JOINED, spec, &ours, &[]);
 }
@@ -187,8 +201,7 @@ fn a_join_above_the_limit_is_rejected_by_both() {
         ..CLIENT
     };
     let harmless = "impair:delay_ms=0";
-    let ours = [("MPJoinSynAckRx", 1), ("MPRstRx", 1)];
-    check_failed_join(plan, harmless, &ours, &[("MPJoinRejected", 1)]);
+    check_kernel_reset(plan, harmless, &[("MPJoinRejected", 1)], 3);
     let plan = Plan {
         settings: "limits=0,0",
         ..JOINED

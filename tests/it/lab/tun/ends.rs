@@ -117,3 +117,30 @@ fn an_abort_of_the_kernel_resets_our_connection() {
         assert_eq!(sent, if joins { 2 } else { 1 });
     }
 }
+
+#[test]
+fn the_end_of_data_is_repeated_until_it_is_acknowledged() {
+    // K34. Nothing passes toward the kernel for a while: neither our DATA_ACK nor our DATA_FIN.
+    let plan = Plan {
+        settings: "box=impair:toward=server,down_ms=300..900",
+        ..CLIENT
+    };
+    for kernel_first in [true, false] {
+        let Some(mut pair) = plan.start() else { return };
+        pair.exchange(100_000);
+        pair.ours(&["pause 400"]);
+        if kernel_first {
+            pair.kernel(&["shutdown"]);
+            pair.ours(&["eof", "shutdown"]);
+            pair.kernel(&["eof"]);
+        } else {
+            pair.ours(&["shutdown"]);
+            pair.kernel(&["eof", "shutdown"]);
+            pair.ours(&["eof"]);
+        }
+        pair.ours(&["wait Closed"]);
+        let outcome = pair.end();
+        outcome.check_whole();
+        assert!(!outcome.has("FellBack"), "{:?}", outcome.events);
+    }
+}

@@ -164,3 +164,20 @@ fn a_subflow_that_ends_leaves_the_connection_whole() {
         assert_eq!(outcome.kernel.mptcp("MPRstRx"), resets, "{end}");
     }
 }
+
+#[test]
+fn a_connection_without_subflow_waits_for_the_next_one() {
+    // K31: neither application sees anything.
+    let Some(mut pair) = CLIENT.start() else {
+        return;
+    };
+    pair.exchange(100_000);
+    pair.ours(&["reset 0 5", "wait SubflowDown", "pause 50"]);
+    pair.ours.tell("send 50000").unwrap();
+    pair.kernel.tell("send 50000").unwrap();
+    pair.join();
+    pair.ours(&["read 150000"]);
+    pair.kernel(&["read 150000"]);
+    let outcome = pair.end_whole();
+    assert_eq!(outcome.kernel.mptcp("MPRstRx"), 1);
+}

@@ -17,7 +17,7 @@ use mptcp_analyze::model::Severity;
 use mptcp_tests::lab::oracle::counters::Counters;
 use mptcp_tests::lab::oracle::stream::{Stream, stream};
 use mptcp_tests::lab::oracle::tshark;
-use mptcp_tests::lab::{self, Lab, Node, Process, Recording, Tap, Topology};
+use mptcp_tests::lab::{self, IcmpLimit, Lab, Node, Process, Recording, Tap, Topology};
 
 use super::{app, counters, last_line, sequence, tell, value};
 
@@ -80,7 +80,12 @@ impl Plan<'_> {
         if !lab::works() {
             return None;
         }
-        let lab = crate::network::build(&Topology::chain(1));
+        let lab = crate::network::build(&Topology {
+            nodes: vec![HOST],
+            links: Vec::new(),
+            icmp_limit: IcmpLimit::Off,
+            nat: None,
+        });
         let setup = "sysctl -qw net.ipv4.tcp_congestion_control=reno
             ip mptcp limits set subflow 4 add_addr_accepted 4";
         lab.run(HOST, setup).unwrap();
@@ -246,6 +251,8 @@ impl Pair {
         }
         let kernel = counters(&self.lab, HOST).since(&self.before);
         if let Some((recording, path)) = self.recording {
+            // A packet that comes while the program ends is lost, and the capture no evidence.
+            tell(&mut self.ours, "pause 200");
             recording.finish().unwrap();
             check_capture(path);
         }

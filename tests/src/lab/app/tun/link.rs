@@ -18,7 +18,7 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// Makes `count` devices with networks 10.200.N.0/24 or fd00:200:N::/64.
+    /// Makes `count` devices with networks `10.200.N.0/24` or `fd00:200:N::/64`.
     pub(super) fn create(count: u8, family: &str) -> anyhow::Result<Self> {
         let mut devices = Vec::new();
         for number in 0..count {

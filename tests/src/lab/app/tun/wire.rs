@@ -73,7 +73,10 @@ impl Wire {
             middlebox.handle_timeout(now, &mut out);
             self.keep(out);
         }
-        let departure = self.waiting.pop_front_if(|first| first.at <= now)?;
+        if self.waiting.front()?.at > now {
+            return None;
+        }
+        let departure = self.waiting.pop_front()?;
         Some(if departure.direction == self.outward {
             Arrival::Outside(departure.packet)
         } else {

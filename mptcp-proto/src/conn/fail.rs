@@ -40,14 +40,29 @@ impl Connection {
         let is_linear = self.send.unacked_dsn().distance_from(first).is_some();
         let sends_gapless = self.send.reinjections() == 0
             && (is_idle || (is_linear && !self.send.is_carried_by_others(subflow.id)));
-        sends_gapless && self.receive.out_of_order() == 0 && !self.state.is_finished()
+        sends_gapless && self.incoming_base(index).is_some() && !self.state.is_finished()
+    }
+
+    /// The position and the DSN where the peer's stream goes on without mappings; none when what came
+    /// does not lie on it without a gap.
+    fn incoming_base(&self, index: usize) -> Option<(u64, Dsn)> {
+        let incoming = &self.subflows[index].incoming;
+        let first = self.session()?.remote_idsn.add(1);
+        let (end, end_dsn) = incoming.mapped_end().unwrap_or((0, first));
+        let is_in_order = self.receive.out_of_order() == 0;
+        let next = self.receive.next_dsn();
+        match incoming.first_unmapped() {
+            // What is missing is here and lacks its mapping; what follows has one that agrees.
+            Some(position) if position < end => {
+                let agrees = end_dsn.distance_from(next) == Some(end.saturating_sub(position));
+                agrees.then_some((position, next))
+            }
+            _ => is_in_order.then_some((end, end_dsn)),
+        }
     }
 
     /// Goes on as TCP on the only subflow. The caller has asked [`Connection::may_fall_back`].
     pub(super) fn fall_back(&mut self, now: Instant, index: usize, reason: FallbackReason) {
-        let Phase::Mptcp(session) = self.phase else {
-            return;
-        };
         self.release_token();
         let end = self.subflows[index].outgoing.end();
         let is_idle = self.send.in_flight() == 0;
@@ -56,9 +71,10 @@ impl Connection {
         } else {
             self.subflows[index].linear.base
         };
-        let first = (0, session.remote_idsn.add(1));
+        let Some((position, dsn)) = self.incoming_base(index) else {
+            return;
+        };
         let subflow = &mut self.subflows[index];
-        let (position, dsn) = subflow.incoming.mapped_end().unwrap_or(first);
         subflow.incoming.fall_back(position, dsn);
         subflow.tcp.set_shared_window(false);
         self.receive.trust_tcp();

@@ -146,9 +146,7 @@ struct Progress {
     is_read_closed: bool,
     /// The end was told.
     is_closed_told: bool,
-    /// Segments that acknowledged data and had no option since the last DATA_ACK.
-    bare_acks: u32,
-    /// A DATA_FIN is to be sent, alone, on this subflow or any.
+    /// A DATA_FIN is to be given to a subflow.
     is_fin_wanted: bool,
     /// The last acknowledgement was a third ACK.
     has_repeated_third_ack: bool,

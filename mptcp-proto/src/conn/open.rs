@@ -139,6 +139,7 @@ impl Connection {
             join_ack: None,
             has_dss: false,
             bare_segments: 0,
+            bare_acks: 0,
             proof: Proof::None,
             timeouts: 0,
             is_stale: false,

@@ -187,7 +187,7 @@ impl Connection {
             if options.dss.is_some_and(|dss| dss.data_ack.is_some()) || options.add_addr.is_some() {
                 self.fully_established();
             }
-            self.progress.bare_acks = 0;
+            self.subflows[index].bare_acks = 0;
             return true;
         }
         if let Some(data) = options.capable.and_then(|capable| capable.data) {
@@ -211,7 +211,8 @@ impl Connection {
             return false;
         }
         if !segment.flags.rst() {
-            self.progress.bare_acks = self.progress.bare_acks.saturating_add(1);
+            let subflow = &mut self.subflows[index];
+            subflow.bare_acks = subflow.bare_acks.saturating_add(1);
             if !has_dss && received.acked.is_some() {
                 self.react(now, index, Violation::DataAckMissing);
                 return self.is_mptcp();
@@ -469,6 +470,9 @@ impl Connection {
         if is_fin {
             self.timers.stop(Timer::DataFin);
             self.progress.is_fin_wanted = false;
+            for subflow in &mut self.subflows {
+                subflow.announce.data_fin = false;
+            }
             self.state = self.state.after_data_fin_acked();
         }
         self.tell_writable();

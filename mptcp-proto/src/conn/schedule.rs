@@ -239,10 +239,27 @@ impl Connection {
     }
 
     fn schedule_fin(&mut self, now: Instant) {
-        if self.send.is_fin_due() {
+        let is_given = self
+            .subflows
+            .iter()
+            .any(|subflow| subflow.announce.data_fin);
+        if self.send.is_fin_due() && !is_given {
             self.progress.is_fin_wanted = true;
         }
         if !self.progress.is_fin_wanted {
+            return;
+        }
+        if self.tries.data_fins > 0 {
+            // One subflow did not bring it there, or not the answer back.
+            self.progress.is_fin_wanted = false;
+            for subflow in self
+                .subflows
+                .iter_mut()
+                .filter(|subflow| subflow.is_usable())
+            {
+                subflow.announce.data_fin = true;
+                subflow.tcp.ack_now();
+            }
             return;
         }
         let pick = Where::from(self.picker.pick(now, &self.views, Chunk::DataFin));
@@ -255,6 +272,8 @@ impl Connection {
             Where::Wait => return,
         };
         if let Some(index) = self.index_of(on) {
+            self.progress.is_fin_wanted = false;
+            self.subflows[index].announce.data_fin = true;
             self.subflows[index].tcp.ack_now();
         }
     }

@@ -28,6 +28,20 @@ pub(crate) enum Step {
     Up,
 }
 
+impl Announcements {
+    /// Bytes that they take beside a DATA_ACK.
+    pub(crate) const fn len(&self) -> usize {
+        let data_fin = if self.data_fin { 16 } else { 0 };
+        let error = if self.fail.is_some() || self.fast_close {
+            12
+        } else {
+            0
+        };
+        let prio = if self.prio.is_some() { 4 } else { 0 };
+        data_fin + error + prio
+    }
+}
+
 /// A host may have fallen back unheard. Data that are sent twice on one subflow would be data twice for
 /// it, so it is asked first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,6 +58,8 @@ pub(crate) enum Proof {
 /// What a subflow is to tell the peer with the next segment that has room.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Announcements {
+    /// A DATA_FIN without data.
+    pub(crate) data_fin: bool,
     /// MP_PRIO.
     pub(crate) prio: Option<Priority>,
     /// MP_FAIL, until something reacts to it.
@@ -112,6 +128,8 @@ pub(crate) struct Subflow {
     pub(crate) has_dss: bool,
     /// Segments with data and without any option since the last DSS.
     pub(crate) bare_segments: u32,
+    /// Segments without any option since the last DSS.
+    pub(crate) bare_acks: u32,
     /// Whether the peer was asked for a sign that it still speaks MPTCP, and whether it gave one since.
     pub(crate) proof: Proof,
     /// Timeouts in a row.

@@ -120,6 +120,21 @@ impl Connection {
     /// No subflow is left: a new one may come (RFC 8684 §3.9.3, break before make).
     pub(super) fn wait_for_subflow(&mut self, now: Instant) {
         let has_any = self.subflows.iter().any(|subflow| subflow.end.is_none());
+        let is_said = matches!(self.state, State::LastAck | State::Closing);
+        let mut ends = self.subflows.iter().filter_map(|subflow| subflow.end);
+        if !has_any
+            && self.is_mptcp()
+            && is_said
+            && self.send.in_flight() == 0
+            && ends.any(|end| end == SubflowEnd::Closed)
+        {
+            // Both have said all, and closed the subflow: only the DATA_ACK of the DATA_FIN is missing.
+            self.release_token();
+            self.timers.stop_all();
+            self.state = State::Closed;
+            self.tell_closed(ConnectionEnd::Closed);
+            return;
+        }
         if !has_any && self.is_mptcp() && !self.state.is_finished() {
             let due = now + self.config.patience.without_subflow;
             self.timers.set_if_stopped(Timer::Close, due);

@@ -16,7 +16,7 @@ use crate::wire::mptcp::ResetReason;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tries {
     retransmissions: u32,
-    data_fins: u32,
+    pub(super) data_fins: u32,
     window_probes: u32,
     pub(super) fast_closes: u32,
 }
@@ -155,7 +155,7 @@ impl Connection {
         if let Some(index) = self.only_up()
             && self.subflows[index].tcp.queued() == 0
         {
-            if self.progress.bare_acks > 0 {
+            if self.subflows[index].bare_acks > 0 {
                 // All of it was acknowledged, by segments that have lost their options.
                 self.react(now, index, Violation::DataAckMissing);
                 return;
@@ -201,12 +201,13 @@ impl Connection {
     }
 
     fn on_data_fin_timer(&mut self, now: Instant) {
-        if self.progress.bare_acks > 0
-            && !self.progress.is_fully_established
-            && let Some(index) = self.only_up()
-        {
-            self.react(now, index, Violation::DataAckMissing);
-        } else if self.is_mptcp() && self.send.is_fin_unacked() {
+        for index in 0..self.subflows.len() {
+            let subflow = &self.subflows[index];
+            if self.tries.data_fins > 0 && subflow.is_up() && subflow.bare_acks > 0 {
+                self.react(now, index, Violation::DataAckMissing);
+            }
+        }
+        if self.is_mptcp() && self.send.is_fin_unacked() {
             self.tries.data_fins = self.tries.data_fins.saturating_add(1);
             self.progress.is_fin_wanted = true;
         }

@@ -79,7 +79,11 @@ impl Connection {
         let has_checksum = match &self.phase {
             Phase::Mptcp(session) => session.checksum,
             Phase::Tcp(plain) => match plain.farewell.session {
-                Some(session) if plain.farewell.is_open() => session.checksum,
+                Some(session) if plain.farewell.is_open() => {
+                    let checksum = if session.checksum { 2 } else { 0 };
+                    let data = DSS_HEADER + 8 + LONG_MAPPING + checksum;
+                    return (data.next_multiple_of(4), FAREWELL);
+                }
                 _ => return (0, 0),
             },
             _ => return (MAX_RESERVE, 0),
@@ -93,7 +97,11 @@ impl Connection {
         let pure = if is_handshake || !self.progress.is_fully_established {
             JOIN_ACK
         } else {
-            self.paths.waiting.max(DSS_HEADER + ack)
+            let said = self.subflows[index].announce.len();
+            self.paths
+                .waiting
+                .max(DSS_HEADER + ack + said)
+                .min(MAX_RESERVE.max(self.paths.waiting))
         };
         (data.max(CAPABLE_WITH_DATA), pure)
     }
@@ -204,7 +212,7 @@ impl Connection {
         let is_third_ack = is_pure && composed.has(Subtype::CAPABLE);
         self.progress.has_repeated_third_ack = is_third_ack;
         let subflow = &mut self.subflows[index];
-        if is_third_ack && self.progress.is_fin_wanted {
+        if is_third_ack && subflow.announce.data_fin {
             subflow.tcp.ack_now();
         }
         if composed.has(Subtype::PRIO) {
@@ -216,6 +224,7 @@ impl Connection {
         }
         let has_fin = wanted.dss.is_some_and(|dss| dss.data_fin) && is_pure;
         if composed.has(Subtype::DSS) && has_fin {
+            self.subflows[index].announce.data_fin = false;
             self.on_fin_sent(now);
         }
         self.on_addresses_sent(now, &wanted, &composed);
@@ -233,7 +242,7 @@ impl Connection {
         }
         if outgoing.payload.is_empty() {
             // A DATA_FIN without data goes right after a third ACK, lest it arrive without one.
-            let is_fin_next = self.progress.is_fin_wanted && self.progress.has_repeated_third_ack;
+            let is_fin_next = subflow.announce.data_fin && self.progress.has_repeated_third_ack;
             return (!is_fin_next).then(|| session.third_ack(None));
         }
         let mapping = subflow.outgoing.at(0)?;
@@ -253,7 +262,7 @@ impl Connection {
             ..WantedDss::default()
         };
         if outgoing.payload.is_empty() {
-            if let (true, Some(dsn)) = (self.progress.is_fin_wanted, self.send.fin_dsn()) {
+            if let (true, Some(dsn)) = (subflow.announce.data_fin, self.send.fin_dsn()) {
                 dss.mapping = Some(subflow.outgoing.fin_option(dsn, false));
                 dss.data_fin = true;
             }
@@ -329,5 +338,7 @@ pub(super) const MAX_RESERVE: usize = 28;
 const DSS_HEADER: usize = 4;
 const LONG_MAPPING: usize = 14;
 const CAPABLE_WITH_DATA: usize = 24;
+/// DSS with a DATA_ACK, and MP_FAIL.
+const FAREWELL: usize = 24;
 /// MP_JOIN in the third ACK; MP_CAPABLE there is shorter.
 const JOIN_ACK: usize = 24;

@@ -315,6 +315,11 @@ impl SubflowMappings {
         self.unmapped_bytes
     }
 
+    /// Position of the first byte that waits for a mapping.
+    pub fn first_unmapped(&self) -> Option<u64> {
+        self.unmapped.front().map(Pieces::start)
+    }
+
     /// Bytes that wait for the rest of their mapping, to be verified.
     pub fn unverified_bytes(&self) -> u64 {
         let waiting = self.mappings.iter().skip(self.finished);

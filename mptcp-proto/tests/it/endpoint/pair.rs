@@ -251,7 +251,8 @@ impl Pair {
                         .map(|c| (c.info(), c.subflows().collect::<Vec<_>>()))
                         .collect::<Vec<_>>()
                 });
-                assert!(is_done, "not done within {limit:?}: {infos:#?}");
+                let events = &self.events;
+                assert!(is_done, "not done within {limit:?}: {events:?} {infos:#?}");
                 return;
             }
         }

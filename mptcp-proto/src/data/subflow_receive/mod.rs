@@ -376,6 +376,12 @@ impl SubflowMappings {
         if before.is_some_and(|known| known.is_same(&mapping)) {
             return Ok(Mapped::Repeated);
         }
+        let is_longer = before.is_some_and(|known| {
+            (known.position, known.dsn, known.len) == (position, mapping.dsn, mapping.len)
+        });
+        if is_longer && mapping.has_fin {
+            return Ok(self.take_late_fin(&mapping));
+        }
         let overlaps = before.is_some_and(|known| known.end() > position)
             || self
                 .mappings
@@ -386,7 +392,7 @@ impl SubflowMappings {
         }
         let waiting = |run: &Pieces| run.start() < mapping.end() && run.end() > position;
         if mapping.end() <= self.received && !self.unmapped.iter().any(waiting) {
-            return Ok(Mapped::Repeated);
+            return Ok(self.take_late_fin(&mapping));
         }
         if self.mappings.len().saturating_sub(self.finished) >= Self::MAX_PENDING {
             self.dropped = self.dropped.saturating_add(1);
@@ -398,6 +404,17 @@ impl SubflowMappings {
             self.place_again();
         }
         Ok(Mapped::New)
+    }
+
+    /// A mapping that is known came again, and now with the DATA_FIN. Its checksum covers data that may
+    /// be gone; where there are checksums the DATA_FIN must come alone, as it does while it is not
+    /// acknowledged.
+    fn take_late_fin(&mut self, mapping: &Mapping) -> Mapped {
+        if mapping.has_fin && !self.checksum {
+            let fin = mapping.dsn.add(mapping.len);
+            self.delivered.push_back(Delivered::Fin(fin));
+        }
+        Mapped::Repeated
     }
 
     /// Looks again for mappings of the bytes that had none.

@@ -243,6 +243,7 @@ fn ids_that_are_unknown_doubled_or_those_of_the_last_subflow_remove_nothing_livi
     assert!(replies.iter().all(|reply| !reply.segment().flags.fin()));
     puppet.data(0, 0, b"still here");
     assert_eq!(puppet.read(), b"still here");
+    let mut puppet = Puppet::established(Config::default());
     // With another subflow the initial one is closed, with FIN as Linux does (K48).
     let line = puppet.join("10.0.1.1:40001", 1);
     puppet.ack(line, &[remove(&[0])]);

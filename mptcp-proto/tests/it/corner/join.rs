@@ -159,6 +159,7 @@ fn a_join_that_begins_again_with_another_nonce_replaces_the_half_open_one() {
             ..challenge
         };
         puppet.inject(&rst);
+        puppet.hear();
         replies = puppet.join_syn(line, 1, other);
     }
     let syn_ack = replies.iter().find(|reply| reply.segment().flags.syn());
@@ -292,6 +293,7 @@ fn an_advertised_address_that_nobody_reaches_is_tried_and_given_up() {
     let mut config = Config::default();
     config.path_manager = mptcp_proto::pm::Kind::Fullmesh;
     let (mut pair, ids) = established(&config);
+    pair.client.address_up("10.0.0.1".parse().unwrap());
     let private = address("192.168.7.7:80");
     pair.hook = Some(drop_if(move |seen| seen.segment.destination == private));
     pair.server(ids[1]).announce(AddressId(3), private);

@@ -103,10 +103,6 @@ impl Connection {
         }
     }
 
-    pub(super) fn on_time_wait(&mut self) {
-        self.state = State::Closed;
-    }
-
     /// Resets every subflow.
     pub(super) fn reset_all(&mut self, reason: ResetReason) {
         for index in 0..self.subflows.len() {

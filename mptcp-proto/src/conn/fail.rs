@@ -36,6 +36,9 @@ impl Connection {
         }
         let subflow = &self.subflows[index];
         let is_idle = self.send.in_flight() == 0;
+        if subflow.has_copies && subflow.incoming.unmapped_bytes() > 0 {
+            return false;
+        }
         let first = subflow.linear.first();
         let is_linear = self.send.unacked_dsn().distance_from(first).is_some();
         let sends_gapless = self.send.reinjections() == 0
@@ -49,15 +52,19 @@ impl Connection {
         let incoming = &self.subflows[index].incoming;
         let first = self.session()?.remote_idsn.add(1);
         let (end, end_dsn) = incoming.mapped_end().unwrap_or((0, first));
-        let is_in_order = self.receive.out_of_order() == 0;
         let next = self.receive.next_dsn();
-        match incoming.first_unmapped() {
-            // What is missing is here and lacks its mapping; what follows has one that agrees.
-            Some(position) if position < end => {
-                let agrees = end_dsn.distance_from(next) == Some(end.saturating_sub(position));
-                agrees.then_some((position, next))
-            }
-            _ => is_in_order.then_some((end, end_dsn)),
+        // What was not delivered begins with a byte that has no mapping, or whose checksum is not known
+        // yet, or that did not come.
+        let unverified = incoming.unverified_bytes();
+        let missing = incoming.received().saturating_sub(unverified);
+        let start = incoming.first_unmapped().unwrap_or(missing).min(missing);
+        if start < end {
+            // What follows has a mapping already, which must agree.
+            let agrees = end_dsn.distance_from(next) == Some(end.saturating_sub(start));
+            agrees.then_some((start, next))
+        } else {
+            let is_in_order = self.receive.out_of_order() == 0 && next == end_dsn;
+            is_in_order.then_some((end, end_dsn))
         }
     }
 
@@ -87,7 +94,6 @@ impl Connection {
             Timer::DataRetransmit,
             Timer::DataFin,
             Timer::WindowProbe,
-            Timer::AddAddr,
             Timer::Fail,
             Timer::Unmapped,
             Timer::Close,

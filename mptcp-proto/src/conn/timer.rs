@@ -1,4 +1,5 @@
-//! The timers of a connection: one enum, one table. Those of a subflow's TCP are its own.
+//! The timers of a connection: one enum, one table. Those of a subflow's TCP, TIME-WAIT among them, are
+//! its own, and those of addresses that of the address book and the path manager.
 
 use crate::time::Instant;
 
@@ -11,8 +12,6 @@ pub enum Timer {
     DataFin,
     /// The receiver's data-level window is shut, and its update may be lost.
     WindowProbe,
-    /// An ADD_ADDR has no echo (RFC 8684 §3.4.1).
-    AddAddr,
     /// Nothing answered MP_FASTCLOSE (RFC 8684 §3.5).
     FastClose,
     /// Nothing answered MP_FAIL (RFC 8684 §3.7).
@@ -21,25 +20,18 @@ pub enum Timer {
     Unmapped,
     /// No subflow is left, or the peer does not close (RFC 8684 §3.3.3).
     Close,
-    /// The closed connection answers late segments (RFC 8684 appendix D).
-    TimeWait,
-    /// The path manager has something to do later.
-    PathManager,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 7] = [
         Self::DataRetransmit,
         Self::DataFin,
         Self::WindowProbe,
-        Self::AddAddr,
         Self::FastClose,
         Self::Fail,
         Self::Unmapped,
         Self::Close,
-        Self::TimeWait,
-        Self::PathManager,
     ];
 }
 

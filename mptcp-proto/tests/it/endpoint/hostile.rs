@@ -95,7 +95,7 @@ fn garbled_packets_neither_panic_nor_stop_the_clock() {
         pair.run_for(Duration::from_secs(400));
         let info = |host: &mptcp_proto::endpoint::Endpoint| {
             host.connections()
-                .map(|connection| connection.info())
+                .map(mptcp_proto::conn::Connection::info)
                 .collect::<Vec<_>>()
         };
         for infos in [info(&pair.client), info(&pair.server)] {

@@ -299,14 +299,14 @@ impl Pair {
             }
             received[0].len() >= to_client.len() && received[1].len() >= to_server.len()
         });
-        assert!(
-            received[0] == to_client,
-            "what the client got is what was sent"
-        );
-        assert!(
-            received[1] == to_server,
-            "what the server got is what was sent"
-        );
+        for (got, sent) in received.iter().zip([to_client, to_server]) {
+            let same = got.iter().zip(sent).take_while(|(a, b)| a == b).count();
+            let (lens, events) = ((got.len(), sent.len()), &self.events);
+            assert!(
+                got == sent,
+                "the same up to byte {same}, lengths {lens:?}: {events:?}"
+            );
+        }
     }
 
     /// The events of one side that this function picks.
@@ -339,8 +339,10 @@ impl Pair {
 
 /// With `PAIR_PCAP_DIR` every run leaves its capture there, for other programs to look at.
 impl Drop for Pair {
+    #[expect(clippy::disallowed_methods, reason = "a test may write what it saw")]
     fn drop(&mut self) {
-        let Some(dir) = std::env::var_os("PAIR_PCAP_DIR") else {
+        let dir = std::env::var_os("PAIR_PCAP_DIR").filter(|dir| !dir.is_empty());
+        let Some(dir) = dir else {
             return;
         };
         let thread = std::thread::current();
@@ -354,7 +356,7 @@ impl Drop for Pair {
 }
 
 pub(crate) fn read_all(connection: &mut Connection, into: &mut Vec<u8>) {
-    let mut buffer = [0; 65_536];
+    let mut buffer = [0; 16_384];
     while let Read::Data(len @ 1..) = connection.read(&mut buffer) {
         into.extend_from_slice(&buffer[..len]);
     }

@@ -290,8 +290,10 @@ fn a_join_through_a_nat_is_known_by_its_token() {
 /// Case 40
 #[test]
 fn an_advertised_address_that_nobody_reaches_is_tried_and_given_up() {
-    let mut config = Config::default();
-    config.path_manager = mptcp_proto::pm::Kind::Fullmesh;
+    let config = Config {
+        path_manager: mptcp_proto::pm::Kind::Fullmesh,
+        ..Config::default()
+    };
     let (mut pair, ids) = established(&config);
     pair.client.address_up("10.0.0.1".parse().unwrap());
     let private = address("192.168.7.7:80");

@@ -128,7 +128,8 @@ fn data_acked(puppet: &Puppet, replies: &[Reply]) -> u64 {
     let acks = replies
         .iter()
         .filter_map(|reply| reply.options().dss?.data_ack);
-    let last = acks.map(|ack| ack.expand(puppet.dsn(0))).last().unwrap();
+    let last = acks.map(|ack| ack.expand(puppet.dsn(0))).next_back();
+    let last = last.unwrap();
     last.distance_from(puppet.dsn(0)).unwrap()
 }
 

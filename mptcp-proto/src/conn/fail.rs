@@ -183,7 +183,13 @@ impl Connection {
         self.count(Counter::FailRx);
         // It names data that were sent, or it is none of ours.
         let next = self.send.next_dsn();
-        if next.distance_from(dsn).is_none() || !self.may_fall_back(index) {
+        if next.distance_from(dsn).is_none() || self.state.is_finished() {
+            return;
+        }
+        if !self.may_fall_back(index) {
+            // RFC 8684 §3.7: what was sent does not lie on this subflow alone, and without its mappings
+            // the data would be garbled; they go over another.
+            self.reset_subflow(index, ResetReason::MIDDLEBOX_INTERFERENCE);
             return;
         }
         let session = self.session().copied();

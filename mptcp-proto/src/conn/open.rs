@@ -18,7 +18,7 @@ use crate::path::SubflowId;
 use crate::pm::Join;
 use crate::sched::Picker;
 use crate::seq::{Dsn, TcpSeq};
-use crate::tcp::{Path, Received, Tcp, TcpEvent};
+use crate::tcp::{FastOpen, Path, Received, Tcp, TcpEvent};
 use crate::time::Instant;
 use crate::wire::mptcp::Priority;
 use crate::wire::segment::Segment;
@@ -45,6 +45,8 @@ impl Connection {
     ) -> Self {
         config.fit_window();
         let tcp = Tcp::connect(&config.tcp, path, isn, now);
+        // Joins neither ask for cookies nor use them.
+        config.tcp.fast_open = FastOpen::Off;
         Self::new(Role::Client, config, begin, tcp)
     }
 
@@ -58,7 +60,13 @@ impl Connection {
         now: Instant,
     ) -> Self {
         config.fit_window();
+        if matches!(begin, Begin::Answer(_)) {
+            // RFC 8684 appendix B: data of a SYN have no DSN, and a cookie takes the room of MP_CAPABLE in
+            // the SYN/ACK. The data come again after the handshake, as RFC 7413 §4.2.2 has it.
+            config.tcp.fast_open = FastOpen::Off;
+        }
         let tcp = Tcp::accept(&config.tcp, path, isn, syn, now);
+        config.tcp.fast_open = FastOpen::Off;
         Self::new(Role::Server, config, begin, tcp)
     }
 

@@ -450,9 +450,9 @@ impl Connection {
                         self.count(Counter::RstRx);
                     }
                     let reason = reset.map(|reset| (reset.reason, reset.flags.transient()));
-                    let is_refused = event == TcpEvent::Refused;
                     self.end_subflow(index, SubflowEnd::ResetByPeer { reason });
-                    if is_refused && self.state == State::Opening {
+                    // A listener is told nothing of what was reset before it was there, and keeps nothing.
+                    if self.state == State::Opening {
                         self.refused(ConnectionEnd::Refused);
                     }
                 }

@@ -398,7 +398,7 @@ impl SubflowMappings {
         }
         let waiting = |run: &Pieces| run.start() < mapping.end() && run.end() > position;
         if mapping.end() <= self.received && !self.unmapped.iter().any(waiting) {
-            return Ok(Mapped::Repeated);
+            return Ok(self.take_late_fin(&mapping));
         }
         if self.mappings.len().saturating_sub(self.finished) >= Self::MAX_PENDING {
             self.dropped = self.dropped.saturating_add(1);

@@ -242,7 +242,7 @@ impl Connection {
         let is_given = self
             .subflows
             .iter()
-            .any(|subflow| subflow.announce.data_fin);
+            .any(|subflow| subflow.is_up() && subflow.announce.data_fin);
         if self.send.is_fin_due() && !is_given {
             self.progress.is_fin_wanted = true;
         }

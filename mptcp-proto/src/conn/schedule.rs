@@ -71,7 +71,8 @@ impl Connection {
                 return;
             }
         }
-        if self.send.is_fin_due() {
+        // A DATA_FIN that was sent before the fallback does not stand for the FIN.
+        if self.send.fin_dsn().is_some() && self.send.unsent() == 0 {
             self.send.on_fin_sent();
             self.subflows[index].close();
         }

@@ -6,6 +6,7 @@
 
 pub mod capture;
 mod codec;
+mod endpoint;
 mod mutate;
 mod rebuild;
 
@@ -13,7 +14,8 @@ use std::path::Path;
 use std::{fs, io};
 
 pub use codec::{checksum, option, options_area};
-pub use mutate::run_mutated;
+pub use endpoint::{endpoint_session, session_len};
+pub use mutate::{run_generated, run_mutated};
 pub use rebuild::rebuild;
 
 /// The inputs in `corpus/<target>/`, in the order of their names.

@@ -25,6 +25,26 @@ pub fn run_mutated(body: fn(&[u8]), corpus: &[Vec<u8>], runs: u64, seed: u64) {
     }
 }
 
+/// Runs a body over `runs` inputs of `len` random bytes.
+///
+/// When the body panics, the input is printed before the panic goes on.
+pub fn run_generated(body: fn(&[u8]), len: usize, runs: u64, seed: u64) {
+    let mut random = XorShift::new(seed);
+    let mut input = Culprit {
+        run: 0,
+        bytes: Vec::new(),
+    };
+    for run in 0..runs {
+        input.run = run;
+        input.bytes.clear();
+        while input.bytes.len() < len {
+            input.bytes.extend_from_slice(&random.next().to_be_bytes());
+        }
+        input.bytes.truncate(len);
+        body(&input.bytes);
+    }
+}
+
 fn mutate(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut XorShift) {
     let position = random.below(bytes.len());
     match random.below(8) {

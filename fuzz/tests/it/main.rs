@@ -40,6 +40,32 @@ fn rebuild_survives_mutated_programs() {
     mptcp_fuzz::run_mutated(mptcp_fuzz::rebuild, &corpus, program_runs(), SEED);
 }
 
+#[test]
+fn endpoint_sessions_keep_their_promises() {
+    let corpus = mptcp_fuzz::corpus("endpoint_session").expect("each target has a corpus");
+    assert!(
+        !corpus.is_empty(),
+        "the corpus of endpoint_session is empty"
+    );
+    for input in &corpus {
+        mptcp_fuzz::endpoint_session(input);
+    }
+    mptcp_fuzz::run_generated(
+        mptcp_fuzz::endpoint_session,
+        mptcp_fuzz::session_len(SESSION_STEPS),
+        sessions(),
+        SEED,
+    );
+}
+
+/// How many sessions to run: `MPTCP_FUZZ_SESSIONS`, or the default.
+fn sessions() -> u64 {
+    match std::env::var("MPTCP_FUZZ_SESSIONS") {
+        Ok(text) => text.parse().expect("MPTCP_FUZZ_SESSIONS is a number"),
+        Err(_) => SESSIONS,
+    }
+}
+
 /// How many programs to run, each of which is rebuilt three times: `MPTCP_FUZZ_RUNS`, or the
 /// default.
 fn program_runs() -> u64 {
@@ -49,6 +75,9 @@ fn program_runs() -> u64 {
     }
 }
 
+/// Steps of one session.
+const SESSION_STEPS: usize = 200;
+const SESSIONS: u64 = 500;
 const PROGRAM_RUNS: u64 = 5_000;
 const RUNS: u64 = 1_000_000;
 const SEED: u64 = 8684;

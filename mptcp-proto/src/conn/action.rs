@@ -96,10 +96,18 @@ impl Connection {
         self.progress.may_schedule = true;
     }
 
+    /// Whether options about addresses may go out, and would find room.
+    pub(super) fn may_announce(&self) -> bool {
+        // RFC 8684 §3.1: before, third ACKs with MP_CAPABLE go out, which have no room.
+        let is_ready = self.is_mptcp() && self.progress.is_fully_established;
+        let has_subflow = || self.up().any(|subflow| !subflow.is_closing);
+        is_ready && !self.paths.has_no_room && has_subflow()
+    }
+
     /// Makes an acknowledgement carry the options about addresses that are due.
     fn note_waiting(&mut self, now: Instant) {
         self.paths.waiting = 0;
-        if !self.is_mptcp() || !self.paths.is_due(now) {
+        if !self.may_announce() || !self.paths.is_due(now) {
             return;
         }
         let Some(version) = self.paths.version() else {
@@ -133,6 +141,7 @@ impl Connection {
         };
         if let Some(add_addr) = &wanted.add_addr {
             let has = done.has(Subtype::ADD_ADDR);
+            self.paths.has_no_room = !has;
             if has {
                 book.on_add_addr_sent(now, add_addr);
             }
@@ -143,11 +152,13 @@ impl Connection {
                 (true, false) => Counter::EchoAddTxDrop,
             });
         }
-        if let Some(ids) = wanted.remove_addr.as_ref()
-            && done.has(Subtype::REMOVE_ADDR)
-        {
-            book.on_removal_sent(ids);
-            self.counters.count(Counter::RmAddrTx);
+        if let Some(ids) = wanted.remove_addr.as_ref() {
+            let has = done.has(Subtype::REMOVE_ADDR);
+            self.paths.has_no_room |= !has && wanted.add_addr.is_none();
+            if has {
+                book.on_removal_sent(ids);
+                self.counters.count(Counter::RmAddrTx);
+            }
         }
         self.paths.waiting = 0;
     }

@@ -35,6 +35,8 @@ pub(super) struct Paths {
     pub(super) is_token_released: bool,
     /// Bytes of the option that waits for a segment.
     pub(super) waiting: usize,
+    /// The last segment had no room for it: another one at once would not either.
+    pub(super) has_no_room: bool,
 }
 
 impl Paths {
@@ -52,6 +54,7 @@ impl Paths {
             locals: Vec::new(),
             is_token_released: false,
             waiting: 0,
+            has_no_room: false,
         }
     }
 

@@ -93,14 +93,17 @@ impl Connection {
                 self.timers.set(Timer::Close, due);
             }
             State::Closed | State::TimeWait => self.reset_all(ResetReason::UNSPECIFIED),
-            _ => {
-                self.reset_all(ResetReason::UNSPECIFIED);
-                self.release_token();
-                self.state = State::Closed;
-                self.timers.stop_all();
-                self.tell_closed(ConnectionEnd::TimedOut);
-            }
+            _ => self.give_up(ConnectionEnd::TimedOut),
         }
+    }
+
+    /// Ends the connection without waiting for anything.
+    pub(super) fn give_up(&mut self, how: ConnectionEnd) {
+        self.reset_all(ResetReason::UNSPECIFIED);
+        self.release_token();
+        self.state = State::Closed;
+        self.timers.stop_all();
+        self.tell_closed(how);
     }
 
     /// Resets every subflow.

@@ -127,6 +127,7 @@ impl Connection {
 
     /// Ends the connection at once, with MP_FASTCLOSE (RFC 8684 §3.5) or RST.
     pub fn abort(&mut self) {
+        self.progress.is_read_closed = true;
         if self.state != State::Closed && self.state != State::FastCloseWait {
             self.begin_fast_close(ConnectionEnd::Aborted);
         }

@@ -259,15 +259,16 @@ impl Connection {
                 .flatten()
                 .min()
         });
-        // Without a subflow there is nothing to send an option on.
-        let has_subflow = self.is_mptcp() && self.up().any(|subflow| !subflow.is_closing);
-        let paths = self.paths.poll_timeout().filter(|_| has_subflow);
+        let paths = self.paths.poll_timeout().filter(|_| self.may_announce());
         subflows.chain(self.timers.next()).chain(paths).min()
     }
 
-    /// Whether nothing is left of it, not even a subflow in TIME-WAIT.
+    /// Whether nothing is left of it, not even a subflow in TIME-WAIT, nor data that came whole and that
+    /// the application may still read.
     pub(crate) fn is_gone(&self) -> bool {
-        self.state == State::Closed && self.subflows.is_empty() && self.timers.next().is_none()
+        let is_unread = self.receive.readable() > 0 && self.receive.is_fin_reached();
+        let is_over = self.state == State::Closed && self.timers.next().is_none();
+        is_over && self.subflows.is_empty() && (!is_unread || self.progress.is_read_closed)
     }
 
     /// Shared by those who have to know which subflow an id names.

@@ -32,7 +32,12 @@ impl Connection {
             return false;
         };
         self.progress.now = now;
+        self.paths.has_no_room = false;
         let options = self.read_options(segment);
+        if self.overtakes_handshake(index, segment, &options) {
+            self.count(Counter::NoDssInWindow);
+            return false;
+        }
         self.refresh_views();
         let (reserve, _) = self.reserve(index);
         let subflow = &mut self.subflows[index];
@@ -117,6 +122,21 @@ impl Connection {
         ReceivedOptions::parse(version, segment.options)
     }
 
+    /// Data that came before what stands for the third ACK have a mapping that cannot be kept without the
+    /// keys. TCP must not acknowledge them, or the mapping would not come again.
+    fn overtakes_handshake(
+        &self,
+        index: usize,
+        segment: &Segment<'_>,
+        options: &ReceivedOptions,
+    ) -> bool {
+        let irs = self.subflows[index].tcp.initial_numbers().1;
+        let is_first = segment.seq == irs.add(1) || options.capable.is_some();
+        let is_waiting = matches!(self.phase, Phase::SynReceived(_));
+        let has_data = !segment.payload.is_empty() || segment.flags.fin();
+        is_waiting && has_data && !is_first && !segment.flags.syn() && !segment.flags.rst()
+    }
+
     /// The peer is there.
     fn heard_of(&mut self, index: usize) {
         let subflow = &mut self.subflows[index];
@@ -182,7 +202,7 @@ impl Connection {
         }
         if options.dss.is_some() || options.add_addr.is_some() {
             self.subflows[index].has_dss |= options.dss.is_some();
-            self.subflows[index].note_dss();
+            self.subflows[index].note_dss(segment.ack);
             if options.dss.is_some_and(|dss| dss.data_ack.is_some()) || options.add_addr.is_some() {
                 self.fully_established();
             }

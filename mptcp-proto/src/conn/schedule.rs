@@ -71,7 +71,8 @@ impl Connection {
                 return;
             }
         }
-        if self.send.is_fin_due() {
+        // A DATA_FIN that was sent before the fallback does not stand for the FIN.
+        if self.send.fin_dsn().is_some() && self.send.unsent() == 0 {
             self.send.on_fin_sent();
             self.subflows[index].close();
         }
@@ -242,7 +243,7 @@ impl Connection {
         let is_given = self
             .subflows
             .iter()
-            .any(|subflow| subflow.announce.data_fin);
+            .any(|subflow| subflow.is_up() && subflow.announce.data_fin);
         if self.send.is_fin_due() && !is_given {
             self.progress.is_fin_wanted = true;
         }

@@ -8,7 +8,7 @@ use crate::data::{SentMappings, SubflowMappings};
 use crate::key::AddressId;
 use crate::path::{PathView, SubflowId};
 use crate::pm::PmSubflow;
-use crate::seq::Dsn;
+use crate::seq::{Dsn, TcpSeq};
 use crate::tcp::{Path, Tcp};
 use crate::time::Instant;
 use crate::wire::mptcp::{Priority, ResetReason, TcpReset};
@@ -162,9 +162,13 @@ impl Subflow {
         self.is_up() && !self.is_closing && self.tcp.state().may_push()
     }
 
-    /// The peer has sent a DSS on it.
-    pub(crate) fn note_dss(&mut self) {
-        if self.proof == Proof::Asked {
+    /// The peer has sent a DSS on it, in a segment with this acknowledgement. One that left before all
+    /// our data had arrived says nothing of what the peer made of them.
+    pub(crate) fn note_dss(&mut self, ack: TcpSeq) {
+        let acked = u32::try_from(self.tcp.acked_until() & u64::from(u32::MAX)).unwrap_or(0);
+        let newest = self.tcp.initial_numbers().0.add(1).add(acked);
+        let is_late = self.tcp.queued() == 0 && ack.offset_from(newest) >= 0;
+        if self.proof == Proof::Asked && is_late {
             self.proof = Proof::Given;
         }
     }

@@ -61,14 +61,25 @@ impl Connection {
         }
         self.on_subflow_down(view, how, by_peer);
         self.progress.may_schedule = true;
-        if matches!(self.phase, Phase::Tcp(_)) && !self.progress.is_closed_told {
-            self.end_tcp(how);
+        match self.phase {
+            Phase::Tcp(_) if !self.progress.is_closed_told => self.end_tcp(how),
+            // Without both keys nothing can join: the connection ends with its only subflow.
+            Phase::SynSent(_) | Phase::SynReceived(_) if self.state == State::Opening => {
+                self.refused(match how {
+                    SubflowEnd::TimedOut | SubflowEnd::Unreachable => ConnectionEnd::TimedOut,
+                    SubflowEnd::ResetByUs { .. } => ConnectionEnd::Aborted,
+                    SubflowEnd::ResetByPeer { .. } | SubflowEnd::Closed => ConnectionEnd::Refused,
+                });
+            }
+            _ => {}
         }
     }
 
     /// The only subflow of a connection that is TCP has ended.
     fn end_tcp(&mut self, how: SubflowEnd) {
         let how = match how {
+            // Its FIN had left when the connection became TCP, and so it ended the data too early.
+            SubflowEnd::Closed if !self.send.is_finished() => ConnectionEnd::Aborted,
             SubflowEnd::Closed => ConnectionEnd::Closed,
             SubflowEnd::ResetByPeer { .. } if self.state == State::Opening => {
                 ConnectionEnd::Refused

@@ -51,6 +51,7 @@ impl Connection {
     /// Acts on all deadlines up to `now`.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         self.progress.now = now;
+        self.paths.has_no_room = false;
         for index in 0..self.subflows.len() {
             self.subflow_timeout(now, index);
         }
@@ -208,6 +209,9 @@ impl Connection {
         if self.is_mptcp() && self.send.is_fin_unacked() {
             self.tries.data_fins = self.tries.data_fins.saturating_add(1);
             self.progress.is_fin_wanted = true;
+            // There may be no subflow to send it on just now.
+            let due = now + self.tries.data_fin(self.data_rto());
+            self.timers.set(Timer::DataFin, due);
             if self.tries.data_fins > self.config.patience.data_fins {
                 self.give_up_data_fin(now);
             }

@@ -32,6 +32,8 @@ impl Connection {
                 return true;
             }
         }
+        // The application may have taken the last subflow away since anything else happened.
+        self.settle(now);
         self.reap();
         false
     }

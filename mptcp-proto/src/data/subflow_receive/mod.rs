@@ -432,6 +432,17 @@ impl SubflowMappings {
         Ok(Mapped::Repeated)
     }
 
+    /// A mapping whose bytes are gone came again, perhaps now with the DATA_FIN. Its checksum covers those
+    /// bytes; where there are checksums the DATA_FIN must come alone, as it does while it is not
+    /// acknowledged.
+    fn take_late_fin(&mut self, mapping: &Mapping) -> Mapped {
+        if mapping.has_fin && !self.checksum {
+            let fin = mapping.dsn.add(mapping.len);
+            self.delivered.push_back(Delivered::Fin(fin));
+        }
+        Mapped::Repeated
+    }
+
     /// Looks again for mappings of the bytes that had none.
     fn place_again(&mut self) {
         self.unmapped_bytes = 0;

@@ -243,7 +243,10 @@ impl Connection {
             let subflow = &self.subflows[index];
             let is_bare = subflow.bare_segments > 0 && subflow.incoming.unmapped_bytes() > 0;
             // On the only subflow, what cannot be TCP may still get its mapping with a retransmission.
-            let is_hopeless = self.only_up() == Some(index) && !self.may_fall_back(index);
+            // That is not waited for without end.
+            let is_hopeless = self.only_up() == Some(index)
+                && !self.may_fall_back(index)
+                && subflow.bare_segments < MAX_BARE_SEGMENTS;
             if self.subflows[index].end.is_none() && is_bare && !is_hopeless {
                 self.react(now, index, Violation::OptionsMissing);
             }
@@ -253,5 +256,7 @@ impl Connection {
 
 /// Bytes that one expiry of the data-level timer sends again: what a congestion window begins with.
 const MAX_AT_ONCE: u64 = 14_600;
+/// Segments of data without any option in a row, after which none is expected to have one again.
+const MAX_BARE_SEGMENTS: u32 = 32;
 const MAX_DOUBLINGS: u32 = 10;
 const MAX_WAIT: Duration = Duration::from_secs(60);

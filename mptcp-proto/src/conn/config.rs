@@ -168,10 +168,13 @@ pub struct Patience {
     pub add_addr: Duration,
     /// How long MP_FAIL may go without reaction.
     pub fail: Duration,
-    /// How long data may stay without a mapping when their segment had no option.
+    /// How long data may stay without a mapping when their segment had no option. Linux sends data that
+    /// are not DATA_ACKed again after 200 ms, and a copy must not be taken for new data.
     pub unmapped: Duration,
     /// Third ACKs of a join without an answer.
     pub join_acks: u32,
+    /// DATA_FINs without a DATA_ACK (RFC 8684 §3.3.3).
+    pub data_fins: u32,
     /// MP_FASTCLOSEs without an answer (RFC 8684 §3.5).
     pub fast_closes: u32,
     /// Losses in a row after which a subflow is stale.
@@ -187,8 +190,9 @@ impl Default for Patience {
             time_wait: Duration::from_secs(60),
             add_addr: Duration::from_secs(120),
             fail: Duration::from_secs(3),
-            unmapped: Duration::from_millis(200),
+            unmapped: Duration::from_millis(100),
             join_acks: 6,
+            data_fins: 8,
             fast_closes: 3,
             stale_after: 4,
         }

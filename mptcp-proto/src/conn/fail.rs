@@ -36,6 +36,9 @@ impl Connection {
         }
         let subflow = &self.subflows[index];
         let is_idle = self.send.in_flight() == 0;
+        if subflow.has_copies && subflow.incoming.unmapped_bytes() > 0 {
+            return false;
+        }
         let first = subflow.linear.first();
         let is_linear = self.send.unacked_dsn().distance_from(first).is_some();
         let sends_gapless = self.send.reinjections() == 0

@@ -140,6 +140,7 @@ impl Connection {
             join_ack: None,
             has_dss: false,
             bare_segments: 0,
+            has_copies: false,
             bare_acks: 0,
             proof: Proof::None,
             timeouts: 0,

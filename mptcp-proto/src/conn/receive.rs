@@ -182,7 +182,6 @@ impl Connection {
         }
         if options.dss.is_some() || options.add_addr.is_some() {
             self.subflows[index].has_dss |= options.dss.is_some();
-            self.subflows[index].bare_segments = 0;
             self.subflows[index].note_dss();
             if options.dss.is_some_and(|dss| dss.data_ack.is_some()) || options.add_addr.is_some() {
                 self.fully_established();
@@ -324,8 +323,12 @@ impl Connection {
             self.subflows[index].incoming.push(position, payload);
         }
         self.take_mapped(now, index);
-        let subflow = &self.subflows[index];
-        if self.is_mptcp() && subflow.incoming.unmapped_bytes() > 0 && subflow.bare_segments > 0 {
+        let subflow = &mut self.subflows[index];
+        let has_unmapped = subflow.incoming.unmapped_bytes() > 0;
+        if !has_unmapped && subflow.tcp.out_of_order() == 0 {
+            subflow.bare_segments = 0;
+        }
+        if self.is_mptcp() && has_unmapped && self.subflows[index].bare_segments > 0 {
             let due = now + self.config.patience.unmapped;
             self.timers.set_if_stopped(Timer::Unmapped, due);
         }

@@ -126,8 +126,10 @@ pub(crate) struct Subflow {
     pub(crate) join_ack: Option<(Instant, u32)>,
     /// Whether the peer has sent a DSS on it.
     pub(crate) has_dss: bool,
-    /// Segments with data and without any option since the last DSS.
+    /// Segments with data and without any option, of which bytes may still wait.
     pub(crate) bare_segments: u32,
+    /// Whether bytes without a mapping may be copies of others.
+    pub(crate) has_copies: bool,
     /// Segments without any option since the last DSS.
     pub(crate) bare_acks: u32,
     /// Whether the peer was asked for a sign that it still speaks MPTCP, and whether it gave one since.

@@ -210,6 +210,9 @@ impl Connection {
         if self.is_mptcp() && self.send.is_fin_unacked() {
             self.tries.data_fins = self.tries.data_fins.saturating_add(1);
             self.progress.is_fin_wanted = true;
+            if self.tries.data_fins > self.config.patience.data_fins {
+                self.give_up_data_fin(now);
+            }
         }
     }
 
@@ -235,19 +238,34 @@ impl Connection {
         self.timers.set(Timer::WindowProbe, due);
     }
 
+    /// The peer never acknowledges the DATA_FIN. Where it has sent its own, all is said but that; else it
+    /// has a while to show up.
+    fn give_up_data_fin(&mut self, now: Instant) {
+        if matches!(self.state, State::Closing | State::LastAck) {
+            self.subflows
+                .iter_mut()
+                .for_each(super::subflow::Subflow::close);
+        }
+        let due = now + self.config.patience.without_subflow;
+        self.timers.set_if_stopped(Timer::Close, due);
+    }
+
     fn on_unmapped_timer(&mut self, now: Instant) {
         if !matches!(self.phase, Phase::Mptcp(_)) {
             return;
         }
         for index in 0..self.subflows.len() {
             let subflow = &self.subflows[index];
-            let is_bare = subflow.bare_segments > 0 && subflow.incoming.unmapped_bytes() > 0;
-            // On the only subflow, what cannot be TCP may still get its mapping with a retransmission.
-            // That is not waited for without end.
-            let is_hopeless = self.only_up() == Some(index)
-                && !self.may_fall_back(index)
-                && subflow.bare_segments < MAX_BARE_SEGMENTS;
-            if self.subflows[index].end.is_none() && is_bare && !is_hopeless {
+            if subflow.end.is_some() || subflow.incoming.unmapped_bytes() == 0 {
+                continue;
+            }
+            let is_only = self.only_up() == Some(index);
+            let may_mend = subflow.bare_segments < MAX_BARE_SEGMENTS;
+            if is_only && may_mend && !self.may_fall_back(index) {
+                // What cannot be TCP may still get its mapping with a retransmission, after which there
+                // may be copies among what has none: it can never be TCP.
+                self.subflows[index].has_copies = true;
+            } else if is_only || subflow.bare_segments > 0 {
                 self.react(now, index, Violation::OptionsMissing);
             }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mptcp_proto::conn::Config;
 use mptcp_proto::conn::config::Offer;
 use mptcp_proto::conn::handshake::Wishes;
+use mptcp_proto::tcp::KeepAlive;
 use mptcp_proto::wire::mptcp::Priority;
 
 use super::join::SECOND;
@@ -128,7 +129,7 @@ impl Run {
     fn new(seed: u64) -> Self {
         let mut random = Seeded(seed);
         let mut pick = |n: u64| random.next() % n;
-        let config = Config {
+        let mut config = Config {
             mptcp: if pick(4) == 0 { Offer::V0 } else { Offer::V1 },
             wishes: Wishes {
                 checksum: pick(2) == 0,
@@ -136,6 +137,12 @@ impl Run {
             },
             ..Config::default()
         };
+        // A host whose last RST was lost is missed by nobody else.
+        config.tcp.keep_alive = Some(KeepAlive {
+            idle: Duration::from_secs(60),
+            interval: Duration::from_secs(10),
+            probes: 5,
+        });
         let is_joined = pick(2) == 0;
         let loss = [0, 1, 5, 10][usize::try_from(pick(4)).unwrap()];
         let is_box = pick(3) == 0;
@@ -222,7 +229,13 @@ impl Run {
         pair.server(ids[1]).shutdown_write();
         pair.run_for(limit);
         let left = pair.client.connection_count() + pair.server.connection_count();
-        assert_eq!(left, 0, "{:?}", pair.events);
+        let hosts = [&pair.client, &pair.server];
+        let infos = hosts.map(|host| {
+            let all = host.connections();
+            let all = all.map(|connection| (connection.info(), connection.subflows().collect()));
+            all.collect::<Vec<(_, Vec<_>)>>()
+        });
+        assert_eq!(left, 0, "{:?} {infos:#?}", pair.events);
     }
 }
 

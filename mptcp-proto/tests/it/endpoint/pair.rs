@@ -299,14 +299,14 @@ impl Pair {
             }
             received[0].len() >= to_client.len() && received[1].len() >= to_server.len()
         });
-        assert!(
-            received[0] == to_client,
-            "what the client got is what was sent"
-        );
-        assert!(
-            received[1] == to_server,
-            "what the server got is what was sent"
-        );
+        for (got, sent) in received.iter().zip([to_client, to_server]) {
+            let same = got.iter().zip(sent).take_while(|(a, b)| a == b).count();
+            let (lens, events) = ((got.len(), sent.len()), &self.events);
+            assert!(
+                got == sent,
+                "the same up to byte {same}, lengths {lens:?}: {events:?}"
+            );
+        }
     }
 
     /// The events of one side that this function picks.

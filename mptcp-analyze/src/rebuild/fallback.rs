@@ -3,6 +3,8 @@
 //! The verdict is drawn at the end of the capture: a packet without option is no fallback if the
 //! option comes back.
 
+use mptcp_proto::wire::mptcp::CapableFlags;
+
 use super::connection::ConnectionBuilder;
 use super::finish::Whole;
 use super::flow::StreamId;
@@ -266,6 +268,19 @@ fn bare_syn_ack(frame: u64, nops: u8, vantage: Vantage) -> Fallback {
 }
 
 fn third_ack(builder: &ConnectionBuilder, bare: Bare, vantage: Vantage) -> Fallback {
+    if let Some((frame, _, flags)) = builder.capable.syn_ack
+        && (CapableFlags(flags).extensible() || !CapableFlags(flags).hmac_sha())
+    {
+        return Fallback {
+            reason: FallbackReason::Negotiation,
+            frame,
+            by: Blame::Unknown,
+            confidence: Confidence::Likely,
+            text: "the SYN/ACK asks for an extension that nobody knows or names no known \
+                   algorithm, so the client went on without MPTCP"
+                .to_owned(),
+        };
+    }
     let versions = (builder.capable.syn, builder.capable.syn_ack);
     if let (Some((_, asked, _)), Some((frame, answered, _))) = versions
         && asked != answered
@@ -329,10 +344,21 @@ fn judge_lost_mapping(mptcp: &MptcpStream, bare: Bare, end: usize, vantage: Vant
             "the data just before are longer than their mapping: something put bytes in",
         )
     } else if vantage == Vantage::Near(sender) {
+        // A host that has fallen back sends them like that. Why it did stands in what came to it.
+        let peer = &mptcp.ends[1 - end];
+        let by = if peer
+            .bare_since
+            .is_some_and(|bare| bare.nops >= NOP_RUN_OF_A_BOX)
+            || !peer.unmapped_marks.is_empty()
+        {
+            Blame::Path
+        } else {
+            Blame::Unknown
+        };
         (
-            blame(sender),
+            by,
             Confidence::Likely,
-            "it sent them like that, which it does once it has fallen back",
+            "it sent them like that, which it does once what it received made it fall back",
         )
     } else {
         (
@@ -364,10 +390,11 @@ fn judge_checksums(
         return Some(Fallback {
             reason: FallbackReason::Checksum,
             frame,
-            by: blame(who),
+            // The flag may have been changed on its way to the one or the other.
+            by: Blame::Unknown,
             confidence: Confidence::Likely,
             text: format!(
-                "{} sent mappings that do not agree with the checksum flag",
+                "mappings of {} do not agree with the checksum flags of the handshake in this capture",
                 name(who)
             ),
         });

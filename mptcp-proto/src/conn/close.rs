@@ -1,8 +1,9 @@
 //! The end of a connection (RFC 8684 §3.3.3).
 
 use crate::conn::event::{ConnectionEnd, SubflowEnd};
+use crate::conn::subflow::Step;
 use crate::conn::timer::Timer;
-use crate::conn::{Change, Connection, Phase, State};
+use crate::conn::{Change, Connection, Phase, State, Violation};
 use crate::data::send::{DataAcked, Reinject};
 use crate::time::Instant;
 use crate::wire::mptcp::ResetReason;
@@ -17,6 +18,10 @@ impl Connection {
                 self.check_end_of_data();
             }
             Phase::Mptcp(_) => {
+                if let Some(violation) = self.fallback_shown_by_fin(index) {
+                    // What comes of it treats the FIN as that of TCP.
+                    return self.react(now, index, violation);
+                }
                 // RFC 8684 §3.3.3: without a DATA_FIN it closes this subflow and nothing else.
                 let subflow = &mut self.subflows[index];
                 subflow.is_closed_by_peer |= !subflow.is_closing;
@@ -28,6 +33,22 @@ impl Connection {
                 self.restart_retransmission(now);
             }
             _ => {}
+        }
+    }
+
+    /// A FIN after data without mapping, or after segments without any option, is that of a peer that has
+    /// fallen back (RFC 8684 §3.7): nothing follows it that could still bring an option.
+    fn fallback_shown_by_fin(&self, index: usize) -> Option<Violation> {
+        let subflow = &self.subflows[index];
+        let is_unmapped = subflow.incoming.unmapped_bytes() > 0 && subflow.bare_segments > 0;
+        let is_bare = subflow.bare_acks > 1;
+        if !self.may_fall_back(index) {
+            return None;
+        }
+        match (is_unmapped, is_bare) {
+            (true, _) => Some(Violation::OptionsMissing),
+            (false, true) => Some(Violation::DataAckMissing),
+            (false, false) => None,
         }
     }
 
@@ -62,6 +83,14 @@ impl Connection {
         self.release_token();
         self.timers.stop(Timer::DataRetransmit);
         self.timers.stop(Timer::DataFin);
+        for index in 0..self.subflows.len() {
+            // What is not up by now has nothing to carry, and must not keep the others waiting.
+            if self.subflows[index].step != Step::Up && self.subflows[index].end.is_none() {
+                let reason = ResetReason::UNSPECIFIED;
+                self.subflows[index].reset(reason);
+                self.end_subflow(index, SubflowEnd::ResetByUs { reason });
+            }
+        }
         if self.state == State::TimeWait {
             // Who sent its DATA_FIN first sends the FINs, and so has the TIME-WAITs (RFC 8041 §3.6).
             self.subflows

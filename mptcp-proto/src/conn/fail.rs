@@ -56,7 +56,8 @@ impl Connection {
         // What was not delivered begins with a byte that has no mapping, or whose checksum is not known
         // yet, or that did not come.
         let unverified = incoming.unverified_bytes();
-        let missing = incoming.received().saturating_sub(unverified);
+        let waiting = unverified.saturating_add(incoming.unmapped_bytes());
+        let missing = incoming.received().saturating_sub(waiting);
         let start = incoming.first_unmapped().unwrap_or(missing).min(missing);
         if start < end {
             // What follows has a mapping already, which must agree.
@@ -108,7 +109,8 @@ impl Connection {
 
     /// A DATA_FIN that was sent becomes a FIN, and a FIN that came stands for the peer's DATA_FIN.
     fn carry_over_end(&mut self, now: Instant, index: usize) {
-        if self.send.is_fin_unacked() || self.send.is_fin_due() {
+        // A peer that is TCP now waits for a FIN even where it has acknowledged the DATA_FIN.
+        if self.send.is_fin_unacked() || self.send.is_fin_due() || self.send.is_finished() {
             self.send.on_fin_sent();
             self.subflows[index].close();
         }

@@ -20,6 +20,7 @@ use crate::sched::Picker;
 use crate::seq::{Dsn, TcpSeq};
 use crate::tcp::{FastOpen, Path, Received, Tcp, TcpEvent};
 use crate::time::Instant;
+use crate::version::Version;
 use crate::wire::mptcp::Priority;
 use crate::wire::segment::Segment;
 
@@ -322,6 +323,11 @@ impl Connection {
             Ok(session) => {
                 self.count(Counter::CapableSynAckRx);
                 self.begin_session(session, index);
+                if session.version == Version::V0 {
+                    // RFC 6824 §3.1: the keys go back in an ACK of their own. Data of version 0 have no
+                    // room for them, and a server would learn too late that a box changed one.
+                    self.subflows[index].tcp.ack_now();
+                }
                 let window = u64::from(segment.window);
                 self.send.set_window(self.send.unacked_dsn(), window);
             }
@@ -359,6 +365,16 @@ impl Connection {
             }
         }
         self.connected(now, index);
+    }
+
+    /// The SYN came again. RFC 8684 §3.1: one without MP_CAPABLE is answered without, so that a path
+    /// that drops SYN/ACKs with the option carries TCP.
+    pub(super) fn on_duplicate_syn(&mut self, options: &ReceivedOptions) {
+        if let Phase::SynReceived(step) = self.phase
+            && options.capable.is_none()
+        {
+            self.fall_back_early(step.token(), FallbackReason::SynOptionMissing);
+        }
     }
 
     /// The handshake ends without MPTCP.

@@ -480,7 +480,8 @@ impl Connection {
                 TcpEvent::TimeWait | TcpEvent::Closed => {
                     self.end_subflow(index, SubflowEnd::Closed);
                 }
-                TcpEvent::Connected | TcpEvent::DuplicateSyn | TcpEvent::Reopen => {}
+                TcpEvent::DuplicateSyn => self.on_duplicate_syn(options),
+                TcpEvent::Connected | TcpEvent::Reopen => {}
             }
         }
     }

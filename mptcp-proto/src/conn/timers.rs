@@ -261,11 +261,13 @@ impl Connection {
             if subflow.end.is_some() || subflow.incoming.unmapped_bytes() == 0 {
                 continue;
             }
-            if self.only_up() == Some(index) && !self.may_fall_back(index) {
+            let is_only = self.only_up() == Some(index);
+            let may_mend = subflow.bare_segments < MAX_BARE_SEGMENTS;
+            if is_only && may_mend && !self.may_fall_back(index) {
                 // What cannot be TCP may still get its mapping with a retransmission, after which there
                 // may be copies among what has none: it can never be TCP.
                 self.subflows[index].has_copies = true;
-            } else if self.only_up() == Some(index) || subflow.bare_segments > 0 {
+            } else if is_only || subflow.bare_segments > 0 {
                 self.react(now, index, Violation::OptionsMissing);
             }
         }
@@ -274,5 +276,7 @@ impl Connection {
 
 /// Bytes that one expiry of the data-level timer sends again: what a congestion window begins with.
 const MAX_AT_ONCE: u64 = 14_600;
+/// Segments of data without any option in a row, after which none is expected to have one again.
+const MAX_BARE_SEGMENTS: u32 = 32;
 const MAX_DOUBLINGS: u32 = 10;
 const MAX_WAIT: Duration = Duration::from_secs(60);

@@ -1,9 +1,11 @@
 //! The simulator, with `smoltcp` in its hosts: a TCP that is not ours.
 
 mod boxes;
+mod matrix;
 mod networks;
 mod recordings;
 mod runs;
+mod throughput;
 mod transfers;
 
 use std::net::SocketAddr;

@@ -1,0 +1,254 @@
+//! One run: two hosts, one or two paths, a box, loss.
+
+use std::io::Cursor;
+use std::net::SocketAddr;
+
+use mptcp_analyze::capture::Captures;
+use mptcp_analyze::model::{Analysis, Blame, Severity};
+use mptcp_analyze::rebuild::RebuildOptions;
+use mptcp_proto::conn::config::Offer;
+use mptcp_proto::conn::{Config, ConnectionEnd, Event, FallbackReason, SubflowEnd};
+use mptcp_proto::pm;
+use mptcp_proto::time::Instant;
+use mptcp_tests::sim::{
+    CLIENT, Link, MptcpStack, Net, Node, Pair, PathId, Script, Seed, Stop, Stream, secs,
+};
+
+use super::super::PORT;
+use super::boxes::Case;
+
+/// On which path the box stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// That of the initial subflow.
+    Initial,
+    /// That of the second one.
+    Second,
+    /// On both.
+    Both,
+}
+
+/// What a run is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setup {
+    pub(super) case: Case,
+    pub(super) place: Place,
+    pub(super) offer: Offer,
+    pub(super) paths: usize,
+    pub(super) loss_percent: u32,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub(super) struct Outcome {
+    pub(super) stop: Stop,
+    /// What the server and the client received, against what was sent.
+    pub(super) received: [Data; 2],
+    pub(super) hosts: [Host; 2],
+    /// Connections that the hosts still had when nothing more happened.
+    pub(super) left: usize,
+    pub(super) scenario: String,
+    /// What the analyzer says of the packets at the client.
+    pub(super) seen: Seen,
+}
+
+/// What a host received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Data {
+    /// What was sent.
+    Whole,
+    /// As long, or otherwise complete, but not what was sent.
+    Changed,
+    /// Not all of it.
+    Short,
+}
+
+/// How a host saw its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Host {
+    pub(super) fallback: Option<FallbackReason>,
+    /// Subflows that came up, the initial one among them.
+    pub(super) up: usize,
+    /// Those of them that were lost.
+    pub(super) lost: usize,
+    pub(super) end: Option<ConnectionEnd>,
+}
+
+/// What the analyzer says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Who caused the fallback.
+    pub(super) by: Option<Blame>,
+    /// Findings that are warnings or worse.
+    pub(super) findings: Vec<&'static str>,
+    /// Their texts.
+    pub(super) texts: Vec<String>,
+}
+
+type Hosts = Pair<Node<MptcpStack>, Node<MptcpStack>>;
+
+impl Setup {
+    fn config(&self) -> Config {
+        let mut config = Config {
+            mptcp: self.offer,
+            ..Config::default()
+        };
+        config.wishes.checksum = self.case.checksum;
+        config
+    }
+
+    fn link(&self, path: usize) -> Link {
+        let has_box = match self.place {
+            Place::Initial => path == 0,
+            Place::Second => path == 1,
+            Place::Both => true,
+        };
+        let delay = [5, 15][path];
+        // A router near the server: the hosts are told apart by their TTLs.
+        let mut text = format!("10mbit {delay}ms queue=100kB");
+        if has_box && !self.case.spec.is_empty() {
+            text += &format!(" | {}", self.case.spec.replace("{}", &path.to_string()));
+        }
+        text += &format!(
+            " | header:field=ttl,set=61 | 20mbit 5ms queue=100kB loss={}%",
+            self.loss_percent
+        );
+        Link::of(&text)
+    }
+
+    fn network(&self) -> (Net, Hosts) {
+        let seed = Seed::from_env_or(7);
+        let mut net = Net::new(seed);
+        let paths: Vec<PathId> = (0..self.paths)
+            .map(|path| net.path(self.link(path)))
+            .collect();
+        net.record(CLIENT);
+        let mut client = self.config();
+        client.path_manager = pm::Kind::Fullmesh;
+        let mut client = MptcpStack::new(client, seed.derive("client"));
+        for path in &paths {
+            client.endpoint.address_up(net.client_address(*path));
+        }
+        let server = MptcpStack::new(self.config(), seed.derive("server"));
+        let mut hosts = Pair {
+            client: Node::new(client),
+            server: Node::new(server),
+        };
+        let local = SocketAddr::new(net.client_address(paths[0]), 40_000);
+        let remote = SocketAddr::new(net.server_address(paths[0]), PORT);
+        let up = Script::new("up").send(LEN).wait_for_end().close();
+        hosts.client.dial(Instant::ZERO, local, remote, up);
+        hosts.server.serve(PORT, || {
+            Script::new("down").send(LEN).close().wait_for_end()
+        });
+        (net, hosts)
+    }
+
+    /// Lets it happen.
+    pub(super) fn run(&self) -> Outcome {
+        let (mut net, mut hosts) = self.network();
+        net.note(format!("{self:?}"));
+        let stop = net.run_until(&mut hosts, secs(MOST_SECS), |hosts| {
+            let is_done = hosts.client.is_done() && hosts.server.is_done() && has_ended(hosts);
+            is_done || is_refused(hosts)
+        });
+        let pcapng = net.pcapng(CLIENT, None).expect("it was recorded");
+        net.run_for(&mut hosts, secs(MOST_SECS));
+        let stacks = [&hosts.client.stack, &hosts.server.stack];
+        Outcome {
+            stop,
+            received: [
+                received(&hosts.server, "up"),
+                received(&hosts.client, "down"),
+            ],
+            hosts: stacks.map(Host::of),
+            left: stacks
+                .map(|stack| stack.endpoint.connection_count())
+                .iter()
+                .sum(),
+            scenario: net.scenario(),
+            seen: Seen::of(pcapng),
+        }
+    }
+}
+
+fn has_ended(hosts: &Hosts) -> bool {
+    let stacks = [&hosts.client.stack, &hosts.server.stack];
+    stacks.iter().all(|stack| !stack.ends().is_empty())
+}
+
+fn is_refused(hosts: &Hosts) -> bool {
+    let mut ends = hosts.client.stack.ends().values();
+    ends.any(|end| *end == ConnectionEnd::Refused)
+}
+
+fn received(node: &Node<MptcpStack>, stream: &str) -> Data {
+    let Some(outcome) = node.outcomes().into_iter().next() else {
+        return Data::Short;
+    };
+    if outcome.received_sha256 == Stream::new(stream).sha256(LEN) {
+        Data::Whole
+    } else if outcome.ended_at.is_some() && outcome.received_bytes.abs_diff(LEN) < 1000 {
+        Data::Changed
+    } else {
+        Data::Short
+    }
+}
+
+impl Host {
+    fn of(stack: &MptcpStack) -> Self {
+        let mut host = Self::default();
+        for (_, _, event) in stack.events() {
+            match event {
+                Event::FellBack { reason } => host.fallback = Some(*reason),
+                Event::SubflowUp { .. } => host.up += 1,
+                Event::SubflowDown { how, .. } if *how != SubflowEnd::Closed => host.lost += 1,
+                Event::Closed { how } => host.end = Some(*how),
+                _ => {}
+            }
+        }
+        host
+    }
+}
+
+impl Seen {
+    fn of(pcapng: Vec<u8>) -> Self {
+        let options = RebuildOptions {
+            verify_checksums: true,
+            verify_tcp_checksums: true,
+            ..RebuildOptions::default()
+        };
+        let captures = Captures::from_reader("client.pcapng", Cursor::new(pcapng));
+        let captures = captures.expect("the recording is a capture");
+        Self::from_analysis(&mptcp_analyze::analyze(captures, options))
+    }
+
+    fn from_analysis(analysis: &Analysis) -> Self {
+        let connections = analysis.connections.iter();
+        let mut by = None;
+        let mut found = Vec::new();
+        for connection in connections {
+            by = by.or(connection.fallback.as_ref().map(|fallback| fallback.by));
+            found.extend(&connection.findings);
+        }
+        found.extend(&analysis.findings);
+        found.retain(|finding| finding.severity >= Severity::Warn);
+        let mut findings: Vec<&'static str> = found.iter().map(|finding| finding.id).collect();
+        findings.sort_unstable();
+        findings.dedup();
+        let texts = found
+            .iter()
+            .map(|finding| format!("{} {}", finding.id, finding.text))
+            .collect();
+        Self {
+            by,
+            findings,
+            texts,
+        }
+    }
+}
+
+/// Bytes in each direction.
+pub(super) const LEN: u64 = 120_000;
+/// Virtual time that a run may take, which is longer than TIME-WAIT and any timer.
+const MOST_SECS: u64 = 300;

@@ -128,7 +128,8 @@ impl Session {
                 let local = setup::address(side, b, 4000 + u16::from(b >> 6));
                 let remote = setup::address(1 - side, b >> 2, setup::PORT);
                 self.with(side, |c| {
-                    drop(c.open_subflow(local, remote, step.priority()))
+                    // Whether it may is for the endpoint to say.
+                    let _ = c.open_subflow(local, remote, step.priority());
                 });
             }
             6..=7 => {
@@ -137,9 +138,9 @@ impl Session {
                 } else {
                     SubflowClose::Reset(ResetReason::UNSPECIFIED)
                 };
-                self.with(side, |c| drop(c.close_subflow(id, how)));
+                self.with(side, |c| _ = c.close_subflow(id, how));
             }
-            8..=9 => self.with(side, |c| drop(c.set_priority(id, step.priority()))),
+            8..=9 => self.with(side, |c| _ = c.set_priority(id, step.priority())),
             10..=11 => {
                 let address = setup::address(side, b, setup::PORT);
                 self.with(side, |c| c.announce(AddressId(b & 7), address));
@@ -151,7 +152,9 @@ impl Session {
             15 => self.hosts[side]
                 .endpoint
                 .address_down(setup::address(side, b, 0).ip()),
-            16..=17 if b.is_multiple_of(4) => self.with(side, mptcp_proto::conn::Connection::shutdown_write),
+            16..=17 if b.is_multiple_of(4) => {
+                self.with(side, mptcp_proto::conn::Connection::shutdown_write);
+            }
             18 if b.is_multiple_of(8) => {
                 self.is_abandoned = true;
                 self.with(side, mptcp_proto::conn::Connection::close);

@@ -349,7 +349,7 @@ fn judge_lost_mapping(mptcp: &MptcpStream, bare: Bare, end: usize, vantage: Vant
         let by = if peer
             .bare_since
             .is_some_and(|bare| bare.nops >= NOP_RUN_OF_A_BOX)
-            || !peer.unmapped_marks.is_empty()
+            || !peer.rare.unmapped_marks.is_empty()
         {
             Blame::Path
         } else {

@@ -104,13 +104,15 @@ impl Setup {
             Place::Both => true,
         };
         let delay = [5, 15][path];
+        let spec = self.case.spec.replace("{}", &path.to_string());
+        let middle = if has_box && !spec.is_empty() {
+            format!(" | {spec}")
+        } else {
+            String::new()
+        };
         // A router near the server: the hosts are told apart by their TTLs.
-        let mut text = format!("10mbit {delay}ms queue=100kB");
-        if has_box && !self.case.spec.is_empty() {
-            text += &format!(" | {}", self.case.spec.replace("{}", &path.to_string()));
-        }
-        text += &format!(
-            " | header:field=ttl,set=61 | 20mbit 5ms queue=100kB loss={}%",
+        let text = format!(
+            "10mbit {delay}ms queue=100kB{middle} | header:field=ttl,set=61 | 20mbit 5ms queue=100kB loss={}%",
             self.loss_percent
         );
         Link::of(&text)

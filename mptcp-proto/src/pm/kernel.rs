@@ -33,8 +33,25 @@ impl Known {
         self.endpoint.flags.has(flags)
     }
 
+    /// Whether it is the initial address. One with another port is not: it is advertised, and taken
+    /// back, by its own id.
+    fn is_initial(&self, view: &PmView<'_>) -> bool {
+        let port = self.endpoint.port;
+        is_initial(view, self.endpoint.address)
+            && port.is_none_or(|port| port == view.initial_local.port())
+    }
+
     /// Its id for the peer: the initial address has id 0 there, whatever it has here.
     fn wire_id(&self, view: &PmView<'_>) -> AddressId {
+        if self.is_initial(view) {
+            AddressId(0)
+        } else {
+            self.endpoint.id
+        }
+    }
+
+    /// The id in joins from it, where its port plays no part.
+    fn join_id(&self, view: &PmView<'_>) -> AddressId {
         if is_initial(view, self.endpoint.address) {
             AddressId(0)
         } else {
@@ -100,7 +117,7 @@ impl Kernel {
     ) {
         let wish = Wish {
             local: known.endpoint.address,
-            local_id: known.wire_id(view),
+            local_id: known.join_id(view),
             remote,
             priority: known.endpoint.flags.priority(),
             copies: 1,
@@ -112,9 +129,7 @@ impl Kernel {
         for known in &mut self.endpoints {
             let is_new = known.has(EndpointFlags::SIGNAL) && !known.is_announced;
             // The peer knows the initial address, unless there is another port to it.
-            let is_news =
-                known.endpoint.port.is_some() || !is_initial(view, known.endpoint.address);
-            if is_new && is_news {
+            if is_new && !known.is_initial(view) {
                 known.is_announced = true;
                 actions.push(PmAction::Announce(LocalAddress {
                     id: known.endpoint.id,
@@ -127,7 +142,7 @@ impl Kernel {
 
     /// The initial subflow becomes a backup when an endpoint says so of its address.
     fn set_initial_priority(&self, view: &PmView<'_>, actions: &mut Vec<PmAction>) {
-        let of_initial = |known: &&Known| is_initial(view, known.endpoint.address);
+        let of_initial = |known: &&Known| known.is_initial(view);
         let Some(known) = self.endpoints.iter().find(of_initial) else {
             return;
         };
@@ -267,12 +282,17 @@ fn is_valid(endpoint: Endpoint) -> bool {
 
 /// Tells the peer that an address is gone, and closes its subflows.
 fn withdraw(view: &PmView<'_>, id: AddressId, actions: &mut Vec<PmAction>) {
-    actions.push(PmAction::Withdraw(id));
     let from_it = view
         .subflows
         .iter()
         .filter(|subflow| subflow.local_id == id);
-    actions.extend(from_it.map(|subflow| PmAction::Close(subflow.id)));
+    let closes = from_it.map(|subflow| PmAction::Close(subflow.id));
+    // Two endpoints that go at once may be of one address.
+    for action in std::iter::once(PmAction::Withdraw(id)).chain(closes) {
+        if !actions.contains(&action) {
+            actions.push(action);
+        }
+    }
 }
 
 fn set_priority(

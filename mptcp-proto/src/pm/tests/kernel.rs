@@ -529,3 +529,46 @@ fn what_is_for_the_user_manager_is_not_supported() {
     let result = script.command(Command::Withdraw(AddressId(1)));
     assert_eq!(result, Err(CommandError::NotSupported(Kind::Kernel)));
 }
+
+#[test]
+fn a_second_port_of_the_initial_address_goes_by_its_own_id() {
+    let mut script = kernel(8, 8).established();
+    let port = |id, port, flags| {
+        Command::AddEndpoint(Endpoint {
+            id: AddressId(id),
+            address: client(1),
+            port,
+            flags,
+        })
+    };
+    script.command(port(0, Some(9_000), SIGNAL)).unwrap();
+    script
+        .command(port(2, None, EndpointFlags::default()))
+        .unwrap();
+    let ids: Vec<u8> = script.announced().iter().map(|one| one.id.0).collect();
+    assert_eq!(ids, [1]);
+    script.command(Command::FlushEndpoints).unwrap();
+    // The initial subflow goes with its own endpoint, once.
+    let closes = |action: &&PmAction| matches!(action, PmAction::Close(SubflowId(0)));
+    assert_eq!(script.log.iter().filter(closes).count(), 1);
+    assert_eq!(script.withdrawn(), [1, 0]);
+    assert_eq!(script.mesh(), "");
+}
+
+#[test]
+fn removing_a_second_port_of_the_initial_address_leaves_the_initial_subflow() {
+    let mut script = kernel(8, 8).established();
+    script
+        .command(Command::AddEndpoint(Endpoint {
+            id: AddressId(3),
+            address: client(1),
+            port: Some(9_000),
+            flags: SIGNAL,
+        }))
+        .unwrap();
+    script
+        .command(Command::RemoveEndpoint(AddressId(3)))
+        .unwrap();
+    assert_eq!(script.withdrawn(), [3]);
+    assert_eq!(script.mesh(), "1>1");
+}

@@ -1,6 +1,6 @@
 //! The mappings seen lately, to tell repetitions from new ones, and their checksums.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use mptcp_proto::seq::{Dsn, Ssn};
@@ -135,7 +135,8 @@ pub(super) struct OpenMappings {
     old_below: i64,
 }
 
-type Sums = BTreeMap<MappingKey, OpenMapping>;
+/// In the order of their keys; most are added at the end and removed at the begin.
+type Sums = VecDeque<(MappingKey, OpenMapping)>;
 
 impl Absent for Sums {
     const ABSENT: &'static Self = &Sums::new();
@@ -257,29 +258,36 @@ impl OpenMappings {
                 self.known.insert(at, known);
             }
             _ => {
-                if self.known.len() == self.known.capacity() {
-                    // Most directions of an ordinary connection have few.
-                    let few = (self.known.len() / 2).clamp(1, MAX_OPEN_MAPPINGS);
-                    self.known.reserve_exact(few);
-                }
+                reserve_few(&mut self.known);
                 self.known.push_back(known);
             }
         }
     }
 
     fn add_sum(&mut self, key: MappingKey, mut open: OpenMapping, data: &mut DataDirection) {
-        // A mapping that is sent again with a DATA_FIN has the same payload and a new checksum.
-        if let Some((_, twin)) = self
-            .sums
-            .range(same_place(key.place))
-            .find(|(_, twin)| twin.payload_len == open.payload_len && key.place != NOWHERE)
-        {
-            open.covered = twin.covered;
-            open.sum = twin.sum;
-        }
+        let sums = self.sums.made();
+        reserve_few(sums);
         self.unjudged = self.unjudged.saturating_add(1);
+        let is_last = sums
+            .back()
+            .is_none_or(|(highest, _)| highest.place < key.place);
+        let at = if is_last {
+            sums.len()
+        } else {
+            // A mapping that is sent again with a DATA_FIN has the same payload and a new checksum.
+            let place = sums.partition_point(|(other, _)| other.place < key.place);
+            let twins = sums.range(place..);
+            if let Some((_, twin)) = twins
+                .take_while(|(other, _)| other.place == key.place)
+                .find(|(_, twin)| twin.payload_len == open.payload_len && key.place != NOWHERE)
+            {
+                open.covered = twin.covered;
+                open.sum = twin.sum;
+            }
+            sums.partition_point(|(other, _)| *other < key)
+        };
         judge(&key, &mut open, &mut self.unjudged, data);
-        self.sums.made().insert(key, open);
+        sums.insert(at, (key, open));
     }
 
     /// Adds the first copy of payload to the sums of the mappings that cover it. `known` is its sum, if
@@ -304,21 +312,20 @@ impl OpenMappings {
         known: Option<PartialSum>,
         data: &mut DataDirection,
     ) {
-        let lowest = MappingKey {
-            place: places.start.saturating_sub(MAX_PAYLOAD),
-            data: i64::MIN,
-            len: 0,
-        };
-        let end = MappingKey {
-            place: places.end,
-            data: i64::MIN,
-            len: 0,
-        };
         let Some(sums) = self.sums.get_mut() else {
             return;
         };
-        for (key, open) in sums.range_mut(lowest..end) {
-            if open.checksum.is_none() {
+        let lowest = places.start.saturating_sub(MAX_PAYLOAD);
+        let begins = match sums.back() {
+            // In order, the latest mapping is the only one that waits for payload.
+            Some((_, open)) if self.unjudged == 1 && open.checksum.is_some() => sums.len() - 1,
+            _ => sums.partition_point(|(key, _)| key.place < lowest),
+        };
+        for (key, open) in sums.range_mut(begins..) {
+            if key.place >= places.end {
+                break;
+            }
+            if open.checksum.is_none() || key.place < lowest {
                 continue;
             }
             let covers = key.place..key.place.saturating_add(i64::from(open.payload_len));
@@ -354,8 +361,9 @@ impl OpenMappings {
             *known = Known::new(moved(known.key()), known.payload_len);
         }
         if let Some(sums) = self.sums.get_mut() {
-            let kept = std::mem::take(sums).into_iter();
-            *sums = kept.map(|(key, sum)| (moved(key), sum)).collect();
+            for (key, _) in sums {
+                *key = moved(*key);
+            }
         }
     }
 
@@ -377,8 +385,12 @@ impl OpenMappings {
     }
 
     fn close_sum(&mut self, key: &MappingKey, data: &mut DataDirection) {
+        // Sums are closed in the order of the mappings, so this one is the first.
+        if self.sums.front().is_none_or(|(lowest, _)| lowest > key) {
+            return;
+        }
         let sums = self.sums.get_mut();
-        let Some(mut open) = sums.and_then(|sums| sums.remove(key)) else {
+        let Some((_, mut open)) = sums.and_then(VecDeque::pop_front) else {
             return;
         };
         judge(key, &mut open, &mut self.unjudged, data);
@@ -406,11 +418,9 @@ fn judge(key: &MappingKey, open: &mut OpenMapping, unjudged: &mut u32, data: &mu
     }
 }
 
-fn same_place(place: i64) -> Range<MappingKey> {
-    let at = |place| MappingKey {
-        place,
-        data: i64::MIN,
-        len: 0,
-    };
-    at(place)..at(place.saturating_add(1))
+/// Makes room for another; most directions of an ordinary connection have few.
+fn reserve_few<T>(list: &mut VecDeque<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact((list.len() / 2).clamp(1, MAX_OPEN_MAPPINGS));
+    }
 }

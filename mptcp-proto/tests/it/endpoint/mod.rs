@@ -7,6 +7,7 @@ mod fallback;
 mod handshake;
 mod hostile;
 mod join;
+mod manager;
 mod matrix;
 mod meddle;
 mod pair;

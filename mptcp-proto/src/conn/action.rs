@@ -1,9 +1,13 @@
 //! What the path manager wants is done, and options about addresses go out.
 
+use std::net::SocketAddr;
+
+use crate::conn::event::{Event, SubflowEnd};
 use crate::conn::options::{Composed, SegmentKind, Wanted, room_for};
 use crate::conn::{Connection, Context, Counter};
 use crate::endpoint::addresses::LocalAddress;
-use crate::pm::{Join, PmAction};
+use crate::path::SubflowId;
+use crate::pm::{Join, PmAction, PmSubflow};
 use crate::tcp::Path;
 use crate::time::Instant;
 use crate::wire::mptcp::Subtype;
@@ -71,6 +75,7 @@ impl Connection {
             });
             if free.is_none() {
                 self.count(Counter::JoinSynTxBindErr);
+                self.unreachable(&join);
                 return;
             }
         }
@@ -85,6 +90,24 @@ impl Connection {
             join.local_id = book.local_id(join.local.ip()).unwrap_or(join.local_id);
         }
         self.join(now, &join, context);
+    }
+
+    /// A subflow could not even begin: who asked for it hears so.
+    fn unreachable(&mut self, join: &Join) {
+        let id = SubflowId(self.next_subflow);
+        self.next_subflow = self.next_subflow.saturating_add(1);
+        let how = SubflowEnd::Unreachable;
+        self.tell(Event::SubflowDown { id, how });
+        let subflow = PmSubflow {
+            id,
+            local: SocketAddr::new(join.local.ip(), 0),
+            remote: join.remote,
+            local_id: join.local_id,
+            remote_id: join.remote_id,
+            priority: join.priority,
+            is_established: false,
+        };
+        self.on_subflow_down(subflow, how, false);
     }
 
     /// Closes a subflow with FIN; what it carries and the peer has not acknowledged goes elsewhere too.

@@ -43,7 +43,12 @@ impl Paths {
     pub(super) fn new(config: &Config, initial: Path) -> Self {
         Self {
             session: None,
-            manager: Manager::new(config.path_manager, config.limits),
+            manager: Manager::new(
+                config.path_manager,
+                config
+                    .limits
+                    .unwrap_or_else(|| config.path_manager.limits()),
+            ),
             config: AddressConfig {
                 echo_timeout: config.patience.add_addr,
                 max_remote: MAX_REMOTE,
@@ -82,7 +87,6 @@ impl Paths {
     }
 
     pub(super) fn request(&mut self, action: PmAction) {
-        // The view of the path manager lacks what it has just asked for.
         if self.actions.len() < MAX_ACTIONS && !self.actions.contains(&action) {
             self.actions.push_back(action);
         }
@@ -150,23 +154,35 @@ impl Connection {
         if !self.is_mptcp() {
             return;
         }
-        let mut actions = Vec::new();
-        self.with_view(self.is_joinable(), |manager, view| {
-            manager.handle_event(view, event, &mut actions);
-        });
-        for action in actions {
-            self.paths.request(action);
-        }
+        self.ask(|manager, view, actions| manager.handle_event(view, event, actions));
         self.progress.may_schedule = true;
     }
 
     pub(super) fn path_command(&mut self, command: &Command) -> Result<(), CommandError> {
-        let mut actions = Vec::new();
+        self.ask(|manager, view, actions| manager.handle_command(view, command, actions))
+    }
+
+    /// The view of the path manager lacks what was asked for and is not carried out yet, so it gets that
+    /// list to go on with.
+    fn ask<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Manager, &PmView<'_>, &mut Vec<PmAction>) -> T,
+    ) -> T {
+        let mut actions = Vec::from(std::mem::take(&mut self.paths.actions));
+        let before = actions.len();
         let done = self.with_view(self.is_joinable(), |manager, view| {
-            manager.handle_command(view, command, &mut actions)
+            ask(manager, view, &mut actions)
         });
-        for action in actions {
-            self.paths.request(action);
+        let new = actions.split_off(before.min(actions.len()));
+        self.paths.actions = VecDeque::from(actions);
+        for action in new {
+            // Several subflows between the same two addresses are no mistake of the path manager's.
+            let is_open = matches!(action, PmAction::Open(_));
+            if is_open && self.paths.actions.len() < MAX_ACTIONS {
+                self.paths.actions.push_back(action);
+            } else {
+                self.paths.request(action);
+            }
         }
         done
     }
@@ -239,7 +255,8 @@ impl Connection {
     pub(super) fn local_end(&mut self, local: SocketAddr) -> (AddressId, Priority) {
         let book = self.paths.book.as_mut();
         let id = book.and_then(|book| book.local_id(local.ip()));
-        (id.unwrap_or(AddressId(0)), Priority::Regular)
+        let priority = self.with_view(true, |manager, view| manager.priority(view, local));
+        (id.unwrap_or(AddressId(0)), priority)
     }
 
     /// Joins and ADD_ADDR are possible from here on.

@@ -21,8 +21,8 @@ pub struct Config {
     pub scheduler: sched::Kind,
     /// Path manager.
     pub path_manager: pm::Kind,
-    /// Its limits.
-    pub limits: pm::Limits,
+    /// Its limits, or those that its kind has by itself ([`pm::Kind::limits`]).
+    pub limits: Option<pm::Limits>,
     /// Buffers.
     pub buffers: Buffers,
     /// What helps against small buffers.
@@ -45,7 +45,7 @@ impl Default for Config {
             congestion: cc::Kind::default(),
             scheduler: sched::Kind::default(),
             path_manager: pm::Kind::default(),
-            limits: pm::Limits::default(),
+            limits: None,
             buffers: Buffers::default(),
             mechanisms: Mechanisms::default(),
             patience: Patience::default(),

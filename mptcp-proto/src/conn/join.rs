@@ -3,7 +3,7 @@
 use crate::conn::handshake::Session;
 use crate::conn::violation::Violation;
 use crate::hmac::{JoinHmac, join_hmac};
-use crate::key::{AddressId, Nonce};
+use crate::key::{AddressId, Nonce, Token};
 use crate::wire::mptcp::{Join, Priority};
 
 /// The peer knows both keys: made only where its HMAC was checked.
@@ -135,6 +135,11 @@ impl JoinSynReceived {
             address_id,
             priority,
         }
+    }
+
+    /// Whether a SYN with this token and nonce begins the same join anew.
+    pub fn is_older_than(&self, token: Token, nonce: Nonce) -> bool {
+        self.session.local_token == token && self.remote_nonce != nonce
     }
 
     /// The option of the SYN/ACK.

@@ -2,7 +2,7 @@
 
 use crate::conn::address::Paths;
 use crate::conn::buffer::Tuning;
-use crate::conn::event::{ConnectionEnd, Event};
+use crate::conn::event::{ConnectionEnd, Event, SubflowEnd};
 use crate::conn::handshake::{Session, SynReceived, SynSent};
 use crate::conn::join::{JoinRequest, JoinSynReceived, JoinSynSent};
 use crate::conn::received::ReceivedOptions;
@@ -223,9 +223,32 @@ impl Connection {
         let id = self.add_subflow(tcp, Step::JoinSynReceived(step), local_id, priority);
         if let Some(index) = self.index_of(id) {
             self.subflows[index].remote_id = request.address_id;
-            self.subflows[index].remote_priority = request.priority;
+            // Either host makes it a backup for both, as with MP_PRIO.
+            if request.priority == Priority::Backup {
+                self.subflows[index].remote_priority = Priority::Backup;
+            }
         }
         Ok(())
+    }
+
+    /// Forgets a join that waits for its third ACK when a SYN between the same ends names the same
+    /// token with another nonce: the peer has begun anew. Says whether it did.
+    pub(crate) fn forget_older_join(&mut self, id: SubflowId, token: Token, nonce: Nonce) -> bool {
+        let Some(index) = self.index_of(id) else {
+            return false;
+        };
+        let subflow = &self.subflows[index];
+        let is_older = match subflow.step {
+            Step::JoinSynReceived(step) => step.is_older_than(token, nonce),
+            _ => false,
+        };
+        if is_older {
+            let path = subflow.path();
+            self.end_subflow(index, SubflowEnd::Closed);
+            self.subflows.remove(index);
+            self.changes.push_back(Change::PathClosed(path));
+        }
+        is_older
     }
 
     /// Takes the next step of a handshake with a segment that TCP accepted. Says whether the subflow may

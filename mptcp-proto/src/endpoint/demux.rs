@@ -5,7 +5,8 @@ use crate::conn::join::JoinRequest;
 use crate::conn::received::ReceivedOptions;
 use crate::conn::violation::Reaction;
 use crate::conn::{Context, Violation};
-use crate::endpoint::{Endpoint, Handled, MAX_REPLIES};
+use crate::endpoint::{ConnId, Endpoint, Handled, MAX_REPLIES};
+use crate::path::SubflowId;
 use crate::seq::TcpSeq;
 use crate::tcp::{IcmpError, Path, reset_reply};
 use crate::time::Instant;
@@ -32,6 +33,11 @@ impl Endpoint {
         };
         let known = self.paths.get(&path).copied();
         if let Some((id, subflow)) = known
+            && self.begins_anew(id, subflow, segment)
+        {
+            return self.handle_stranger(now, segment);
+        }
+        if let Some((id, subflow)) = known
             && let Some(entry) = self.entry_mut(id)
         {
             let reopens = entry.connection.handle_segment(now, subflow, segment);
@@ -42,6 +48,26 @@ impl Endpoint {
             }
         }
         self.handle_stranger(now, segment)
+    }
+
+    /// Whether this is a SYN that takes the place of a join that is half open.
+    fn begins_anew(&mut self, id: ConnId, subflow: SubflowId, segment: &Segment<'_>) -> bool {
+        if !segment.flags.syn() || segment.flags.ack() || segment.flags.rst() {
+            return false;
+        }
+        let options = ReceivedOptions::parse(None, segment.options);
+        let (Some(Join::Syn { token, nonce, .. }), None) = (options.join, options.capable) else {
+            return false;
+        };
+        let Some(entry) = self.entry_mut(id) else {
+            return false;
+        };
+        let is_anew = entry.connection.forget_older_join(subflow, token, nonce);
+        if is_anew {
+            self.touch(id);
+            self.apply_changes(id);
+        }
+        is_anew
     }
 
     /// Takes an ICMP message that quotes a segment of ours: from where to where it went, and its sequence

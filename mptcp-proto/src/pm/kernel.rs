@@ -1,6 +1,6 @@
 //! Endpoints with flags and limits, as Linux' in-kernel path manager has them (`ip-mptcp(8)`).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::mesh::{Mesh, Wish, initial_remote};
 use super::{
@@ -358,6 +358,17 @@ impl PathManager for Kernel {
         }
         self.reconcile(view, actions);
         Ok(())
+    }
+
+    /// As Linux, which looks for the endpoint with this address, and port if it has one.
+    fn priority(&self, _view: &PmView<'_>, local: SocketAddr) -> Priority {
+        let address = local.ip().to_canonical();
+        let is_it = |known: &&Known| {
+            let port = known.endpoint.port;
+            known.endpoint.address == address && port.is_none_or(|port| port == local.port())
+        };
+        let known = self.endpoints.iter().find(is_it);
+        known.map_or(Priority::Regular, |known| known.endpoint.flags.priority())
     }
 
     fn set_limits(&mut self, limits: Limits) {

@@ -1,5 +1,7 @@
 //! What holds for every path manager.
 
+use std::net::SocketAddr;
+
 use super::mesh::has_room;
 use super::{
     Command, CommandError, JoinRequest, Kind, Limits, PathManager, PmAction, PmEvent, PmSubflow,
@@ -7,7 +9,7 @@ use super::{
 };
 use crate::key::AddressId;
 use crate::time::Instant;
-use crate::wire::mptcp::ResetReason;
+use crate::wire::mptcp::{Priority, ResetReason};
 
 /// A path manager with the rules before it.
 ///
@@ -80,6 +82,11 @@ impl Manager {
             return Err(ResetReason::ADMINISTRATIVELY_PROHIBITED);
         }
         Ok(())
+    }
+
+    /// What a subflow that the peer opens to this end is for.
+    pub fn priority(&self, view: &PmView<'_>, local: SocketAddr) -> Priority {
+        self.policy.priority(view, local)
     }
 
     /// When it wants [`PmEvent::Timeout`].

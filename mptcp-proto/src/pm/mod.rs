@@ -318,11 +318,12 @@ pub const MAX_ADDRESSES: usize = 8;
 /// Most subflows beside the initial one, whatever the limits say.
 pub const MAX_EXTRA_SUBFLOWS: u8 = 64;
 
+/// Those of [`Kind::Kernel`], as Linux has them: two subflows, and no address of the peer is used.
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            subflows: 8,
-            add_addr_accepted: 8,
+            subflows: 2,
+            add_addr_accepted: 0,
         }
     }
 }
@@ -344,6 +345,11 @@ pub trait PathManager: fmt::Debug + Send {
         _actions: &mut Vec<PmAction>,
     ) -> Result<(), CommandError> {
         Err(CommandError::NotSupported(self.kind()))
+    }
+
+    /// What subflows that the peer opens to this end are for, as the SYN/ACK says.
+    fn priority(&self, _view: &PmView<'_>, _local: SocketAddr) -> Priority {
+        Priority::Regular
     }
 
     /// Changes the limits.
@@ -408,6 +414,17 @@ impl Kind {
             Self::Backup => "backup",
             Self::BreakBeforeMake => "break-before-make",
             Self::User => "user",
+        }
+    }
+
+    /// The limits that it has when nobody says others.
+    pub fn limits(self) -> Limits {
+        match self {
+            Self::Kernel => Limits::default(),
+            _ => Limits {
+                subflows: 8,
+                add_addr_accepted: 8,
+            },
         }
     }
 

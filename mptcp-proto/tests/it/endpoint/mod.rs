@@ -7,6 +7,7 @@ mod fallback;
 pub(crate) mod handshake;
 mod hostile;
 pub(crate) mod join;
+mod manager;
 mod matrix;
 pub(crate) mod meddle;
 pub(crate) mod pair;

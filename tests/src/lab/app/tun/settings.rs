@@ -91,10 +91,10 @@ impl Settings {
             }
             ("limits", pair) => {
                 let (subflows, addresses) = pair.split_once(',').context("two numbers")?;
-                connection.limits = Limits {
+                connection.limits = Some(Limits {
                     subflows: subflows.parse()?,
                     add_addr_accepted: addresses.parse()?,
-                };
+                });
             }
             ("box", spec) => self.middlebox = Some(spec.parse::<Spec>()?.build()),
             _ => return Ok(false),

@@ -55,7 +55,7 @@ fn a_syn_that_comes_again_without_the_option_is_answered_without_it() {
     let replies = puppet.send(0, 0, Flags::SYN, &[], &[]);
     assert!(replies.iter().all(|reply| reply.options().is_empty()));
     puppet.ack(0, &[]);
-    assert_eq!(puppet.fallbacks(), [FallbackReason::ThirdAckOptionMissing]);
+    assert_eq!(puppet.fallbacks(), [FallbackReason::SynOptionMissing]);
     // The other order: the bare one came first, and the connection is TCP.
     let mut puppet = Puppet::before(Config::default(), KEY);
     puppet.send(0, 0, Flags::SYN, &[], &[]);

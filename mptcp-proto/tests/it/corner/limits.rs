@@ -74,8 +74,14 @@ fn the_end_of_time_is_no_beginning() {
 /// Case 75
 #[test]
 fn sixty_four_subflows_are_the_most_and_all_of_them_carry_data() {
-    let mut config = Config::default();
-    config.limits.subflows = 64;
+    let limits = mptcp_proto::pm::Limits {
+        subflows: 64,
+        add_addr_accepted: 8,
+    };
+    let config = Config {
+        limits: Some(limits),
+        ..Config::default()
+    };
     let (mut pair, ids) = established(&config);
     let mut refused = 0;
     for n in 1..80 {

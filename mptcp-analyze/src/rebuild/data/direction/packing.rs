@@ -1,0 +1,101 @@
+//! The packed form of a direction whose connection is over.
+
+use super::{Counters, DataDirection, RareData};
+use crate::rebuild::pack::{Pack, Packer, Unpacker, pack_fields};
+
+pack_fields!(Counters {
+    wire_bytes,
+    mappings,
+    mapping_options,
+    first_at,
+    last_at,
+});
+
+impl Pack for DataDirection {
+    fn pack(&self, to: &mut Packer<'_>) {
+        let DataDirection {
+            options,
+            scale,
+            senders,
+            highest,
+            acked,
+            data_fin,
+            discarding,
+            has_discarded,
+            totals,
+            first_frame,
+            first_frames,
+            last_sender,
+            assembler,
+            rare,
+        } = self;
+        to.require(assembler.is_none());
+        options.pack(to);
+        scale.pack(to);
+        senders.pack(to);
+        highest.pack(to);
+        acked.pack(to);
+        data_fin.pack(to);
+        discarding.pack(to);
+        has_discarded.pack(to);
+        totals.pack(to);
+        first_frame.pack(to);
+        first_frames.pack(to);
+        last_sender.pack(to);
+        rare.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        DataDirection {
+            options: Pack::unpack(from),
+            scale: Pack::unpack(from),
+            senders: Pack::unpack(from),
+            highest: Pack::unpack(from),
+            acked: Pack::unpack(from),
+            data_fin: Pack::unpack(from),
+            discarding: Pack::unpack(from),
+            has_discarded: Pack::unpack(from),
+            totals: Pack::unpack(from),
+            first_frame: Pack::unpack(from),
+            first_frames: Pack::unpack(from),
+            last_sender: Pack::unpack(from),
+            assembler: None,
+            rare: Pack::unpack(from),
+        }
+    }
+}
+
+impl Pack for RareData {
+    fn pack(&self, to: &mut Packer<'_>) {
+        let RareData {
+            bad_mappings,
+            rejected,
+            spare,
+            spare_bytes: _,
+            recent,
+            reinjected_bytes,
+            data_retransmitted_bytes,
+            spurious_bytes,
+            checksums,
+            out_of_range,
+        } = self;
+        to.require(rejected.is_empty() && spare.is_empty() && recent.is_empty());
+        to.require(*out_of_range == 0);
+        bad_mappings.pack(to);
+        reinjected_bytes.pack(to);
+        data_retransmitted_bytes.pack(to);
+        spurious_bytes.pack(to);
+        checksums.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        RareData {
+            bad_mappings: Pack::unpack(from),
+            reinjected_bytes: Pack::unpack(from),
+            data_retransmitted_bytes: Pack::unpack(from),
+            spurious_bytes: Pack::unpack(from),
+            checksums: Pack::unpack(from),
+            ..Self::default()
+        }
+    }
+}

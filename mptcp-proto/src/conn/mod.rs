@@ -8,6 +8,7 @@
 
 mod action;
 mod address;
+pub mod address_book;
 mod buffer;
 mod close;
 pub mod command;

@@ -10,7 +10,6 @@
 //!
 //! Nothing is sent from within `handle_packet`: the answers come from `poll_transmit`.
 
-pub mod addresses;
 pub mod blackhole;
 pub mod cookie;
 mod demux;

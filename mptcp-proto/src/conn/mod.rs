@@ -14,6 +14,7 @@ mod close;
 pub mod command;
 pub mod config;
 pub mod counters;
+mod early;
 pub mod event;
 mod fail;
 pub mod fallback;
@@ -51,7 +52,7 @@ use crate::cc::CongestionControl;
 use crate::conn::handshake::{Session, SynReceived, SynSent};
 use crate::conn::subflow::Subflow;
 use crate::conn::timer::TimerTable;
-use crate::data::{ReceiveBuffer, SendBuffer};
+use crate::data::{Payload, ReceiveBuffer, SendBuffer};
 use crate::key::Token;
 use crate::path::{PathView, SubflowId};
 use crate::pm;
@@ -88,6 +89,8 @@ pub struct Connection {
     /// The subflow that sent last: the next one has its turn.
     turn: usize,
     views: Vec<PathView>,
+    /// What goes with the SYN, until it is answered.
+    early: Payload,
 }
 
 /// What the connection speaks.

@@ -2,6 +2,7 @@
 
 use crate::conn::address::Paths;
 use crate::conn::buffer::Tuning;
+use crate::conn::early;
 use crate::conn::event::{ConnectionEnd, Event, SubflowEnd};
 use crate::conn::handshake::{Session, SynReceived, SynSent};
 use crate::conn::join::{JoinRequest, JoinSynReceived, JoinSynSent};
@@ -12,7 +13,7 @@ use crate::conn::{
     Change, Config, Connection, Context, Counter, Counters, FallbackReason, Outcome, Phase, Plain,
     Progress, Role, State, Violation,
 };
-use crate::data::{ReceiveBuffer, SendBuffer, SentMappings, SubflowMappings};
+use crate::data::{Payload, ReceiveBuffer, SendBuffer, SentMappings, SubflowMappings};
 use crate::key::{AddressId, Nonce, Token};
 use crate::path::SubflowId;
 use crate::pm::Join;
@@ -45,7 +46,12 @@ impl Connection {
         now: Instant,
     ) -> Self {
         config.fit_window();
-        let tcp = Tcp::connect(&config.tcp, path, isn, now);
+        let mut tcp = Tcp::connect(&config.tcp, path, isn, now);
+        let fast_open = early::fitting(config.tcp.fast_open, &begin, &tcp, now);
+        if fast_open != config.tcp.fast_open {
+            config.tcp.fast_open = fast_open;
+            tcp = Tcp::connect(&config.tcp, path, isn, now);
+        }
         // Joins neither ask for cookies nor use them.
         config.tcp.fast_open = FastOpen::Off;
         Self::new(Role::Client, config, begin, tcp)
@@ -61,12 +67,12 @@ impl Connection {
         now: Instant,
     ) -> Self {
         config.fit_window();
-        if matches!(begin, Begin::Answer(_)) {
-            // RFC 8684 appendix B: data of a SYN have no DSN, and a cookie takes the room of MP_CAPABLE in
-            // the SYN/ACK. The data come again after the handshake, as RFC 7413 §4.2.2 has it.
-            config.tcp.fast_open = FastOpen::Off;
+        let mut tcp = Tcp::accept(&config.tcp, path, isn, syn, now);
+        let fast_open = early::fitting(config.tcp.fast_open, &begin, &tcp, now);
+        if fast_open != config.tcp.fast_open {
+            config.tcp.fast_open = fast_open;
+            tcp = Tcp::accept(&config.tcp, path, isn, syn, now);
         }
-        let tcp = Tcp::accept(&config.tcp, path, isn, syn, now);
         config.tcp.fast_open = FastOpen::Off;
         Self::new(Role::Server, config, begin, tcp)
     }
@@ -105,6 +111,7 @@ impl Connection {
             progress: Progress::default(),
             turn: 0,
             views: Vec::new(),
+            early: Payload::EMPTY,
             config,
         };
         connection.add_subflow(tcp, Step::Initial, AddressId(0), Priority::Regular);
@@ -307,8 +314,7 @@ impl Connection {
             }
             Phase::SynReceived(step) => {
                 // Only what begins with the first byte can stand for the third ACK.
-                let irs = self.subflows[index].tcp.initial_numbers().1;
-                let is_first = segment.seq == irs.add(1);
+                let is_first = segment.seq == self.subflows[index].first_seq();
                 let is_up = self.subflows[index].tcp.state().is_synchronized();
                 if is_up && !segment.flags.syn() && (is_first || options.capable.is_some()) {
                     self.advance_third_ack(now, index, step, segment, options);
@@ -345,7 +351,7 @@ impl Connection {
         match answer {
             Ok(session) => {
                 self.count(Counter::CapableSynAckRx);
-                self.begin_session(session, index);
+                self.begin_session(now, session, index);
                 if session.version == Version::V0 {
                     // RFC 6824 §3.1: the keys go back in an ACK of their own. Data of version 0 have no
                     // room for them, and a server would learn too late that a box changed one.
@@ -377,7 +383,7 @@ impl Connection {
         match answer {
             Ok(session) => {
                 self.count(Counter::CapableAckRx);
-                self.begin_session(session, index);
+                self.begin_session(now, session, index);
                 let shift = self.subflows[index].window_shift;
                 let window = u64::from(segment.window) << shift;
                 self.send.set_window(self.send.unacked_dsn(), window);
@@ -417,15 +423,10 @@ impl Connection {
     }
 
     /// Both keys are known.
-    fn begin_session(&mut self, session: Session, index: usize) {
+    fn begin_session(&mut self, now: Instant, session: Session, index: usize) {
         self.phase = Phase::Mptcp(session);
-        let capacity = self.receive.capacity();
-        self.receive = ReceiveBuffer::new(session.remote_idsn.add(1), capacity);
-        let window = self.config.buffers.max_receive as u64;
-        let subflow = &mut self.subflows[index];
-        subflow.incoming = SubflowMappings::new(session.checksum, window);
-        subflow.outgoing = SentMappings::new(session.checksum);
-        subflow.tcp.set_shared_window(true);
+        self.number_streams(now, &session, index);
+        self.subflows[index].tcp.set_shared_window(true);
         self.paths.begin(&session);
         self.count(Counter::CurrEstab);
     }

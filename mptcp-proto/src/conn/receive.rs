@@ -130,8 +130,8 @@ impl Connection {
         segment: &Segment<'_>,
         options: &ReceivedOptions,
     ) -> bool {
-        let irs = self.subflows[index].tcp.initial_numbers().1;
-        let is_first = segment.seq == irs.add(1) || options.capable.is_some();
+        let first = self.subflows[index].first_seq();
+        let is_first = segment.seq == first || options.capable.is_some();
         let is_waiting = matches!(self.phase, Phase::SynReceived(_));
         let has_data = !segment.payload.is_empty() || segment.flags.fin();
         is_waiting && has_data && !is_first && !segment.flags.syn() && !segment.flags.rst()

@@ -238,7 +238,9 @@ impl Connection {
         let session = self.session()?;
         let subflow = &self.subflows[index];
         let is_initial = self.role == Role::Client && subflow.id == SubflowId(0);
-        let is_first = outgoing.seq == subflow.tcp.initial_numbers().0.add(1);
+        let first = subflow.outgoing.first();
+        let early = u32::try_from(first).unwrap_or(0);
+        let is_first = outgoing.seq == subflow.tcp.initial_numbers().0.add(1).add(early);
         if !is_initial || self.progress.is_fully_established || !is_first {
             return None;
         }
@@ -247,7 +249,7 @@ impl Connection {
             let is_fin_next = subflow.announce.data_fin && self.progress.has_repeated_third_ack;
             return (!is_fin_next).then(|| session.third_ack(None));
         }
-        let mapping = subflow.outgoing.at(0)?;
+        let mapping = subflow.outgoing.at(first)?;
         (session.version == Version::V1 && !mapping.has_fin).then(|| {
             session.third_ack(Some(CapableData {
                 len: mapping.len,

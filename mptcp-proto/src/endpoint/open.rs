@@ -7,10 +7,11 @@ use crate::conn::{self, Connection, Counter, FallbackReason};
 use crate::endpoint::listener::ListenerId;
 use crate::endpoint::{ConnId, Endpoint, Entry, Handled, Slot, SynCookies};
 use crate::seq::TcpSeq;
-use crate::tcp::Path;
+use crate::tcp::{FastOpen, Path};
 use crate::time::Instant;
 use crate::version::Version;
 use crate::wire::segment::Segment;
+use crate::wire::tcp_option::{TcpOptionValue, TcpOptions};
 
 /// Why no connection began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -110,6 +111,7 @@ impl Endpoint {
         }
         let begin = self.choose_answer(id, options, &config);
         self.randomize(&mut config);
+        config.tcp.fast_open = self.judge_fast_open(segment, config.tcp.fast_open);
         let path = Path {
             local: segment.destination,
             remote: segment.source,
@@ -118,6 +120,25 @@ impl Endpoint {
         let connection = Connection::accept(config, path, begin, isn, segment, now);
         self.insert(id, connection, path, Some(listener_id));
         Some(Handled::Began(id))
+    }
+
+    /// RFC 7413 §4.2.2: data are taken from whom shows the cookie of its address; others are granted it if
+    /// they ask. Those who wait for their third ACK are counted by the backlog (RFC 7413 §5.1).
+    fn judge_fast_open(&self, syn: &Segment<'_>, fast_open: FastOpen) -> FastOpen {
+        let FastOpen::Accept(own) = fast_open else {
+            return FastOpen::Off;
+        };
+        let expected = own.or_else(|| self.jar.fast_open(syn.source.ip()));
+        let mut options = TcpOptions::new(syn.options).flatten();
+        let shown = options.find_map(|option| match option.value() {
+            TcpOptionValue::FastOpen { cookie, .. } => Some(cookie),
+            _ => None,
+        });
+        match (shown, expected) {
+            (Some(shown), Some(expected)) if expected.is(shown) => FastOpen::Accept(None),
+            (Some(_), Some(expected)) => FastOpen::Grant(expected),
+            _ => FastOpen::Off,
+        }
     }
 
     fn choose_answer(

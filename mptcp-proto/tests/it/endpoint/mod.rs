@@ -4,6 +4,7 @@ mod address;
 mod close;
 mod fail;
 mod fallback;
+mod fast_open;
 pub(crate) mod handshake;
 mod hostile;
 pub(crate) mod join;

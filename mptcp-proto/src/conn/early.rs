@@ -65,7 +65,7 @@ impl Connection {
         let received = subflow.tcp.early_received();
         self.receive = ReceiveBuffer::new(Dsn(first.0.wrapping_sub(received)), capacity);
         subflow.incoming = SubflowMappings::after_early(session.checksum, window, received, first);
-        let early = std::mem::replace(&mut self.early, Payload::EMPTY);
+        let early = self.early.clone();
         let taken = subflow.tcp.acked_until().min(early.len() as u64);
         subflow.outgoing = SentMappings::after_early(session.checksum, taken);
         if self.role == Role::Server || early.is_empty() {
@@ -87,4 +87,4 @@ impl Connection {
 }
 
 /// Tag of the data in the SYN. It is no number of a mapping, so that they share no segment with others.
-const EARLY_TAG: u64 = u64::MAX - 1;
+pub(super) const EARLY_TAG: u64 = u64::MAX - 1;

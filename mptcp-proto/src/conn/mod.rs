@@ -6,6 +6,7 @@
 //! What it never does: read a clock or a random source, answer from within `handle_segment`, or let
 //! anything that the network can make grow pass a named limit.
 
+mod accept_join;
 mod action;
 mod address;
 pub mod address_book;
@@ -28,6 +29,7 @@ pub(crate) mod open;
 pub mod options;
 mod receive;
 pub mod received;
+mod refused;
 mod schedule;
 pub mod state;
 mod subflow;
@@ -89,7 +91,7 @@ pub struct Connection {
     /// The subflow that sent last: the next one has its turn.
     turn: usize,
     views: Vec<PathView>,
-    /// What goes with the SYN, until it is answered.
+    /// What goes with the SYN, or went.
     early: Payload,
 }
 
@@ -184,7 +186,7 @@ pub(crate) enum Change {
 pub(crate) enum Outcome {
     /// The peer speaks MPTCP.
     Mptcp,
-    /// SYNs with the option were lost, and one without came through.
+    /// SYNs with the option were lost or refused, and one without came through.
     Blackhole,
     /// The peer answered without the option.
     Tcp,

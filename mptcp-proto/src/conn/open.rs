@@ -3,9 +3,9 @@
 use crate::conn::address::Paths;
 use crate::conn::buffer::Tuning;
 use crate::conn::early;
-use crate::conn::event::{ConnectionEnd, Event, SubflowEnd};
+use crate::conn::event::{ConnectionEnd, Event};
 use crate::conn::handshake::{Session, SynReceived, SynSent};
-use crate::conn::join::{JoinRequest, JoinSynReceived, JoinSynSent};
+use crate::conn::join::{JoinSynReceived, JoinSynSent};
 use crate::conn::received::ReceivedOptions;
 use crate::conn::subflow::{Announcements, Linear, Proof, Step, Subflow};
 use crate::conn::timer::TimerTable;
@@ -193,71 +193,6 @@ impl Connection {
         self.count(Counter::JoinSynTx);
     }
 
-    /// A SYN with MP_JOIN names our token.
-    ///
-    /// # Errors
-    /// Why it is reset.
-    pub(crate) fn accept_join(
-        &mut self,
-        now: Instant,
-        syn: &Segment<'_>,
-        request: JoinRequest,
-        context: &mut Context<'_>,
-    ) -> Result<(), Violation> {
-        self.count(Counter::JoinSynRx);
-        if request.priority == Priority::Backup {
-            self.count(Counter::JoinSynBackupRx);
-        }
-        let path = Path {
-            local: syn.destination,
-            remote: syn.source,
-        };
-        let session = *self.session().ok_or(Violation::UnknownToken)?;
-        if self.state.is_finished() || self.state == State::FastCloseWait {
-            return Err(Violation::UnknownToken);
-        }
-        if self.subflows.len() >= super::MAX_SUBFLOWS {
-            self.count(Counter::JoinRejected);
-            return Err(Violation::TooManySubflows);
-        }
-        self.check_join_request(path, request)?;
-        let (local_id, priority) = self.local_end(path.local);
-        let nonce = Nonce(context.random.next_u32());
-        let step = JoinSynReceived::new(session, request, nonce, local_id, priority);
-        let isn = TcpSeq(context.random.next_u32());
-        let mut tcp = Tcp::accept(&self.config.tcp, path, isn, syn, now);
-        tcp.set_shared_window(true);
-        let id = self.add_subflow(tcp, Step::JoinSynReceived(step), local_id, priority);
-        if let Some(index) = self.index_of(id) {
-            self.subflows[index].remote_id = request.address_id;
-            // Either host makes it a backup for both, as with MP_PRIO.
-            if request.priority == Priority::Backup {
-                self.subflows[index].remote_priority = Priority::Backup;
-            }
-        }
-        Ok(())
-    }
-
-    /// Forgets a join that waits for its third ACK when a SYN between the same ends names the same
-    /// token with another nonce: the peer has begun anew. Says whether it did.
-    pub(crate) fn forget_older_join(&mut self, id: SubflowId, token: Token, nonce: Nonce) -> bool {
-        let Some(index) = self.index_of(id) else {
-            return false;
-        };
-        let subflow = &self.subflows[index];
-        let is_older = match subflow.step {
-            Step::JoinSynReceived(step) => step.is_older_than(token, nonce),
-            _ => false,
-        };
-        if is_older {
-            let path = subflow.path();
-            self.end_subflow(index, SubflowEnd::Closed);
-            self.subflows.remove(index);
-            self.changes.push_back(Change::PathClosed(path));
-        }
-        is_older
-    }
-
     /// Takes the next step of a handshake with a segment that TCP accepted. Says whether the subflow may
     /// go on.
     pub(super) fn advance(
@@ -334,7 +269,7 @@ impl Connection {
         options: &ReceivedOptions,
     ) {
         let syns = self.subflows[index].tcp.syn_transmissions();
-        let has_option = syns <= self.config.patience.syns_with_option;
+        let has_option = self.offers_mptcp(syns);
         let capable = options.capable.as_ref();
         let is_join = options.join.is_some();
         let answer = match capable.filter(|_| has_option && !is_join) {
@@ -528,6 +463,7 @@ impl Connection {
     pub(super) fn fully_established(&mut self) {
         if !self.progress.is_fully_established {
             self.progress.is_fully_established = true;
+            self.early = Payload::EMPTY;
             self.tell(Event::FullyEstablished);
             self.on_established();
         }

@@ -1,5 +1,7 @@
 //! Connections begin.
 
+use std::net::SocketAddr;
+
 use crate::conn::handshake::{Offer, SynSent};
 use crate::conn::open::Begin;
 use crate::conn::received::ReceivedOptions;
@@ -86,18 +88,13 @@ impl Endpoint {
         segment: &Segment<'_>,
         options: &ReceivedOptions,
     ) -> Option<Handled> {
+        let by_cookie = self.answers_with_cookies(segment.destination);
         let listener = self.listeners.find(segment.destination)?;
-        let is_full = listener.half_open >= listener.backlog;
-        let by_cookie = match self.config.syn_cookies {
-            SynCookies::Never => false,
-            SynCookies::WhenFull => is_full,
-            SynCookies::Always => true,
-        };
         if by_cookie {
             let config = listener.config.clone();
             return Some(self.answer_with_cookie(now, segment, options, &config));
         }
-        if is_full {
+        if listener.half_open >= listener.backlog {
             self.dropped.backlog = self.dropped.backlog.saturating_add(1);
             return Some(Handled::Dropped);
         }
@@ -120,6 +117,18 @@ impl Endpoint {
         let connection = Connection::accept(config, path, begin, isn, segment, now);
         self.insert(id, connection, path, Some(listener_id));
         Some(Handled::Began(id))
+    }
+
+    /// Whether SYNs for this address are answered without remembering them.
+    pub(super) fn answers_with_cookies(&mut self, local: SocketAddr) -> bool {
+        let syn_cookies = self.config.syn_cookies;
+        self.listeners
+            .find(local)
+            .is_some_and(|listener| match syn_cookies {
+                SynCookies::Never => false,
+                SynCookies::WhenFull => listener.half_open >= listener.backlog,
+                SynCookies::Always => true,
+            })
     }
 
     /// RFC 7413 §4.2.2: data are taken from whom shows the cookie of its address; others are granted it if

@@ -186,19 +186,18 @@ fn data_that_the_server_did_not_take_come_again_with_the_first_mapping() {
 
 #[test]
 fn a_part_of_the_data_that_was_taken_does_not_come_again() {
-    let mut early = Early::begin(
-        Offer::V1,
-        true,
-        Some(meddle(|seen, _, payload| {
+    for offer in [Offer::V1, Offer::V0] {
+        let hook = meddle(|seen, _, payload| {
             if seen.is_syn() {
                 payload.truncate(100);
             }
             true
-        })),
-    );
-    early.check_whole();
-    assert_eq!(early.fallbacks(), [vec![], vec![]]);
-    assert_eq!(early.first_mapping(), (1, 200, 1));
+        });
+        let mut early = Early::begin(offer, true, Some(hook));
+        early.check_whole();
+        assert_eq!(early.fallbacks(), [vec![], vec![]]);
+        assert_eq!(early.first_mapping(), (1, 200, 1));
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod address;
 mod close;
+mod cookie_join;
 mod fail;
 mod fallback;
 mod fast_open;
@@ -12,6 +13,7 @@ mod manager;
 mod matrix;
 pub(crate) mod meddle;
 pub(crate) mod pair;
+mod refused;
 mod stateless;
 mod transfer;
 mod version;

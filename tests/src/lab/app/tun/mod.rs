@@ -229,11 +229,10 @@ impl Machine {
     /// Takes note of what the endpoint tells.
     fn hear(&mut self) -> anyhow::Result<()> {
         while let Some((id, event)) = self.endpoint.poll_event() {
-            if let Event::Incoming { .. } = event {
-                if self.takes_last || self.connection.is_none() {
-                    self.connection = Some(id);
-                    self.events.clear();
-                }
+            let is_wanted = self.takes_last || self.connection.is_none();
+            if matches!(event, Event::Incoming { .. }) && is_wanted {
+                self.connection = Some(id);
+                self.events.clear();
             }
             if self.connection != Some(id) {
                 continue;

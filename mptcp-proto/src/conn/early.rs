@@ -9,7 +9,7 @@ use crate::conn::open::Begin;
 use crate::conn::timer::Timer;
 use crate::conn::{Connection, Role};
 use crate::data::send::DataAcked;
-use crate::data::{Payload, ReceiveBuffer, SentMappings, SubflowMappings};
+use crate::data::{ReceiveBuffer, SentMappings, SubflowMappings};
 use crate::seq::Dsn;
 use crate::tcp::{FastOpen, Tcp};
 use crate::time::Instant;

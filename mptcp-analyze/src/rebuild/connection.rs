@@ -32,6 +32,7 @@ pub(super) struct ConnectionBuilder {
     pub(super) merged_into: Option<usize>,
     pub(super) version: Option<u8>,
     pub(super) keys: PerSide<Option<Key>>,
+    pub(super) derived: Derived,
     pub(super) token_of_unknown: Option<Token>,
     pub(super) capable: CapableSeen,
     /// The MPTCP option of the first SYN, to recognise a mirror.
@@ -49,6 +50,18 @@ pub(super) struct ConnectionBuilder {
     pub(super) events: Vec<RawEvent>,
     /// Whether it waits for its rest.
     pub(super) is_queued: bool,
+}
+
+/// What follows from the keys, once it was asked for. Not packed.
+#[derive(Debug, Default)]
+pub(super) struct Derived(PerSide<Option<(Version, Token, Dsn)>>);
+
+impl Pack for Derived {
+    fn pack(&self, _: &mut Packer<'_>) {}
+
+    fn unpack(_: &mut Unpacker<'_>) -> Self {
+        Derived::default()
+    }
 }
 
 /// What happens to few connections.
@@ -103,6 +116,7 @@ impl ConnectionBuilder {
             merged_into: None,
             version: None,
             keys: PerSide::default(),
+            derived: Derived::default(),
             token_of_unknown: None,
             capable: CapableSeen::default(),
             syn_option: None,
@@ -158,11 +172,34 @@ impl ConnectionBuilder {
         Some((self.keys.client?, self.keys.server?))
     }
 
+    /// Derives token and IDSN of a host's key and keeps them. `true` when they were not kept before.
+    pub(super) fn derive(&mut self, side: Side) -> Option<(Token, Dsn, bool)> {
+        let key = (*self.keys.of(side))?;
+        let version = self.known_version().unwrap_or(Version::V1);
+        let kept = self.derived.0.of_mut(side);
+        if let Some((of, token, idsn)) = *kept
+            && of == version
+        {
+            return Some((token, idsn, false));
+        }
+        let (token, idsn) = key.token_and_idsn(version);
+        *kept = Some((version, token, idsn));
+        Some((token, idsn, true))
+    }
+
+    /// Token and IDSN of a host's key.
+    pub(super) fn derived(&self, side: Side) -> Option<(Token, Dsn)> {
+        let key = (*self.keys.of(side))?;
+        let version = self.known_version().unwrap_or(Version::V1);
+        Some(match *self.derived.0.of(side) {
+            Some((of, token, idsn)) if of == version => (token, idsn),
+            _ => key.token_and_idsn(version),
+        })
+    }
+
     /// The tokens and IDSNs of its hosts, as far as keys or joins tell them.
     pub(super) fn tokens_and_idsns(&self) -> (PerSide<Option<Token>>, PerSide<Option<Dsn>>) {
-        let version = self.known_version().unwrap_or(Version::V1);
-        let derived = |key: Option<Key>| key.map(|key| key.token_and_idsn(version));
-        let (client, server) = (derived(self.keys.client), derived(self.keys.server));
+        let (client, server) = (self.derived(Side::Client), self.derived(Side::Server));
         let tokens = PerSide {
             client: client.map(|(token, _)| token),
             server: server.map(|(token, _)| token).or(self.token_of_unknown),
@@ -255,6 +292,7 @@ impl ConnectionBuilder {
     /// Swaps client and server.
     pub(super) fn turn_around(&mut self) {
         std::mem::swap(&mut self.keys.client, &mut self.keys.server);
+        self.derived = Derived::default();
         std::mem::swap(&mut self.data.to_server, &mut self.data.to_client);
         std::mem::swap(
             &mut self.idsn_check.to_server,

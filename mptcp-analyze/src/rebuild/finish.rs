@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use mptcp_proto::key::Token;
-use mptcp_proto::version::Version;
 
 use super::Rebuilder;
 use super::address::MAX_ADDRESSES;
@@ -115,6 +114,9 @@ impl Rebuilder {
             }
         }
         builder.settle();
+        for side in [Side::Client, Side::Server] {
+            builder.derive(side);
+        }
         let whole = Whole {
             flows: &self.flows,
             builder: &builder,
@@ -359,6 +361,13 @@ impl Finished {
 fn join_seen(mptcp: &MptcpStream, builder: &ConnectionBuilder) -> JoinSeen {
     let join = &mptcp.join;
     let receiver = mptcp.side(1 - join.opener);
+    let check = |syn_ack| {
+        if join.is_good(syn_ack) {
+            CheckResult::Ok
+        } else {
+            check_join(join, builder, receiver, syn_ack)
+        }
+    };
     JoinSeen {
         token: join.token,
         token_check: check_token(join.token, builder, receiver),
@@ -366,8 +375,8 @@ fn join_seen(mptcp: &MptcpStream, builder: &ConnectionBuilder) -> JoinSeen {
         syn_ack_frame: join.syn_ack_frame.get(),
         ack_frame: join.ack_frame.get(),
         syns: join.syns,
-        syn_ack_hmac: check_join(join, builder, receiver, true),
-        ack_hmac: check_join(join, builder, receiver, false),
+        syn_ack_hmac: check(true),
+        ack_hmac: check(false),
     }
 }
 
@@ -409,11 +418,10 @@ fn direction_totals(
 
 /// The token of a join against the key of its receiver.
 fn check_token(token: Option<Token>, builder: &ConnectionBuilder, receiver: Side) -> CheckResult {
-    let version = builder.known_version().unwrap_or(Version::V1);
-    match (token, builder.keys.of(receiver)) {
+    match (token, builder.derived(receiver)) {
         (None, _) => CheckResult::Unverifiable("the SYN is not in the capture"),
         (_, None) => CheckResult::Unverifiable("the key is not in the capture"),
-        (Some(token), Some(key)) if key.token(version) == token => CheckResult::Ok,
+        (Some(token), Some((expected, _))) if expected == token => CheckResult::Ok,
         _ => CheckResult::Bad,
     }
 }

@@ -50,7 +50,7 @@ pub(super) struct GroupingIndex {
     /// Further connections of a token.
     shared_tokens: HashMap<Token, Vec<Candidate>>,
     orphans: HashMap<Token, usize>,
-    hosts: HashMap<IpAddr, Vec<usize>>,
+    hosts: HashMap<IpAddr, VecDeque<usize>>,
     announced: HashMap<IpAddr, Vec<(usize, Side)>>,
     keyed: VecDeque<usize>,
 }
@@ -83,11 +83,11 @@ impl GroupingIndex {
     }
 
     /// The connections that a join with this token may mean.
-    pub(super) fn by_token(&self, token: Token) -> Vec<Candidate> {
+    pub(super) fn by_token(&self, token: Token) -> impl Iterator<Item = Candidate> {
         let first = self.tokens.get(&token).into_iter();
         let others = self.shared_tokens.get(&token).into_iter().flatten();
         let first = first.map(|&first| Candidate::from(first));
-        first.chain(others.copied()).collect()
+        first.chain(others.copied())
     }
 
     /// The connection made for joins with an unknown token.
@@ -124,13 +124,13 @@ impl GroupingIndex {
     pub(super) fn note_hosts(&mut self, ends: &FlowEnds, connection: usize) {
         for address in ends.addresses() {
             let list = self.hosts.entry(address.ip()).or_default();
-            if list.last() == Some(&connection) || list.contains(&connection) {
+            if list.iter().rev().any(|&known| known == connection) {
                 continue;
             }
             if list.len() >= MAX_PER_HOST {
-                list.remove(0);
+                list.pop_front();
             }
-            list.push(connection);
+            list.push_back(connection);
         }
     }
 
@@ -391,6 +391,7 @@ impl Rebuilder {
         for stream in source.streams.iter() {
             if let Some(mptcp) = &mut self.streams[stream].mptcp {
                 mptcp.connection = into;
+                mptcp.forget_verdicts();
                 if turned {
                     mptcp.client_end = 1 - mptcp.client_end;
                 }

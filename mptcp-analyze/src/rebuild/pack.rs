@@ -19,6 +19,9 @@ const MAX_PACKED: usize = 16 << 10;
 /// Reasons of checks that are told apart; there are a dozen in all.
 const MAX_WORDS: usize = 200;
 
+/// Bytes that have their bits together.
+const GROUP: usize = 8;
+
 /// A value that can be packed.
 pub(super) trait Pack: Sized {
     /// Appends the value.
@@ -33,10 +36,10 @@ pub(super) trait Pack: Sized {
 pub(super) struct Packer<'a> {
     /// Eight bytes at a time: a bit for each that is not zero, then those.
     bytes: Vec<u8>,
-    /// Where the bits of the bytes at hand are.
-    mask_at: usize,
-    /// The bit of the next byte; none before the first.
-    bit: u8,
+    /// The bytes at hand, before they are eight.
+    group: [u8; GROUP],
+    /// How many they are.
+    filled: usize,
     refused: bool,
     words: &'a mut Vec<&'static str>,
     /// Times are written as distances from this one.
@@ -48,8 +51,8 @@ impl<'a> Packer<'a> {
     pub(super) fn new(words: &'a mut Vec<&'static str>, base: Timestamp) -> Self {
         Packer {
             bytes: Vec::with_capacity(1024),
-            mask_at: 0,
-            bit: 0,
+            group: [0; GROUP],
+            filled: 0,
             refused: false,
             words,
             base,
@@ -67,30 +70,48 @@ impl<'a> Packer<'a> {
     }
 
     /// The bytes; none when a value refused.
-    pub(super) fn finish(self) -> Option<Box<[u8]>> {
+    pub(super) fn finish(mut self) -> Option<Box<[u8]>> {
+        if self.filled > 0 {
+            self.group
+                .iter_mut()
+                .skip(self.filled)
+                .for_each(|byte| *byte = 0);
+            self.take_group();
+        }
         let fits = !self.refused && self.bytes.len() <= MAX_PACKED;
         fits.then(|| self.bytes.into_boxed_slice())
     }
 
     #[inline]
     fn byte(&mut self, byte: u8) {
-        if self.bit == 0 {
-            self.mask_at = self.bytes.len();
-            self.bytes.push(0);
-            self.bit = 1;
+        self.group[self.filled % GROUP] = byte;
+        self.filled += 1;
+        if self.filled == GROUP {
+            self.take_group();
         }
-        if byte != 0 {
-            if let Some(mask) = self.bytes.get_mut(self.mask_at) {
-                *mask |= self.bit;
-            }
-            self.bytes.push(byte);
+    }
+
+    fn take_group(&mut self) {
+        let mut taken = [0; 2 * GROUP];
+        let (mut mask, mut len) = (0, 1);
+        // A zero is written too, and the next byte over it: no branch has to be guessed.
+        for (place, byte) in self.group.into_iter().enumerate() {
+            let counts = u8::from(byte != 0);
+            taken[len % (2 * GROUP)] = byte;
+            mask |= counts << place;
+            len += usize::from(counts);
         }
-        self.bit <<= 1;
+        taken[0] = mask;
+        self.bytes.extend(taken.get(..len).unwrap_or_default());
+        self.filled = 0;
     }
 
     /// Seven bits a byte, the lowest first.
     #[inline]
     fn number(&mut self, mut number: u64) {
+        if number < 0x80 {
+            return self.byte((number & 0x7f) as u8);
+        }
         while number >= 0x80 {
             self.byte((number & 0x7f) as u8 | 0x80);
             number >>= 7;

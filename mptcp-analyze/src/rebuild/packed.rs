@@ -94,12 +94,14 @@ pack_fields!(JoinState {
     confirmed,
     syn_ack_hmac,
     ack_hmac,
+    good,
 });
 
 pack_fields!(ConnectionBuilder {
     merged_into,
     version,
     keys,
+    derived,
     token_of_unknown,
     capable,
     syn_option,

@@ -10,7 +10,7 @@ use super::address::AddressBook;
 use super::data::{DataDirection, DataOptions};
 use super::flow::StreamId;
 use super::options::RawOption;
-use super::pack::{Pack, Packer, Unpacker};
+use super::pack::{Pack, Packer, Unpacker, pack_fields};
 use super::rare::{Absent, Rare};
 use super::stream::{MptcpStream, Place};
 use crate::model::{
@@ -52,15 +52,59 @@ pub(super) struct ConnectionBuilder {
     pub(super) is_queued: bool,
 }
 
-/// What follows from the keys, once it was asked for. Not packed.
+/// Who the hosts of a packed connection are: what the builder begins with.
+#[derive(Debug)]
+pub(super) struct Identity {
+    version: Option<u8>,
+    pub(super) keys: PerSide<Option<Key>>,
+    derived: Derived,
+    token_of_unknown: Option<Token>,
+}
+
+pack_fields!(Identity {
+    version,
+    keys,
+    derived,
+    token_of_unknown,
+});
+
+impl Identity {
+    /// The tokens, as far as keys or joins tell them.
+    pub(super) fn tokens(&self) -> PerSide<Option<Token>> {
+        let version = self.version.and_then(Version::from_number);
+        let version = version.unwrap_or(Version::V1);
+        let token = |side: Side| {
+            let key = (*self.keys.of(side))?;
+            Some(self.derived.of(side, key, version).0)
+        };
+        PerSide {
+            client: token(Side::Client),
+            server: token(Side::Server).or(self.token_of_unknown),
+        }
+    }
+}
+
+/// What follows from the keys, once it was asked for.
 #[derive(Debug, Default)]
 pub(super) struct Derived(PerSide<Option<(Version, Token, Dsn)>>);
 
 impl Pack for Derived {
-    fn pack(&self, _: &mut Packer<'_>) {}
+    fn pack(&self, to: &mut Packer<'_>) {
+        self.0.pack(to);
+    }
 
-    fn unpack(_: &mut Unpacker<'_>) -> Self {
-        Derived::default()
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        Derived(Pack::unpack(from))
+    }
+}
+
+impl Derived {
+    /// Token and IDSN of the key of a host that speaks this version.
+    fn of(&self, side: Side, key: Key, version: Version) -> (Token, Dsn) {
+        match *self.0.of(side) {
+            Some((of, token, idsn)) if of == version => (token, idsn),
+            _ => key.token_and_idsn(version),
+        }
     }
 }
 
@@ -191,10 +235,7 @@ impl ConnectionBuilder {
     pub(super) fn derived(&self, side: Side) -> Option<(Token, Dsn)> {
         let key = (*self.keys.of(side))?;
         let version = self.known_version().unwrap_or(Version::V1);
-        Some(match *self.derived.0.of(side) {
-            Some((of, token, idsn)) if of == version => (token, idsn),
-            _ => key.token_and_idsn(version),
-        })
+        Some(self.derived.of(side, key, version))
     }
 
     /// The tokens and IDSNs of its hosts, as far as keys or joins tell them.
@@ -358,7 +399,7 @@ impl RareConnection {
 }
 
 /// Streams of a connection, in order. Most have one or two.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum StreamSet {
     Few { streams: [u32; MAX_FEW], count: u8 },
     Many(BTreeSet<StreamId>),
@@ -468,10 +509,17 @@ impl Extend<StreamId> for StreamSet {
 
 impl Pack for StreamSet {
     fn pack(&self, to: &mut Packer<'_>) {
-        self.iter().collect::<Vec<_>>().pack(to);
+        self.len().pack(to);
+        for stream in self.iter() {
+            to.stream(stream as u64);
+        }
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
-        Self::of(Vec::unpack(from).into_iter().collect())
+        let mut set = Self::default();
+        for _ in 0..u32::unpack(from) {
+            set.insert(usize::try_from(from.stream()).unwrap_or_default());
+        }
+        set
     }
 }

@@ -33,8 +33,9 @@ impl Rebuilder {
         let mut duplicates = 0;
         for connection in 0..self.connections.len() {
             if let Some(asleep) = self.connections.asleep(connection) {
-                duplicates += asleep.duplicates;
-                order.push((asleep.first_frame, connection));
+                let head = asleep.head();
+                duplicates += head.duplicates;
+                order.push((head.first_frame, connection));
                 continue;
             }
             let whole = self.awake(connection);
@@ -107,7 +108,7 @@ impl Rebuilder {
         let Some(asleep) = self.connections.asleep(index) else {
             return self.awake(index).connection(id);
         };
-        let (mut builder, mut streams) = asleep.unpack(&self.words);
+        let (mut builder, mut streams) = asleep.unpack(&self.packing.words);
         for (stream, unpacked) in &mut streams {
             if let Some(mptcp) = &mut unpacked.mptcp {
                 builder.settle_stream(*stream, mptcp);
@@ -339,7 +340,8 @@ impl Finished {
             .flat_map(|(connection, &index)| {
                 let connections = &self.rebuilder.connections;
                 let (tokens, keys) = if let Some(asleep) = connections.asleep(index) {
-                    (asleep.tokens, asleep.keys)
+                    let identity = asleep.identity();
+                    (identity.tokens(), identity.keys)
                 } else {
                     let builder = &connections[index];
                     (builder.tokens_and_idsns().0, builder.keys)

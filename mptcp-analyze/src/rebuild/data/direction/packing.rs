@@ -33,15 +33,19 @@ impl Pack for DataDirection {
         options.pack(to);
         scale.pack(to);
         senders.pack(to);
-        highest.pack(to);
-        acked.pack(to);
-        data_fin.pack(to);
+        to.place(*highest);
+        to.place(*acked);
+        to.place(data_fin.0);
+        data_fin.1.pack(to);
         discarding.pack(to);
         has_discarded.pack(to);
         totals.pack(to);
         first_frame.pack(to);
         first_frames.pack(to);
-        last_sender.pack(to);
+        last_sender.is_some().pack(to);
+        if let Some(sender) = last_sender {
+            to.stream(u64::from(*sender));
+        }
         rare.pack(to);
     }
 
@@ -50,15 +54,16 @@ impl Pack for DataDirection {
             options: Pack::unpack(from),
             scale: Pack::unpack(from),
             senders: Pack::unpack(from),
-            highest: Pack::unpack(from),
-            acked: Pack::unpack(from),
-            data_fin: Pack::unpack(from),
+            highest: from.place(),
+            acked: from.place(),
+            data_fin: (from.place(), Pack::unpack(from)),
             discarding: Pack::unpack(from),
             has_discarded: Pack::unpack(from),
             totals: Pack::unpack(from),
             first_frame: Pack::unpack(from),
             first_frames: Pack::unpack(from),
-            last_sender: Pack::unpack(from),
+            last_sender: bool::unpack(from)
+                .then(|| u32::try_from(from.stream()).unwrap_or_default()),
             assembler: None,
             rare: Pack::unpack(from),
         }

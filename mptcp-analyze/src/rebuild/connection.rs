@@ -312,8 +312,12 @@ impl ConnectionBuilder {
             return;
         }
         if self.events.len() == self.events.capacity() {
-            // Most connections have a dozen.
-            let few = (self.events.len() / 2).clamp(1, 512);
+            // One while it is open, a dozen when it is over.
+            let few = match self.events.len() {
+                0 => 1,
+                1 => 3,
+                len => (len / 2).clamp(1, 512),
+            };
             self.events.reserve_exact(few);
         }
         self.events.push(RawEvent {

@@ -1,6 +1,5 @@
 //! The end of the capture: from what was kept to the model.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use mptcp_proto::key::Token;
@@ -108,7 +107,7 @@ impl Rebuilder {
         let Some(asleep) = self.connections.asleep(index) else {
             return self.awake(index).connection(id);
         };
-        let (mut builder, mut streams) = asleep.unpack(&self.packing.words);
+        let (mut builder, mut streams) = asleep.unpack_for_report(&self.packing.words);
         for (stream, unpacked) in &mut streams {
             if let Some(mptcp) = &mut unpacked.mptcp {
                 builder.settle_stream(*stream, mptcp);
@@ -121,10 +120,7 @@ impl Rebuilder {
         let whole = Whole {
             flows: &self.flows,
             builder: &builder,
-            streams: streams
-                .iter()
-                .map(|(id, stream)| (*id, stream.as_ref()))
-                .collect(),
+            streams: streams.iter().map(|(id, stream)| (*id, stream)).collect(),
         };
         whole.connection(id)
     }
@@ -464,14 +460,19 @@ fn idsn_check(builder: &ConnectionBuilder) -> PerDirection<CheckResult> {
 }
 
 fn events(builder: &ConnectionBuilder, order: &[StreamId]) -> Vec<Event> {
-    let numbers: BTreeMap<StreamId, u32> = order.iter().copied().zip(0..).collect();
+    let mut numbers: Vec<(StreamId, u32)> = order.iter().copied().zip(0..).collect();
+    numbers.sort_unstable();
+    let number = |stream: StreamId| {
+        let found = numbers.binary_search_by_key(&stream, |(id, _)| *id);
+        found.ok().and_then(|at| numbers.get(at))
+    };
     let mut events: Vec<Event> = builder
         .events
         .iter()
         .map(|event| Event {
             frame: event.frame,
             at: event.at,
-            subflow: numbers.get(&event.stream).copied().unwrap_or_default(),
+            subflow: number(event.stream).map_or(0, |(_, number)| *number),
             sender: event.sender,
             kind: event.kind.clone(),
         })

@@ -51,6 +51,8 @@ pub(super) struct GroupingIndex {
     shared_tokens: HashMap<Token, Vec<Candidate>>,
     orphans: HashMap<Token, usize>,
     hosts: HashMap<IpAddr, VecDeque<usize>>,
+    /// No connection from here on was noted with a host.
+    unknown_from: usize,
     announced: HashMap<IpAddr, Vec<(usize, Side)>>,
     keyed: VecDeque<usize>,
 }
@@ -122,9 +124,15 @@ impl GroupingIndex {
 
     /// Notes the hosts of a stream of `connection`.
     pub(super) fn note_hosts(&mut self, ends: &FlowEnds, connection: usize) {
-        for address in ends.addresses() {
-            let list = self.hosts.entry(address.ip()).or_default();
-            if list.iter().rev().any(|&known| known == connection) {
+        // A server's list is long, and most streams are the first of their connection.
+        let is_new = connection >= self.unknown_from;
+        self.unknown_from = self.unknown_from.max(connection.saturating_add(1));
+        let [one, other] = ends.addresses().map(|address| address.ip());
+        let both = [Some(one), (other != one).then_some(other)];
+        for address in both.into_iter().flatten() {
+            let list = self.hosts.entry(address).or_default();
+            let (older, newer) = list.as_slices();
+            if !is_new && (newer.contains(&connection) || older.contains(&connection)) {
                 continue;
             }
             if list.len() >= MAX_PER_HOST {

@@ -202,6 +202,8 @@ pub(super) struct Unpacker<'a> {
     /// Which of them is the next one.
     next: usize,
     words: &'a [&'static str],
+    /// Whether the connection is looked at once, for a report.
+    is_for_report: bool,
     before: Before,
 }
 
@@ -213,8 +215,21 @@ impl<'a> Unpacker<'a> {
             group: [0; GROUP],
             next: GROUP,
             words,
+            is_for_report: false,
             before: Before::default(),
         }
+    }
+
+    /// The same for a report, which does without what only later packets are compared with.
+    pub(super) fn for_report(self) -> Self {
+        Unpacker {
+            is_for_report: true,
+            ..self
+        }
+    }
+
+    pub(super) fn is_for_report(&self) -> bool {
+        self.is_for_report
     }
 
     #[inline]
@@ -229,13 +244,10 @@ impl<'a> Unpacker<'a> {
 
     #[inline(never)]
     fn fill(&mut self) {
-        let mut taken = [0; GROUP + 1];
-        let len = self.bytes.len().min(taken.len());
-        if let Some(whole) = self.bytes.first_chunk() {
-            taken = *whole;
-        } else if let (Some(to), Some(from)) = (taken.get_mut(..len), self.bytes.get(..len)) {
-            to.copy_from_slice(from);
-        }
+        let taken = match self.bytes.first_chunk::<{ GROUP + 1 }>() {
+            Some(whole) => *whole,
+            None => std::array::from_fn(|at| self.bytes.get(at).copied().unwrap_or_default()),
+        };
         let mut at = 1;
         for (place, byte) in self.group.iter_mut().enumerate() {
             let counts = (taken[0] >> place) & 1;

@@ -327,7 +327,7 @@ fn unpack_runs<V: Copy + Eq>(
     for _ in 0..usize::unpack(from).min(MAX_RUNS) {
         let start = end.wrapping_add(i64::unpack(from));
         end = start.wrapping_add(i64::unpack(from));
-        map.claim(start..end, unpack_value(from), &mut Vec::new());
+        map.claim_free(&(start..end), unpack_value(from));
     }
     from.end_run(end);
     map

@@ -199,18 +199,26 @@ impl Pack for OpenMappings {
         };
         let (bare, kept) = <(usize, usize)>::unpack(from);
         let mut before = Known::before(old_below);
-        let mut known = VecDeque::with_capacity((bare + kept).min(2 * MAX_AT_REST));
+        let mut known = VecDeque::new();
+        if !from.is_for_report() {
+            known.reserve_exact((bare + kept).min(2 * MAX_AT_REST));
+        }
         for _ in 0..bare.min(MAX_AT_REST) {
-            known.push_back(Known {
+            let bare = Known {
                 place: NOWHERE,
                 data: Pack::unpack(from),
                 len: Pack::unpack(from),
                 payload_len: Pack::unpack(from),
-            });
+            };
+            if !from.is_for_report() {
+                known.push_back(bare);
+            }
         }
         for _ in 0..kept.min(MAX_AT_REST) {
             before = Known::unpack_behind(&before, from);
-            known.push_back(before);
+            if !from.is_for_report() {
+                known.push_back(before);
+            }
         }
         OpenMappings {
             known,

@@ -36,9 +36,9 @@ impl Rebuilder {
         debug!(connection, "a late packet");
         let (builder, streams) = asleep.unpack(&self.packing.words);
         for (stream, unpacked) in streams {
-            self.streams.wake(stream, unpacked);
+            self.streams.wake(stream, Box::new(unpacked));
         }
-        self.connections.wake(connection, builder);
+        self.connections.wake(connection, Box::new(builder));
         self.ending.push_back((self.frame, connection));
     }
 
@@ -143,17 +143,27 @@ impl Asleep {
     }
 
     /// The builder and its streams.
-    pub(super) fn unpack(
-        &self,
-        words: &[&'static str],
-    ) -> (Box<ConnectionBuilder>, Vec<(StreamId, Box<Stream>)>) {
-        let mut from = Unpacker::new(&self.bytes, words);
-        let head = Head::unpack(&mut from);
-        let builder = Box::unpack(&mut from);
-        let streams = head.streams.iter();
-        let streams = streams.map(|id| (id, Box::unpack(&mut from))).collect();
-        (builder, streams)
+    pub(super) fn unpack(&self, words: &[&'static str]) -> Unpacked {
+        unpack(Unpacker::new(&self.bytes, words))
     }
+
+    /// The same as far as a report needs it: no packet can follow.
+    pub(super) fn unpack_for_report(&self, words: &[&'static str]) -> Unpacked {
+        unpack(Unpacker::new(&self.bytes, words).for_report())
+    }
+}
+
+/// A builder and its streams.
+type Unpacked = (ConnectionBuilder, Vec<(StreamId, Stream)>);
+
+fn unpack(mut from: Unpacker<'_>) -> Unpacked {
+    let head = Head::unpack(&mut from);
+    let builder = ConnectionBuilder::unpack(&mut from);
+    let mut streams = Vec::with_capacity(head.streams.len());
+    for id in head.streams.iter() {
+        streams.push((id, Stream::unpack(&mut from)));
+    }
+    (builder, streams)
 }
 
 #[cfg(test)]

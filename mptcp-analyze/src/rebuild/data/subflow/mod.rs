@@ -173,7 +173,13 @@ impl Pack for SubflowDirection {
             seen: Pack::unpack(from),
             origin: Pack::unpack(from),
             maps: Pack::unpack(from),
-            open: Pack::unpack(from),
+            open: if from.is_for_report() {
+                // They were all judged.
+                Option::<OpenMappings>::unpack(from);
+                Rare::default()
+            } else {
+                Pack::unpack(from)
+            },
             last_mapping_frame: Pack::unpack(from),
             syn_data_decided: Pack::unpack(from),
             rare: Rare::default(),

@@ -172,6 +172,21 @@ pub struct Dropped {
     pub replies: u64,
 }
 
+/// Entries of the tables of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TableSizes {
+    /// Connections, as [`Endpoint::connection_count`] has them.
+    pub connections: usize,
+    /// Subflows that packets are sorted to by their 4-tuple.
+    pub paths: usize,
+    /// Tokens that are taken.
+    pub tokens: usize,
+    /// Connections that wait for a time.
+    pub deadlines: usize,
+    /// Answers that belong to no connection and are not sent yet.
+    pub replies: usize,
+}
+
 impl Endpoint {
     /// A host without connections. The random source decides about keys, nonces and sequence numbers.
     pub fn new(config: Config, mut random: Box<dyn RandomSource + Send>) -> Self {
@@ -288,6 +303,18 @@ impl Endpoint {
     /// [`PendingJoins::MAX_PENDING`].
     pub fn pending_joins(&self) -> usize {
         self.joins.len()
+    }
+
+    /// Entries of the tables that connections fill. All are zero once the last connection is gone,
+    /// TIME-WAIT included.
+    pub fn table_sizes(&self) -> TableSizes {
+        TableSizes {
+            connections: self.connection_count(),
+            paths: self.paths.len(),
+            tokens: self.tokens.len(),
+            deadlines: self.deadlines.len(),
+            replies: self.replies.len(),
+        }
     }
 
     /// Counters with the names that Linux has, over all connections.

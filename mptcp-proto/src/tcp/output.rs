@@ -412,13 +412,15 @@ impl Tcp {
         let enough = full.saturating_mul(2).min(largest / 2).max(1);
         // A peer with most of its window left has no need to hear.
         let is_half_used = self.receiver.window() <= largest.min(limits.window) / 2;
-        if is_half_used && self.receiver.edge_gain(limits.window) >= enough {
+        if is_half_used && self.receiver.edge_gain(limits.window, shift) >= enough {
             self.debt.due = Due::Now;
         }
     }
 }
 
 const fn round_up(bytes: usize) -> usize {
+        let scale = self.negotiated.window_scale;
+        let shift = scale.map_or(0, |scale| scale.own);
     bytes.saturating_add(3) & !3
 }
 

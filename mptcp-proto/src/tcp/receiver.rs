@@ -267,10 +267,11 @@ impl Receiver {
         runs.saturating_add(usize::from(self.duplicate.is_some()))
     }
 
-    /// How far the window would move the right edge, were it announced now.
-    pub(super) const fn edge_gain(&self, window: u64) -> u64 {
+    /// How far the window would move the right edge, were it announced now. What its scale cannot say
+    /// does not count: an announcement would bring nothing, and be due again for ever.
+    pub(super) const fn edge_gain(&self, window: u64, shift: u8) -> u64 {
         self.ack_position()
-            .saturating_add(window)
+            .saturating_add(window >> shift << shift)
             .saturating_sub(self.announced)
     }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use mptcp_proto::conn::Config;
-use mptcp_proto::conn::config::{Buffers, Mechanisms, Switch};
+use mptcp_proto::conn::config::{Buffers, Mechanisms, Offer, Switch};
 use mptcp_proto::wire::mptcp::Priority;
 
+use super::handshake::version;
 use super::join::{SECOND, established, join};
 use super::meddle::drop_if;
 use super::pair::{Pair, Way, address, pattern, read_all};
@@ -103,4 +104,33 @@ fn autotuning_grows_the_buffers_to_what_the_path_needs() {
     let (client, server) = (pair.client(ids[0]).info(), pair.server(ids[1]).info());
     assert!(client.send_buffer.0 > 100_000, "{client:?}");
     assert!(server.receive_buffer.0 > 100_000, "{server:?}");
+}
+
+#[test]
+fn a_window_that_its_scale_cannot_name_is_no_reason_for_an_update() {
+    for offer in [Offer::Off, Offer::V0, Offer::V1] {
+        for (len, taken) in [(1, 1), (8, 50), (20, 100), (40, 127), (60, 127), (60, 130)] {
+            let mut server = version(offer);
+            server.buffers.receive = 4000;
+            server.buffers.max_receive = 4000;
+            let mut client = version(offer);
+            client.tcp.nagle = false;
+            let (mut pair, ours, theirs) = Pair::established(client, server);
+            // Small segments fill the buffer, and the reader takes less than the unit of the window.
+            let data = pattern(4200, 1);
+            for piece in data.chunks(len) {
+                pair.client(ours).write(piece).unwrap();
+                pair.run_for(Duration::from_millis(1));
+            }
+            pair.run_for(Duration::from_secs(3));
+            let mut buffer = vec![0; taken];
+            for _ in 0..10 {
+                let _ = pair.server(theirs).read(&mut buffer);
+                let before = pair.log.len();
+                pair.run_for(Duration::from_millis(100));
+                let count = pair.log.len() - before;
+                assert!(count < 50, "{offer:?} {len} {taken}: {count} packets");
+            }
+        }
+    }
 }

@@ -56,7 +56,7 @@ impl Default for Config {
 
 impl Config {
     /// A SYN must not announce more than the buffer holds.
-    pub(super) fn fit_window(&mut self) {
+    pub(crate) fn fit_window(&mut self) {
         let buffer = u32::try_from(self.buffers.receive).unwrap_or(u32::MAX);
         self.tcp.initial_window = self.tcp.initial_window.min(buffer);
     }

@@ -52,8 +52,6 @@ impl Connection {
             config.tcp.fast_open = fast_open;
             tcp = Tcp::connect(&config.tcp, path, isn, now);
         }
-        // Joins neither ask for cookies nor use them.
-        config.tcp.fast_open = FastOpen::Off;
         Self::new(Role::Client, config, begin, tcp)
     }
 
@@ -73,12 +71,13 @@ impl Connection {
             config.tcp.fast_open = fast_open;
             tcp = Tcp::accept(&config.tcp, path, isn, syn, now);
         }
-        config.tcp.fast_open = FastOpen::Off;
         Self::new(Role::Server, config, begin, tcp)
     }
 
     /// A connection whose initial subflow is this one.
-    pub(crate) fn new(role: Role, config: Config, begin: Begin, tcp: Tcp) -> Self {
+    pub(crate) fn new(role: Role, mut config: Config, begin: Begin, tcp: Tcp) -> Self {
+        // Joins neither ask for cookies nor use them.
+        config.tcp.fast_open = FastOpen::Off;
         let path = tcp.path();
         let first = match begin {
             Begin::Offer(step) => step.idsn().add(1),

@@ -72,7 +72,7 @@ impl Endpoint {
         &mut self,
         local: SocketAddr,
         backlog: usize,
-        config: conn::Config,
+        mut config: conn::Config,
     ) -> Result<ListenerId, ListenError> {
         let listeners = &mut self.listeners;
         if listeners.by_address.contains_key(&local) {
@@ -81,6 +81,8 @@ impl Endpoint {
         if listeners.by_address.len() >= MAX_LISTENERS {
             return Err(ListenError::LimitReached);
         }
+        // Answers with cookies announce it as well.
+        config.fit_window();
         let id = ListenerId(listeners.next);
         listeners.next = listeners.next.wrapping_add(1);
         let listener = Listener {

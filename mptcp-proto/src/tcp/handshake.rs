@@ -76,8 +76,14 @@ impl Tcp {
         tcp
     }
 
+    /// Takes what the window has room for; the rest is not acknowledged, and comes again.
     fn keep_early(&mut self, payload: &[u8]) {
-        self.receiver.keep_first(payload);
+        let room = usize::try_from(self.receiver.window()).unwrap_or(usize::MAX);
+        let taken = payload.get(..room).unwrap_or(payload);
+        if taken.is_empty() {
+            return;
+        }
+        self.receiver.keep_first(taken);
         self.handshake.early = self.receiver.next();
     }
 
@@ -235,6 +241,7 @@ impl Tcp {
         // Data went with the SYN. What was not taken is no sign of congestion (RFC 7413 §4.2.1).
         let moved = self.handle_ack(now, acked, false, segment, incoming, cc);
         received.acked = moved.filter(|acked: &Acked| acked.bytes > 0);
+        self.handshake.is_early_lost = !self.board.is_empty();
         self.board.lose_longer_than(0);
     }
 

@@ -160,6 +160,7 @@ impl Tcp {
         if draft.len() == 0 {
             return None;
         }
+        self.handshake.is_early_lost = false;
         self.board.resend(now, range.start, draft.len());
         self.counters.retransmissions += 1;
         self.counters.retransmitted_bytes += u64::try_from(draft.payload.len()).unwrap_or(0);
@@ -314,7 +315,14 @@ impl Tcp {
     fn pure_ack(&mut self, now: Instant, limits: &SendLimits) -> Outgoing {
         self.counters.pure_acks += 1;
         self.debt.is_forced = false;
-        let seq = seq_at(self.iss, self.board.nxt());
+        // Data of the SYN that were not taken are as if they had never been sent: a server that knows its
+        // SYN cookie by the number of the third ACK looks for the one after the SYN.
+        let position = if self.handshake.is_early_lost {
+            self.board.una()
+        } else {
+            self.board.nxt()
+        };
+        let seq = seq_at(self.iss, position);
         self.header(
             now,
             limits.window,
@@ -411,6 +419,8 @@ impl Tcp {
         let full = self.receiver.full_segment().max(1);
         let enough = full.saturating_mul(2).min(largest / 2).max(1);
         // A peer with most of its window left has no need to hear.
+        let scale = self.negotiated.window_scale;
+        let shift = scale.map_or(0, |scale| scale.own);
         let is_half_used = self.receiver.window() <= largest.min(limits.window) / 2;
         if is_half_used && self.receiver.edge_gain(limits.window, shift) >= enough {
             self.debt.due = Due::Now;
@@ -419,8 +429,6 @@ impl Tcp {
 }
 
 const fn round_up(bytes: usize) -> usize {
-        let scale = self.negotiated.window_scale;
-        let shift = scale.map_or(0, |scale| scale.own);
     bytes.saturating_add(3) & !3
 }
 

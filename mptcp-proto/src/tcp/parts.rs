@@ -114,6 +114,8 @@ pub(super) struct Handshake {
     pub(super) fast_open: FastOpenState,
     /// Bytes that came with the peer's SYN and were taken.
     pub(super) early: u64,
+    /// The SYN/ACK did not acknowledge all data of our SYN, and they are not sent again yet.
+    pub(super) is_early_lost: bool,
 }
 
 /// How far Fast Open has come.

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use mptcp_proto::conn::command::Read;
 use mptcp_proto::conn::handshake::Wishes;
 use mptcp_proto::conn::{Config, FallbackReason};
-use mptcp_proto::endpoint::ConnId;
+use mptcp_proto::endpoint::{self, ConnId, Endpoint, SynCookies, TableSizes};
 use mptcp_proto::tcp::{FastOpen, FastOpenCookie};
-use mptcp_proto::wire::mptcp::{Capable, Dss, MptcpOption, Subtype};
+use mptcp_proto::wire::mptcp::{Capable, Dss, MptcpOption, Priority, Subtype};
 use mptcp_proto::wire::segment::Segment;
 use mptcp_proto::wire::tcp_option::{KIND_FAST_OPEN, TcpOptions};
 
 use super::handshake::{fallback, version};
 use super::meddle::{drop_if, meddle, strip, subtypes};
-use super::pair::{Hook, Pair, SERVER, Way, path, pattern, read_all};
+use super::pair::{Hook, Pair, SERVER, Seeded, Way, address, path, pattern, read_all};
 use mptcp_proto::conn::config::Offer;
 
 const EARLY: usize = 300;
@@ -289,4 +290,144 @@ fn a_cookie_is_good_for_the_address_that_it_was_given_to() {
     let syn = Segment::parse(&pair.log[before].packet, false).unwrap();
     assert_eq!((syn.payload, answer.ack), (&b"early"[..], syn.seq.add(1)));
     assert!(pair.client(ours).session().is_some());
+}
+
+/// A server that answers every SYN with a cookie of its own.
+fn stateless() -> Pair {
+    let config = endpoint::Config {
+        syn_cookies: SynCookies::Always,
+        ..endpoint::Config::default()
+    };
+    let client = Endpoint::new(endpoint::Config::default(), Box::new(Seeded(1)));
+    Pair::with_hosts(client, Endpoint::new(config, Box::new(Seeded(2))))
+}
+
+#[test]
+fn data_of_a_syn_that_is_answered_with_a_syn_cookie_come_again() {
+    for offer in [Offer::V1, Offer::V0, Offer::Off] {
+        let mut pair = stateless();
+        pair.server.listen(address(SERVER), 16, server()).unwrap();
+        let cookie = FastOpenCookie::new(&[7; 6]).unwrap();
+        let config = client(offer, FastOpen::Cookie(cookie), false);
+        let mut early = Early::with(pair, config, None);
+        early.check_whole();
+        let (ours, is_mptcp) = (early.ours, offer != Offer::Off);
+        assert_eq!(early.pair.client(ours).session().is_some(), is_mptcp);
+        assert_eq!(early.fallbacks()[1].is_empty(), is_mptcp, "{offer:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_began_with_a_syn_cookie_takes_no_data_of_joins_either() {
+    let mut pair = stateless();
+    let ours = pair.connect(client(Offer::V1, FastOpen::Off, false), server());
+    pair.run_for(Duration::from_millis(100));
+    let theirs = pair.accepted();
+    pair.transfer([ours, theirs], b"hello", b"you", Duration::from_secs(5));
+    pair.hook = Some(meddle(|seen, _, payload| {
+        if seen.is_syn() {
+            payload.extend_from_slice(b"forged");
+        }
+        true
+    }));
+    // Nobody listens there, so that SYNs are remembered.
+    let (local, remote) = (address("10.0.1.1:40001"), address("10.9.1.1:80"));
+    pair.client(ours)
+        .open_subflow(local, remote, Priority::Regular)
+        .unwrap();
+    pair.run_for(Duration::from_millis(200));
+    assert_eq!(pair.server(theirs).subflows().count(), 2);
+    let (up, down) = (pattern(100_000, 1), pattern(100_000, 2));
+    pair.exchange([ours, theirs], &up, &down);
+}
+
+#[test]
+fn data_and_the_end_of_the_stream_may_be_written_before_the_syn_leaves() {
+    for offer in [Offer::V1, Offer::V0, Offer::Off] {
+        for len in [1, EARLY, 3000] {
+            for is_refused in [false, true] {
+                let mut pair = Pair::new(5);
+                pair.server.listen(address(SERVER), 16, server()).unwrap();
+                let cookie = if is_refused {
+                    FastOpenCookie::new(&[7; 6]).unwrap()
+                } else {
+                    let asks = client(Offer::V1, FastOpen::Request, false);
+                    let first = path("10.0.0.1:40009", SERVER);
+                    let first = pair.client.connect(pair.now, first, asks).unwrap();
+                    pair.run_for(Duration::from_millis(100));
+                    let info = pair.client(first).subflows().next().unwrap();
+                    pair.client(first).abort();
+                    info.tcp.fast_open_cookie.unwrap()
+                };
+                pair.events = [Vec::new(), Vec::new()];
+                let config = client(offer, FastOpen::Cookie(cookie), true);
+                let ours = pair
+                    .client
+                    .connect(pair.now, path("10.0.0.1:40001", SERVER), config);
+                let (ours, data) = (ours.unwrap(), pattern(len, 4));
+                pair.client(ours).write(&data).unwrap();
+                pair.client(ours).shutdown_write();
+                pair.run_for(Duration::from_secs(3));
+                let theirs = pair.accepted();
+                let mut got = Vec::new();
+                read_all(pair.server(theirs), &mut got);
+                assert!(got == data, "{offer:?} {len} {is_refused}: {}", got.len());
+                assert_eq!(pair.server(theirs).read(&mut [0]), Read::End);
+                pair.server(theirs).close();
+                pair.run_for(Duration::from_secs(200));
+                assert_eq!(pair.client.table_sizes(), TableSizes::default());
+                assert_eq!(pair.server.table_sizes(), TableSizes::default());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_syn_without_data_that_overtakes_the_one_with_data_leaves_the_data_to_the_first_mapping() {
+    for offer in [Offer::V1, Offer::V0] {
+        let mut held: Option<Vec<u8>> = None;
+        let hook: Hook = Box::new(move |_, way, packet| {
+            let segment = Segment::parse(&packet, false).unwrap();
+            if way == Way::ToServer && segment.flags.syn() && held.is_none() {
+                held = Some(packet);
+                return Vec::new();
+            }
+            if way == Way::ToServer && segment.flags.syn() {
+                return vec![packet, held.clone().unwrap()];
+            }
+            vec![packet]
+        });
+        let mut early = Early::begin(offer, true, Some(hook));
+        early.check_whole();
+        assert_eq!(early.fallbacks(), [vec![], vec![]], "{offer:?}");
+    }
+}
+
+#[test]
+fn data_of_a_syn_that_the_buffer_has_no_room_for_are_not_lost() {
+    for offer in [Offer::V1, Offer::V0, Offer::Off] {
+        let mut pair = Pair::new(5);
+        let mut listener = server();
+        let cookie = FastOpenCookie::new(&[7; 6]).unwrap();
+        listener.tcp.fast_open = FastOpen::Accept(Some(cookie));
+        // With a window scale, an answer could not name a window this small.
+        listener.tcp.window_scale = None;
+        listener.buffers.receive = 200;
+        listener.buffers.max_receive = 200;
+        pair.server.listen(address(SERVER), 16, listener).unwrap();
+        let config = client(offer, FastOpen::Cookie(cookie), false);
+        let ours = pair
+            .client
+            .connect(pair.now, path("10.0.0.1:40001", SERVER), config);
+        let (ours, data) = (ours.unwrap(), pattern(EARLY, 4));
+        pair.client(ours).write(&data).unwrap();
+        pair.run_for(Duration::from_secs(1));
+        let theirs = pair.accepted();
+        let mut got = Vec::new();
+        for _ in 0..100 {
+            read_all(pair.server(theirs), &mut got);
+            pair.run_for(Duration::from_secs(1));
+        }
+        assert!(got == data, "{offer:?}: {} bytes", got.len());
+    }
 }

@@ -5,7 +5,7 @@
 //! more round trip.
 
 use crate::conn::config::Switch;
-use crate::conn::{Connection, Context, Phase};
+use crate::conn::{Connection, Context, Phase, State};
 use crate::data::SentMappings;
 use crate::seq::TcpSeq;
 use crate::tcp::Tcp;
@@ -32,7 +32,8 @@ impl Connection {
 
     /// Begins anew. The number is another one, as late answers to the first SYN must not end the second.
     pub(super) fn retry_refused(&mut self, now: Instant, context: &mut Context<'_>) {
-        if !std::mem::take(&mut self.tries.is_retry_due) {
+        // The application may have given up since.
+        if !std::mem::take(&mut self.tries.is_retry_due) || self.state == State::Closed {
             return;
         }
         let isn = TcpSeq(context.random.next_u32());

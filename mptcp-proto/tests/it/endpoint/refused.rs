@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mptcp_proto::conn::config::Switch;
 use mptcp_proto::conn::{Config, ConnectionEnd, Event, FallbackReason};
-use mptcp_proto::endpoint::ConnId;
+use mptcp_proto::endpoint::{ConnId, TableSizes};
 use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::tcp::{FastOpen, FastOpenCookie, IcmpError, Path};
 use mptcp_proto::wire::mptcp::Subtype;
@@ -147,4 +147,52 @@ fn data_of_a_syn_that_is_refused_arrive_once() {
         &pattern(50_000, 2),
         Duration::from_secs(20),
     );
+}
+
+#[test]
+fn what_the_application_gives_up_after_a_refusal_does_not_go_again() {
+    let mut pair = Pair::new(1);
+    let ours = pair.connect(Config::default(), Config::default());
+    refuse(&mut pair);
+    pair.client(ours).abort();
+    pair.run_for(Duration::from_secs(200));
+    assert_eq!(syns(&pair), [vec![Subtype::CAPABLE]]);
+    assert_eq!(ends(&pair, ours), [ConnectionEnd::Aborted]);
+    assert_eq!(pair.client.table_sizes(), TableSizes::default());
+}
+
+#[test]
+fn a_reset_from_the_path_does_not_hurt_where_the_server_has_the_first_syn() {
+    let mut pair = Pair::new(1);
+    let ours = pair.connect(Config::default(), Config::default());
+    pair.run_for(Duration::from_millis(5));
+    let syn = pair.log.last().unwrap().packet.clone();
+    let syn = Segment::parse(&syn, false).unwrap();
+    pair.client.handle_packet(pair.now, &reset(&syn));
+    pair.run_for(Duration::from_secs(10));
+    let theirs = pair.accepted();
+    assert_eq!(pair.server.connection_count(), 1);
+    pair.exchange([ours, theirs], &pattern(50_000, 1), &pattern(50_000, 2));
+    assert_eq!(pair.picked(0, fallback), [FallbackReason::Blackhole]);
+}
+
+#[test]
+fn a_reset_that_does_not_know_the_number_of_the_syn_downgrades_nothing() {
+    let mut pair = Pair::new(1);
+    let ours = pair.connect(Config::default(), Config::default());
+    pair.run_for(Duration::from_millis(5));
+    let syn = pair.log.last().unwrap().packet.clone();
+    let syn = Segment::parse(&syn, false).unwrap();
+    for beside in [0, 2, u32::MAX] {
+        let forged = Segment {
+            seq: syn.seq.add(beside.wrapping_sub(1)),
+            ..syn
+        };
+        pair.client.handle_packet(pair.now, &reset(&forged));
+        let (path, seq) = (path(CLIENT, SERVER), forged.seq);
+        pair.client
+            .handle_icmp(pair.now, path, seq, IcmpError::HardUnreachable);
+    }
+    pair.run_for(Duration::from_millis(100));
+    assert!(pair.client(ours).session().is_some());
 }

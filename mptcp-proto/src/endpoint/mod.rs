@@ -113,6 +113,8 @@ pub struct Endpoint {
     joins: PendingJoins,
     /// Offset of the timestamp clock under SYN cookies.
     cookie_clock: u32,
+    /// When a SYN was last answered with a cookie.
+    last_cookie: Option<Instant>,
     /// Time of the last call.
     now: Instant,
     /// Addresses of the host that are up.
@@ -212,6 +214,7 @@ impl Endpoint {
             jar,
             joins: PendingJoins::default(),
             cookie_clock,
+            last_cookie: None,
             now: Instant::ZERO,
             addresses: Vec::new(),
         }

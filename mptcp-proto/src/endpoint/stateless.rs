@@ -1,14 +1,16 @@
 //! SYNs that are answered without remembering them (RFC 4987 §3.6), and the third ACKs that bring back
 //! what is needed.
 
+use std::time::Duration;
+
 use crate::conn::handshake::{Offer, SynReceived};
 use crate::conn::open::Begin;
 use crate::conn::received::ReceivedOptions;
 use crate::conn::{self, Connection, Counter, FallbackReason, Role};
-use crate::endpoint::cookie::{Cookie, Ends, SynOptions};
+use crate::endpoint::cookie::{Cookie, CookieJar, Ends, SynKind, SynOptions};
 use crate::endpoint::{ConnId, Endpoint, Handled, SynCookies};
 use crate::seq::TcpSeq;
-use crate::tcp::{self, Negotiated, Path, Tcp, WindowScale};
+use crate::tcp::{self, FastOpen, Negotiated, Path, Tcp, WindowScale};
 use crate::time::Instant;
 use crate::wire::mptcp::MptcpOption;
 use crate::wire::segment::{Ecn, Flags, Segment};
@@ -70,7 +72,7 @@ impl Endpoint {
         if let Some(capable) = self.cookie_capable(now, segment, options, config) {
             let _ = MptcpOption::Capable(capable).emit(&mut area);
         }
-        self.reply_with_cookie(now, segment, area, &config.tcp)
+        self.reply_with_cookie(now, segment, SynKind::Connection, area, &config.tcp)
     }
 
     /// The SYN/ACK whose number is the cookie.
@@ -78,11 +80,13 @@ impl Endpoint {
         &mut self,
         now: Instant,
         segment: &Segment<'_>,
+        kind: SynKind,
         mut area: OptionArea,
         config: &tcp::Config,
     ) -> Handled {
         let mss = Plain::parse(segment.options).mss;
-        let iss = self.jar.bake(now, ends(segment), segment.seq, mss);
+        let iss = self.jar.bake(now, ends(segment), segment.seq, kind, mss);
+        self.last_cookie = Some(now);
         area.pad();
         let window = config.initial_window.min(u32::from(u16::MAX));
         let answer = Segment {
@@ -159,7 +163,9 @@ impl Endpoint {
     pub(super) fn accept_cookie(&mut self, now: Instant, segment: &Segment<'_>) -> Option<Handled> {
         let flags = segment.flags;
         let is_off = self.config.syn_cookies == SynCookies::Never;
-        if is_off || !flags.ack() || flags.syn() || flags.rst() {
+        // Where none was given, none can be good: it would be a guess.
+        let is_given = self.last_cookie.is_some_and(|at| now.since(at) <= LIFETIME);
+        if is_off || !is_given || !flags.ack() || flags.syn() || flags.rst() {
             return None;
         }
         let listener = self.listeners.find(segment.destination)?;
@@ -169,12 +175,12 @@ impl Endpoint {
         let cookie = self.jar.check(now, ends(segment), irs, iss)?;
         let options = ReceivedOptions::parse(None, segment.options);
         // A join that has lost its option on the way must not become a connection.
-        let is_join = self.joins.get(ends(segment), irs).is_some();
-        if is_join || options.join.is_some() {
+        if cookie.kind == SynKind::Join || options.join.is_some() {
             return Some(self.accept_cookie_join(now, segment, cookie, options.join.as_ref()));
         }
         let negotiated = negotiated(segment, cookie, &config.tcp);
         config.tcp.timestamps = negotiated.timestamps.then_some(self.cookie_clock);
+        config.tcp.fast_open = FastOpen::Off;
         let id = self.reserve()?;
         let begin = self.cookie_begin(id, segment, &options, cookie, &config);
         let path = Path {
@@ -246,6 +252,8 @@ const fn clock(now: Instant, offset: u32) -> u32 {
     (now.as_millis() as u32).wrapping_add(offset)
 }
 
+/// How long a cookie is good at most.
+const LIFETIME: Duration = CookieJar::PERIOD.saturating_mul(CookieJar::MAX_AGE as u32 + 1);
 /// RFC 9293 §3.7.1.
 const DEFAULT_MSS: u16 = 536;
 /// IP and TCP headers without options.

@@ -3,7 +3,7 @@
 
 use crate::conn::Violation;
 use crate::conn::join::JoinRequest;
-use crate::endpoint::cookie::{Cookie, PendingJoin};
+use crate::endpoint::cookie::{Cookie, PendingJoin, SynKind};
 use crate::endpoint::stateless::{Plain, ends, negotiated};
 use crate::endpoint::{ConnId, Endpoint, Handled};
 use crate::key::{Nonce, Token};
@@ -59,7 +59,7 @@ impl Endpoint {
         let plain = Plain::parse(segment.options);
         let mut area = self.cookie_options(now, &plain, path.local.is_ipv4(), &config);
         let _ = MptcpOption::Join(step.option()).emit(&mut area);
-        self.reply_with_cookie(now, segment, area, &config)
+        self.reply_with_cookie(now, segment, SynKind::Join, area, &config)
     }
 
     /// A third ACK that answers the cookie of a join.

@@ -20,7 +20,7 @@ pub use joins::{PendingJoin, PendingJoins};
 /// Makes SYN cookies and knows them again.
 ///
 /// The cookie is the initial sequence number of the SYN/ACK: an authenticator over addresses, ports
-/// and time, with the MSS inside, laid out as in Linux. What the other options of the SYN said goes
+/// and time, with the MSS and the kind of the SYN inside, laid out as in Linux. What the other options of the SYN said goes
 /// into the low bits of the timestamp, which the third ACK echoes; without timestamps it is lost. The
 /// server's key is derived from the same, so that the third ACK, which carries both keys (RFC 8684
 /// §3.1), is all that a connection needs.
@@ -47,6 +47,18 @@ pub struct Cookie {
     pub mss: u16,
     /// When the cookie was made, for [`CookieJar::server_key`].
     pub period: Period,
+    /// What the SYN asked for.
+    pub kind: SynKind,
+}
+
+/// What a SYN asks for. A cookie remembers it, as the option of the third ACK may be lost on the way, and a
+/// join must not become a connection then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SynKind {
+    /// A connection.
+    Connection,
+    /// A subflow of one (MP_JOIN).
+    Join,
 }
 
 /// A minute, counted modulo 256.
@@ -76,12 +88,16 @@ impl CookieJar {
     }
 
     /// The initial sequence number that answers a SYN with the sequence number `irs` and this MSS.
-    pub fn bake(&self, now: Instant, ends: Ends, irs: TcpSeq, mss: u16) -> TcpSeq {
+    pub fn bake(&self, now: Instant, ends: Ends, irs: TcpSeq, kind: SynKind, mss: u16) -> TcpSeq {
         let period = period(now);
         let index = MSS_TABLE
             .iter()
             .rposition(|known| *known <= mss)
             .unwrap_or(0);
+        let index = match kind {
+            SynKind::Connection => index,
+            SynKind::Join => index.saturating_add(MSS_TABLE.len()),
+        };
         let index = u32::try_from(index).unwrap_or(0);
         let low = self.hash(b"mss", ends, period).wrapping_add(index) & LOW_BITS;
         let cookie = self
@@ -105,8 +121,13 @@ impl CookieJar {
         }
         let period = Period(made);
         let index = rest.wrapping_sub(self.hash(b"mss", ends, period)) & LOW_BITS;
-        let mss = *MSS_TABLE.get(usize::try_from(index).ok()?)?;
-        Some(Cookie { mss, period })
+        let index = usize::try_from(index).ok()?;
+        let (kind, index) = match index.checked_sub(MSS_TABLE.len()) {
+            Some(index) => (SynKind::Join, index),
+            None => (SynKind::Connection, index),
+        };
+        let mss = *MSS_TABLE.get(index)?;
+        Some(Cookie { mss, period, kind })
     }
 
     /// The server's key for a SYN that came in this period; in version 0 the SYN has the client's key.

@@ -31,7 +31,7 @@ fn seconds(seconds: u64) -> Instant {
 #[test]
 fn a_cookie_is_good_for_two_minutes_after_its_own() {
     let made = seconds(255 * 60 + 59);
-    let cookie = jar().bake(made, ends(), TcpSeq(7), 1460);
+    let cookie = jar().bake(made, ends(), TcpSeq(7), SynKind::Connection, 1460);
     let check = |at| {
         jar()
             .check(at, ends(), TcpSeq(7), cookie)
@@ -52,15 +52,26 @@ fn a_cookie_names_the_next_smaller_mss() {
         (1459, 1440),
         (9000, 1460),
     ] {
-        let cookie = jar().bake(seconds(5), ends(), TcpSeq(7), mss);
+        let cookie = jar().bake(seconds(5), ends(), TcpSeq(7), SynKind::Connection, mss);
         let checked = jar().check(seconds(6), ends(), TcpSeq(7), cookie).unwrap();
         assert_eq!(checked.mss, known, "{mss}");
     }
 }
 
 #[test]
+fn a_cookie_tells_a_join_from_a_connection() {
+    for kind in [SynKind::Connection, SynKind::Join] {
+        for mss in [536, 1460] {
+            let cookie = jar().bake(seconds(5), ends(), TcpSeq(7), kind, mss);
+            let checked = jar().check(seconds(6), ends(), TcpSeq(7), cookie).unwrap();
+            assert_eq!((checked.kind, checked.mss), (kind, mss));
+        }
+    }
+}
+
+#[test]
 fn a_cookie_for_other_ends_is_none() {
-    let cookie = jar().bake(seconds(5), ends(), TcpSeq(7), 1460);
+    let cookie = jar().bake(seconds(5), ends(), TcpSeq(7), SynKind::Connection, 1460);
     let mut other = ends();
     other.remote.set_port(4243);
     assert_eq!(jar().check(seconds(5), other, TcpSeq(7), cookie), None);
@@ -85,7 +96,7 @@ fn jar_check(iss: TcpSeq) -> bool {
 fn the_third_ack_gives_the_keys_back_in_both_versions() {
     for (version, in_syn) in [(0, Some(Key([5; 8]))), (1, None)] {
         let irs = TcpSeq(u32::MAX);
-        let iss = jar().bake(seconds(59), ends(), irs, 1460);
+        let iss = jar().bake(seconds(59), ends(), irs, SynKind::Connection, 1460);
         let own = jar().fresh_server_key(seconds(59), ends(), irs, in_syn);
         let cookie = jar().check(seconds(61), ends(), irs, iss).unwrap();
         let mut ack = Capable {

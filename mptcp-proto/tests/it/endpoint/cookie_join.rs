@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mptcp_proto::conn::Event;
 use mptcp_proto::conn::config::Offer;
 use mptcp_proto::endpoint::cookie::PendingJoins;
 use mptcp_proto::endpoint::{self, ConnId, Endpoint, Handled, SynCookies};
@@ -169,4 +170,60 @@ fn a_third_ack_whose_join_had_to_make_room_is_reset() {
     let handled = pair.server.handle_packet(pair.now, &third);
     assert_eq!(handled, Handled::Reset);
     assert_eq!(pair.server.connection_count(), 0);
+}
+
+/// Connections that the server told its application of.
+fn incoming(pair: &Pair) -> usize {
+    pair.picked(1, |event| {
+        matches!(event, Event::Incoming { .. }).then_some(())
+    })
+    .len()
+}
+
+#[test]
+fn third_acks_without_their_option_that_come_again_begin_no_connection() {
+    let is_third = |seen: &Seen<'_>| seen.has(Subtype::JOIN) && !seen.segment.flags.syn();
+    let (mut pair, ids) = established(Offer::V1);
+    let mut strips = strip(is_third);
+    let mut drops = drop_if(|seen| seen.way == Way::ToClient && seen.segment.flags.rst());
+    pair.hook = Some(Box::new(move |now, way, packet| {
+        let passed = drops(now, way, packet);
+        let stripped = passed.into_iter().map(|packet| strips(now, way, packet));
+        stripped.flatten().collect()
+    }));
+    begin(&mut pair, ids[0]);
+    pair.run_for(Duration::from_secs(20));
+    assert_eq!((incoming(&pair), pair.server.connection_count()), (1, 1));
+    pair.exchange(ids, &pattern(30_000, 1), &pattern(30_000, 2));
+}
+
+#[test]
+fn a_join_that_had_to_make_room_begins_no_connection_when_its_option_is_lost_as_well() {
+    for is_stripped in [false, true] {
+        let (mut pair, ids) = established(Offer::V1);
+        if is_stripped {
+            pair.hook = Some(strip(|seen| {
+                seen.has(Subtype::JOIN) && !seen.segment.flags.syn()
+            }));
+        }
+        begin(&mut pair, ids[0]);
+        pair.run_for(Duration::from_millis(5));
+        let syn = pair.log.last().unwrap().packet.clone();
+        let syn = Segment::parse(&syn, false).unwrap();
+        pair.run_for(Duration::from_millis(10));
+        assert_eq!(pair.server.pending_joins(), 1);
+        for port in 0..1024 {
+            let forged = Segment {
+                source: ([11, 0, 0, 1], port).into(),
+                ..syn
+            };
+            let mut packet = Vec::new();
+            forged.emit(&mut packet).unwrap();
+            pair.server.handle_packet(pair.now, &packet);
+        }
+        pair.run_for(Duration::from_secs(5));
+        assert_eq!((incoming(&pair), pair.server.connection_count()), (1, 1));
+        assert_eq!(pair.picked(0, down).len(), 1);
+        pair.exchange(ids, &pattern(30_000, 1), &pattern(30_000, 2));
+    }
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use mptcp_proto::conn::config::Offer;
 use mptcp_proto::conn::{Config, Event};
+use mptcp_proto::endpoint::cookie::{CookieJar, Ends, SynKind};
 use mptcp_proto::endpoint::{self, Endpoint, SynCookies};
+use mptcp_proto::seq::TcpSeq;
+use mptcp_proto::wire::segment::{Ecn, Flags, Segment};
 
 use super::handshake::{fallback, version};
 use super::meddle::drop_if;
@@ -82,6 +85,47 @@ fn an_acknowledgement_that_is_no_cookie_is_reset() {
         .unwrap();
     let handled = other.server.handle_packet(other.now, &third);
     assert_eq!(handled, endpoint::Handled::Reset);
+}
+
+#[test]
+fn a_cookie_is_good_for_nothing_where_none_was_given() {
+    let is_good = |is_given: bool| {
+        let mut pair = with_cookies();
+        pair.server
+            .listen(address(SERVER), 16, Config::default())
+            .unwrap();
+        // As lucky as a guess can be: the jar of the server is made from the first random numbers.
+        let jar = CookieJar::new(&mut Seeded(2));
+        let ends = Ends {
+            local: address(SERVER),
+            remote: address(super::pair::CLIENT),
+        };
+        let iss = jar.bake(pair.now, ends, TcpSeq(7), SynKind::Connection, 1460);
+        let third = Segment {
+            source: ends.remote,
+            destination: ends.local,
+            seq: TcpSeq(8),
+            ack: iss.add(1),
+            flags: Flags::ACK,
+            window: 1000,
+            ecn: Ecn::NotCapable,
+            options: &[],
+            payload: &[],
+        };
+        if is_given {
+            let other = path("10.0.0.1:40003", SERVER);
+            pair.client
+                .connect(pair.now, other, Config::default())
+                .unwrap();
+            pair.run_for(Duration::from_millis(15));
+        }
+        let mut packet = Vec::new();
+        third.emit(&mut packet).unwrap();
+        let handled = pair.server.handle_packet(pair.now, &packet);
+        matches!(handled, endpoint::Handled::Began(_))
+    };
+    assert!(is_good(true));
+    assert!(!is_good(false));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::conn::event::SubflowEnd;
 use crate::conn::handshake::Session;
 use crate::conn::join::{JoinRequest, JoinSynReceived};
-use crate::conn::subflow::Step;
+use crate::conn::subflow::{Step, Subflow};
 use crate::conn::{Change, Connection, Context, Counter, State, Violation};
 use crate::key::{Nonce, Token};
 use crate::path::SubflowId;
@@ -78,6 +78,14 @@ impl Connection {
         }
         self.add_joined(tcp, step, request);
         Ok(())
+    }
+
+    /// Joins that came in and wait for their third ACK.
+    pub(crate) fn half_open_joins(&self) -> usize {
+        let is_half_open = |subflow: &&Subflow| {
+            matches!(subflow.step, Step::JoinSynReceived(_)) && subflow.end.is_none()
+        };
+        self.subflows.iter().filter(is_half_open).count()
     }
 
     /// What the TCP of a subflow that comes in is to be like.

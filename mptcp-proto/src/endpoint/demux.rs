@@ -130,7 +130,8 @@ impl Endpoint {
             self.counters.count(Counter::JoinNoTokenFound);
             return self.refuse(segment, Violation::UnknownToken);
         };
-        if self.answers_with_cookies(segment.destination) {
+        let is_flooded = self.is_flooded_with_joins(id, segment.destination);
+        if is_flooded || self.answers_with_cookies(segment.destination) {
             return self.answer_join_with_cookie(now, segment, (id, token), request);
         }
         let Some(slot) = self.slots.get_mut(id.slot as usize) else {

@@ -78,7 +78,7 @@ impl Default for Config {
 pub enum SynCookies {
     /// Never: SYNs above the backlog are dropped.
     Never,
-    /// When the backlog of the listener is full.
+    /// When the backlog of the listener is full; joins also when many of their connection are half open.
     #[default]
     WhenFull,
     /// Always.

@@ -1,11 +1,13 @@
 //! Joins to a listener that answers SYNs with cookies. What the third ACK does not bring again waits in a
 //! table of fixed size, outside of all connections: a flood makes none of them grow.
 
+use std::net::SocketAddr;
+
 use crate::conn::Violation;
 use crate::conn::join::JoinRequest;
 use crate::endpoint::cookie::{Cookie, PendingJoin, SynKind};
 use crate::endpoint::stateless::{Plain, ends, negotiated};
-use crate::endpoint::{ConnId, Endpoint, Handled};
+use crate::endpoint::{ConnId, Endpoint, Handled, SynCookies};
 use crate::key::{Nonce, Token};
 use crate::seq::TcpSeq;
 use crate::tcp::{Path, Tcp};
@@ -14,6 +16,18 @@ use crate::wire::mptcp::{Join, MptcpOption};
 use crate::wire::segment::Segment;
 
 impl Endpoint {
+    /// Whether so many joins of a connection wait for their third ACK that further ones are answered with
+    /// cookies: who has seen the token must not take all subflows. Without a listener at this address a
+    /// third ACK would not be known as the answer to a cookie.
+    pub(super) fn is_flooded_with_joins(&mut self, id: ConnId, local: SocketAddr) -> bool {
+        let waiting = self
+            .entry(id)
+            .map(|entry| entry.connection.half_open_joins());
+        self.config.syn_cookies != SynCookies::Never
+            && waiting.is_some_and(|count| count >= MAX_HALF_OPEN_JOINS)
+            && self.listeners.find(local).is_some()
+    }
+
     /// Answers the SYN of a join with a cookie. `named` is the connection, and the token that names it.
     pub(super) fn answer_join_with_cookie(
         &mut self,
@@ -109,3 +123,7 @@ impl Endpoint {
         }
     }
 }
+
+/// Joins of a connection that are remembered while they wait for their third ACK: as many as hosts with
+/// several addresses open at once.
+const MAX_HALF_OPEN_JOINS: usize = 8;

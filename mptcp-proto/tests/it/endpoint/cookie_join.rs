@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use mptcp_proto::conn::Event;
 use mptcp_proto::conn::config::Offer;
+use mptcp_proto::conn::{Config, Event};
 use mptcp_proto::endpoint::cookie::PendingJoins;
 use mptcp_proto::endpoint::{self, ConnId, Endpoint, Handled, SynCookies};
+use mptcp_proto::pm;
 use mptcp_proto::wire::mptcp::{Priority, Subtype};
 use mptcp_proto::wire::segment::Segment;
 
@@ -156,7 +157,7 @@ fn a_flood_of_joins_takes_a_fixed_room_and_the_connection_goes_on() {
 }
 
 #[test]
-fn a_third_ack_whose_join_had_to_make_room_is_reset() {
+fn a_third_ack_of_a_join_that_is_over_is_reset() {
     let (mut pair, ids) = established(Offer::V1);
     join(&mut pair, ids[0], Priority::Regular);
     let third = pair.log.iter().find(|sent| {
@@ -226,4 +227,39 @@ fn a_join_that_had_to_make_room_begins_no_connection_when_its_option_is_lost_as_
         assert_eq!(pair.picked(0, down).len(), 1);
         pair.exchange(ids, &pattern(30_000, 1), &pattern(30_000, 2));
     }
+}
+
+#[test]
+fn a_flood_of_joins_leaves_room_for_true_ones_though_nobody_else_knocks() {
+    let limits = pm::Limits {
+        subflows: 64,
+        add_addr_accepted: 8,
+    };
+    let config = Config {
+        limits: Some(limits),
+        ..Config::default()
+    };
+    let (mut pair, ids) = super::join::established(&config);
+    begin(&mut pair, ids[0]);
+    pair.run_for(Duration::from_millis(5));
+    let syn = pair.log.last().unwrap().packet.clone();
+    let syn = Segment::parse(&syn, false).unwrap();
+    pair.run_for(Duration::from_millis(200));
+    for port in 0..1000 {
+        let forged = Segment {
+            source: ([11, 0, 0, 1], port).into(),
+            ..syn
+        };
+        let mut packet = Vec::new();
+        forged.emit(&mut packet).unwrap();
+        pair.server.handle_packet(pair.now, &packet);
+    }
+    assert_eq!(pair.server(ids[1]).subflows().count(), 2 + 8);
+    let (local, remote) = (address("10.0.2.1:40002"), address(SERVER));
+    pair.client(ids[0])
+        .open_subflow(local, remote, Priority::Regular)
+        .unwrap();
+    pair.run_for(Duration::from_millis(200));
+    assert_eq!(pair.picked(1, up).len(), 3);
+    pair.exchange(ids, &pattern(300_000, 1), &pattern(300_000, 2));
 }

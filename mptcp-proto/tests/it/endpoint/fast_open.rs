@@ -431,3 +431,32 @@ fn data_of_a_syn_that_the_buffer_has_no_room_for_are_not_lost() {
         assert!(got == data, "{offer:?}: {} bytes", got.len());
     }
 }
+
+#[test]
+fn data_of_the_syn_may_be_longer_than_the_segments_of_the_connection() {
+    for offer in [Offer::V1, Offer::V0] {
+        for lost in [None, Some(1), Some(2), Some(3)] {
+            let mut pair = Pair::new(5);
+            let mut listener = server();
+            listener.tcp.mtu = 180;
+            pair.server.listen(address(SERVER), 16, listener).unwrap();
+            let cookie = FastOpenCookie::new(&[7; 6]).unwrap();
+            let config = client(offer, FastOpen::Cookie(cookie), true);
+            let hook = drop_if(move |seen| seen.way == Way::ToServer && Some(seen.number) == lost);
+            let mut early = Early::with(pair, config, Some(hook));
+            early.check_whole();
+            assert!(early.fallbacks().iter().all(Vec::is_empty), "{offer:?}");
+        }
+    }
+}
+
+#[test]
+fn data_of_the_syn_survive_that_the_option_is_given_up() {
+    for offer in [Offer::V1, Offer::V0] {
+        let hook = drop_if(|seen| seen.is_syn_ack() && seen.has(Subtype::CAPABLE));
+        let mut early = Early::begin(offer, false, Some(hook));
+        early.pair.run_for(Duration::from_secs(30));
+        early.check_whole();
+        assert_eq!(early.fallbacks()[0], [FallbackReason::Blackhole]);
+    }
+}

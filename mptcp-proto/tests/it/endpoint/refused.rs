@@ -196,3 +196,28 @@ fn a_reset_that_does_not_know_the_number_of_the_syn_downgrades_nothing() {
     pair.run_for(Duration::from_millis(100));
     assert!(pair.client(ours).session().is_some());
 }
+
+#[test]
+fn data_of_a_syn_that_the_server_has_and_that_is_refused_on_the_way_arrive_once() {
+    let mut pair = Pair::new(1);
+    let mut config = Config::default();
+    let cookie = FastOpenCookie::new(&[1; 6]).unwrap();
+    config.tcp.fast_open = FastOpen::Cookie(cookie);
+    let mut server = Config::default();
+    server.tcp.fast_open = FastOpen::Accept(Some(cookie));
+    let ours = pair.connect(config, server);
+    let data = pattern(1000, 3);
+    pair.client(ours).write(&data[..400]).unwrap();
+    pair.run_for(Duration::from_millis(5));
+    let syn = pair.log.last().unwrap().packet.clone();
+    let syn = Segment::parse(&syn, false).unwrap();
+    assert_eq!(syn.payload, &data[..400]);
+    pair.client.handle_packet(pair.now, &reset(&syn));
+    pair.client(ours).write(&data[400..]).unwrap();
+    pair.run_for(Duration::from_secs(20));
+    let theirs = pair.accepted();
+    let mut got = Vec::new();
+    read_all(pair.server(theirs), &mut got);
+    assert!(got == data, "{} bytes", got.len());
+    assert_eq!(pair.server.connection_count(), 1);
+}

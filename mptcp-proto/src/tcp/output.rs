@@ -367,6 +367,7 @@ impl Tcp {
             write_sack(&mut area, self.irs, blocks);
             self.receiver.clear_duplicate();
         }
+        self.receiver.note_room(window);
         let ack = self.receiver.ack_position();
         self.clock.last_ack_sent = ack;
         self.debt.due = Due::Never;
@@ -407,12 +408,16 @@ impl Tcp {
         if !self.state.may_receive() || self.receiver.is_finished() {
             return;
         }
+        self.receiver.note_room(limits.window);
+        let shift = self.negotiated.window_scale.map_or(0, |scale| scale.own);
+        // What cannot be said is no news.
+        let window = limits.window >> shift << shift;
         let largest = self.receiver.largest_window();
         let full = self.receiver.full_segment().max(1);
         let enough = full.saturating_mul(2).min(largest / 2).max(1);
         // A peer with most of its window left has no need to hear.
         let is_half_used = self.receiver.window() <= largest.min(limits.window) / 2;
-        if is_half_used && self.receiver.edge_gain(limits.window) >= enough {
+        if is_half_used && self.receiver.edge_gain(window) >= enough {
             self.debt.due = Due::Now;
         }
     }

@@ -22,8 +22,8 @@ use setup::Setup;
 /// Runs the session that the bytes describe. It holds that
 ///
 /// - nothing panics, and every call has few consequences: no livelock;
-/// - what is read is the beginning of what was written, unless someone forged a segment or took the
-///   options of one away;
+/// - what is read is the beginning of what was written, unless someone forged a segment; where options
+///   are lost the data are right or the connection is reset;
 /// - a DATA_ACK never moves back, nor does the window's edge where the hosts alone decide;
 /// - buffers and lists keep to their limits;
 /// - once the network lets everything through and both close, both connections end, and what ended
@@ -281,11 +281,9 @@ impl Session {
         }
     }
 
-    /// Whether only the hosts decide about the data. When a box takes the options of single segments
-    /// away, one host may have fallen back to TCP while the other has had proof that it did not: data
-    /// that it then sends again are data twice (RFC 8684 §3.7 knows no way to tell).
+    /// Whether only the hosts decide about the data; who takes options away does not.
     const fn is_content_sure(&self) -> bool {
-        !self.is_forged && !self.is_stripped
+        !self.is_forged
     }
 
     fn describe(&self) -> String {

@@ -54,7 +54,7 @@ fn endpoint_sessions_keep_their_promises() {
         mptcp_fuzz::endpoint_session,
         mptcp_fuzz::session_len(SESSION_STEPS),
         sessions(),
-        SEED,
+        seed(),
     );
 }
 
@@ -63,6 +63,14 @@ fn sessions() -> u64 {
     match std::env::var("MPTCP_FUZZ_SESSIONS") {
         Ok(text) => text.parse().expect("MPTCP_FUZZ_SESSIONS is a number"),
         Err(_) => SESSIONS,
+    }
+}
+
+/// Where the sessions begin: `MPTCP_FUZZ_SEED`, or the default.
+fn seed() -> u64 {
+    match std::env::var("MPTCP_FUZZ_SEED") {
+        Ok(text) => text.parse().expect("MPTCP_FUZZ_SEED is a number"),
+        Err(_) => SEED,
     }
 }
 

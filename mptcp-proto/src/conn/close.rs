@@ -23,8 +23,12 @@ impl Connection {
                     return self.react(now, index, violation);
                 }
                 // RFC 8684 §3.3.3: without a DATA_FIN it closes this subflow and nothing else.
+                let is_needed = self.is_needed_after_fin(index);
                 let subflow = &mut self.subflows[index];
                 subflow.is_closed_by_peer |= !subflow.is_closing;
+                if is_needed {
+                    return;
+                }
                 let id = subflow.id;
                 subflow.close();
                 if !self.state.is_finished() {
@@ -36,13 +40,21 @@ impl Connection {
         }
     }
 
+    /// Whether our data have no other way, and the peer waits for nothing but them: a FIN ends one direction
+    /// only (RFC 9293 §3.6).
+    fn is_needed_after_fin(&self, index: usize) -> bool {
+        let has_data =
+            self.send.unsent() > 0 || self.send.in_flight() > 0 || self.state.may_write();
+        has_data && self.receive.is_fin_reached() && self.only_up() == Some(index)
+    }
+
     /// A FIN after data without mapping, or after segments without any option, is that of a peer that has
     /// fallen back (RFC 8684 §3.7): nothing follows it that could still bring an option.
     fn fallback_shown_by_fin(&self, index: usize) -> Option<Violation> {
         let subflow = &self.subflows[index];
         let is_unmapped = subflow.incoming.unmapped_bytes() > 0 && subflow.bare_segments > 0;
         let is_bare = subflow.bare_acks > 1;
-        if !self.may_fall_back(index) {
+        if !self.may_fall_back_unasked(index) {
             return None;
         }
         match (is_unmapped, is_bare) {
@@ -64,6 +76,7 @@ impl Connection {
     /// Does what follows from the states, after anything happened.
     pub(super) fn settle(&mut self, now: Instant) {
         if !self.is_mptcp() {
+            self.settle_tcp(now);
             return;
         }
         if self.state == State::FastCloseWait {
@@ -78,6 +91,16 @@ impl Connection {
         }
     }
 
+    /// The peer's DATA_FIN came before the fallback, and so nothing waits for its FIN: it may be long in
+    /// coming, or never come.
+    fn settle_tcp(&mut self, now: Instant) {
+        let is_open = |subflow: &super::subflow::Subflow| subflow.end.is_none();
+        if self.state.is_finished() && self.subflows.iter().any(is_open) {
+            let due = now + self.config.patience.subflow_close;
+            self.timers.set_if_stopped(Timer::Close, due);
+        }
+    }
+
     /// All data and both DATA_FINs are acknowledged: the subflows close.
     fn settle_finished(&mut self, now: Instant) {
         self.release_token();
@@ -89,6 +112,11 @@ impl Connection {
                 let reason = ResetReason::UNSPECIFIED;
                 self.subflows[index].reset(reason);
                 self.end_subflow(index, SubflowEnd::ResetByUs { reason });
+            }
+        }
+        for subflow in &mut self.subflows {
+            if !subflow.tcp.state().may_receive() {
+                subflow.close();
             }
         }
         if self.state == State::TimeWait {

@@ -4,6 +4,7 @@ use crate::conn::event::{ConnectionEnd, Event};
 use crate::conn::received::ReceivedOptions;
 use crate::conn::timer::Timer;
 use crate::conn::{Connection, Counter, FallbackReason, Farewell, Phase, Plain, State, Violation};
+use crate::data::send::Oldest;
 use crate::data::subflow_receive::MappingFault;
 use crate::seq::Dsn;
 use crate::time::Instant;
@@ -23,7 +24,7 @@ impl Plain {
 impl Farewell {
     /// Whether something is still to be said with options.
     pub(super) const fn is_open(&self) -> bool {
-        self.fail.is_some() || self.answer.is_some() || self.infinite.is_some()
+        self.fail.is_some() || self.notice.is_some() || self.infinite.is_some()
     }
 }
 
@@ -31,12 +32,34 @@ impl Connection {
     /// Whether the connection may go on as TCP on this subflow: it is the only one, and what is not
     /// acknowledged lies on it without a gap, in both directions (RFC 8684 §3.7).
     pub(super) fn may_fall_back(&self, index: usize) -> bool {
-        if !self.is_mptcp() || self.only_up() != Some(index) {
+        self.only_up() == Some(index) && self.is_gapless(index)
+    }
+
+    /// Gives the only subflow what is to be sent again after another one was lost, where it is just what
+    /// comes next on it: then nothing of it is missing there.
+    fn complete_stream(&mut self, now: Instant, index: usize) {
+        let subflow = &self.subflows[index];
+        let (id, at) = (subflow.id, subflow.linear.base.add(subflow.outgoing.end()));
+        let is_next = |oldest: Oldest| oldest.dsn == at;
+        let is_next = self.send.next_reinjection().is_some_and(is_next);
+        let rest = self.send.next_dsn().distance_from(at);
+        if self.only_up() != Some(index) || !is_next || rest != Some(self.send.reinjections()) {
+            return;
+        }
+        let len = self.mapping_len(id, u64::MAX);
+        while let Some((dsn, payload)) = self.send.take_reinjection(id, len, true) {
+            self.give_again(now, id, dsn, payload);
+        }
+    }
+
+    /// Whether what is not acknowledged lies on this subflow without a gap, in both directions.
+    pub(super) fn is_gapless(&self, index: usize) -> bool {
+        if !self.is_mptcp() {
             return false;
         }
         let subflow = &self.subflows[index];
         let is_idle = self.send.in_flight() == 0;
-        if subflow.has_copies && subflow.incoming.unmapped_bytes() > 0 {
+        if subflow.has_copies {
             return false;
         }
         let first = subflow.linear.first();
@@ -48,7 +71,7 @@ impl Connection {
 
     /// The position and the DSN where the peer's stream goes on without mappings; none when what came
     /// does not lie on it without a gap.
-    fn incoming_base(&self, index: usize) -> Option<(u64, Dsn)> {
+    pub(super) fn incoming_base(&self, index: usize) -> Option<(u64, Dsn)> {
         let incoming = &self.subflows[index].incoming;
         let first = self.session()?.remote_idsn.add(1);
         let (end, end_dsn) = incoming.mapped_end().unwrap_or((0, first));
@@ -107,6 +130,28 @@ impl Connection {
         self.carry_over_end(now, index);
     }
 
+    /// Goes on as TCP though the peer did not ask for it, and tells it: it may hear options still, and must
+    /// not send anything twice any more. The caller has asked [`Connection::may_fall_back_unasked`].
+    pub(super) fn fall_back_unasked(&mut self, now: Instant, index: usize, reason: FallbackReason) {
+        let subflow = &self.subflows[index];
+        let session = self.session().copied().filter(|_| subflow.has_dss);
+        let infinite = subflow.outgoing.end();
+        let is_about_data = !matches!(
+            reason,
+            FallbackReason::DataAckMissing | FallbackReason::FirstDataOptionMissing
+        );
+        let base = self.incoming_base(index).filter(|_| is_about_data);
+        self.fall_back(now, index, reason);
+        if let (Phase::Tcp(plain), Some(_)) = (&mut self.phase, session) {
+            plain.farewell = Farewell {
+                fail: None,
+                notice: base.map(|(_, dsn)| (dsn, NOTICES)),
+                infinite: Some(infinite),
+                session,
+            };
+        }
+    }
+
     /// A DATA_FIN that was sent becomes a FIN, and a FIN that came stands for the peer's DATA_FIN.
     fn carry_over_end(&mut self, now: Instant, index: usize) {
         // A peer that is TCP now waits for a FIN even where it has acknowledged the DATA_FIN.
@@ -121,7 +166,10 @@ impl Connection {
                 self.on_data_acked(now, bytes, fin);
             }
         }
-        if !self.subflows[index].tcp.state().may_receive() {
+        let subflow = &self.subflows[index];
+        // What came with the FIN may have to be delivered still, and then the FIN follows it.
+        let is_delivered = subflow.incoming.received() >= subflow.tcp.next_position();
+        if !subflow.tcp.state().may_receive() && is_delivered {
             self.on_fin(now, index);
         }
         self.subflows[index].tcp.ack_now();
@@ -146,6 +194,7 @@ impl Connection {
 
     fn on_wrong_checksum(&mut self, now: Instant, index: usize, dsn: Dsn, was_first: bool) {
         self.react(now, index, Violation::Checksum);
+        self.complete_stream(now, index);
         let others = self.up().count() > 1;
         if others || !self.may_fall_back(index) {
             // RFC 8684 §3.7: the data are discarded, and the peer sends them over another subflow.
@@ -154,7 +203,11 @@ impl Connection {
             return;
         }
         let session = self.session().copied();
-        let is_first = was_first && self.receive.data_ack() == self.subflow_first_dsn();
+        // RFC 8684 §3.7 has no MP_FAIL where no data were acknowledged; only an initial subflow is believed
+        // without.
+        let is_first = was_first
+            && !self.progress.has_joined
+            && self.receive.data_ack() == self.subflow_first_dsn();
         self.count(Counter::DssFallback);
         if is_first {
             self.fall_back(now, index, FallbackReason::FirstChecksum);
@@ -165,7 +218,7 @@ impl Connection {
         if let Phase::Tcp(plain) = &mut self.phase {
             plain.farewell = Farewell {
                 fail: Some(dsn),
-                answer: None,
+                notice: None,
                 infinite: Some(infinite),
                 session,
             };
@@ -188,6 +241,7 @@ impl Connection {
         if next.distance_from(dsn).is_none() || self.state.is_finished() {
             return;
         }
+        self.complete_stream(now, index);
         if !self.may_fall_back(index) {
             // RFC 8684 §3.7: what was sent does not lie on this subflow alone, and without its mappings
             // the data would be garbled; they go over another.
@@ -202,7 +256,7 @@ impl Connection {
         if let Phase::Tcp(plain) = &mut self.phase {
             plain.farewell = Farewell {
                 fail: None,
-                answer: Some(answer),
+                notice: Some((answer, 1)),
                 infinite: Some(infinite),
                 session,
             };
@@ -213,20 +267,36 @@ impl Connection {
     /// MP_FAIL left.
     pub(super) fn on_fail_sent(&mut self) {
         if let Phase::Tcp(plain) = &mut self.phase {
-            plain.farewell.answer = None;
+            let notice = &mut plain.farewell.notice;
+            *notice = notice.and_then(|(dsn, left)| Some((dsn, left.checked_sub(1)?)));
+            *notice = notice.filter(|(_, left)| *left > 0);
         }
     }
 
     /// After fallback: does the peer react to MP_FAIL, and has it the infinite mapping?
-    pub(super) fn on_farewell_segment(&mut self, options: &ReceivedOptions, has_payload: bool) {
+    pub(super) fn on_farewell_segment(
+        &mut self,
+        index: usize,
+        options: &ReceivedOptions,
+        has_payload: bool,
+    ) {
+        let Phase::Tcp(plain) = &mut self.phase else {
+            return;
+        };
+        let mapping = options.dss.and_then(|dss| dss.mapping);
+        let is_infinite = mapping.is_some_and(|mapping| mapping.is_infinite());
+        if is_infinite || options.fail.is_some() {
+            plain.farewell.notice = None;
+        }
+        if !has_payload {
+            self.on_farewell_fin(index, options);
+        }
         let Phase::Tcp(plain) = &mut self.phase else {
             return;
         };
         if plain.farewell.fail.is_none() {
             return;
         }
-        let mapping = options.dss.and_then(|dss| dss.mapping);
-        let is_infinite = mapping.is_some_and(|mapping| mapping.is_infinite());
         let is_plain = options.is_empty() && has_payload;
         if is_infinite || is_plain || options.fail.is_some() {
             plain.farewell.fail = None;
@@ -234,6 +304,19 @@ impl Connection {
         }
         if is_infinite {
             self.counters.count(Counter::InfiniteMapRx);
+        }
+    }
+
+    /// The DATA_FIN of a peer that does not know yet that this host is TCP, and so sends no FIN before it is
+    /// acknowledged.
+    fn on_farewell_fin(&mut self, index: usize, options: &ReceivedOptions) {
+        let dss = options.dss.filter(|dss| dss.data_fin);
+        let mapping = dss.and_then(|dss| dss.mapping);
+        let next = self.receive.next_dsn();
+        if mapping.is_some_and(|mapping| mapping.len == 1 && mapping.dsn.expand(next) == next) {
+            self.receive.set_fin(next);
+            self.check_end_of_data();
+            self.subflows[index].tcp.ack_now();
         }
     }
 
@@ -259,10 +342,23 @@ impl Connection {
     /// The infinite mapping came: the subflow already maps what follows.
     pub(super) fn on_infinite_mapping(&mut self, now: Instant, index: usize) {
         self.count(Counter::InfiniteMapRx);
-        if self.may_fall_back(index) {
+        let infinite = self.subflows[index].incoming.infinite();
+        // It may overtake data that were sent before it, which must lie in order up to where it begins.
+        let is_continued =
+            infinite
+                .zip(self.incoming_base(index))
+                .is_some_and(|((from, at), (position, dsn))| {
+                    let before = from.checked_sub(position);
+                    before.is_none_or(|before| dsn.add(before) == at)
+                });
+        self.complete_stream(now, index);
+        if is_continued && self.may_fall_back(index) {
             self.fall_back(now, index, FallbackReason::InfiniteMapping);
         } else {
             self.react(now, index, Violation::InfiniteMapping);
         }
     }
 }
+
+/// How often MP_FAIL says that no options come: acknowledgements may be lost.
+const NOTICES: u8 = 3;

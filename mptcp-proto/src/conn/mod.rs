@@ -15,6 +15,7 @@ mod close;
 pub mod command;
 pub mod config;
 pub mod counters;
+mod doubt;
 mod early;
 pub mod event;
 mod fail;
@@ -123,8 +124,9 @@ struct Plain {
 struct Farewell {
     /// MP_FAIL, repeated until the peer reacts.
     fail: Option<Dsn>,
-    /// MP_FAIL once, which answers the peer's.
-    answer: Option<Dsn>,
+    /// MP_FAIL so many times: once in answer to the peer's; more often where no option came, and the peer
+    /// may not know that its own do not arrive.
+    notice: Option<(Dsn, u8)>,
     /// The infinite mapping, on all segments until one with it is acknowledged: the position where it
     /// begins.
     infinite: Option<u64>,
@@ -152,6 +154,8 @@ struct Progress {
     is_read_closed: bool,
     /// The end was told.
     is_closed_told: bool,
+    /// Another subflow than the initial one carries data, or did, for all that the peer knows.
+    has_joined: bool,
     /// A DATA_FIN is to be given to a subflow.
     is_fin_wanted: bool,
     /// The last acknowledgement was a third ACK.

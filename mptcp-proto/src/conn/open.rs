@@ -405,6 +405,8 @@ impl Connection {
                     subflow.remote_priority = Priority::Backup;
                 }
                 subflow.step = Step::JoinAckSent(sent);
+                self.progress.has_joined = true;
+                let subflow = &mut self.subflows[index];
                 subflow.join_ack = Some((now + wait, 1));
                 subflow.tcp.ack_now();
                 true
@@ -446,6 +448,7 @@ impl Connection {
 
     /// A joined subflow may carry data.
     fn bring_up(&mut self, index: usize) {
+        self.progress.has_joined = true;
         let subflow = &mut self.subflows[index];
         subflow.step = Step::Up;
         subflow.join_ack = None;

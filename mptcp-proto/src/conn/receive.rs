@@ -58,13 +58,15 @@ impl Connection {
             if goes_on && self.is_mptcp() {
                 self.handle_options(now, index, segment, &options, &received);
             } else if goes_on {
-                self.on_farewell_segment(&options, !segment.payload.is_empty());
+                self.on_farewell_segment(index, &options, !segment.payload.is_empty());
             }
             // Options may have ended the subflow, or the connection. Data of the SYN wait until it is known
             // where they belong.
             let is_waiting = matches!(self.phase, Phase::SynReceived(_));
             if goes_on && !is_waiting && self.subflows[index].end.is_none() {
+                let is_mapped = !options.is_empty() && received.delivered.is_some();
                 self.deliver(now, index, segment, received.delivered.clone(), position);
+                self.judge_unmapped(now, index, is_mapped);
             }
         }
         self.handle_acked(now, index, received.acked);
@@ -212,11 +214,14 @@ impl Connection {
         }
         if options.dss.is_some() || options.add_addr.is_some() {
             self.subflows[index].has_dss |= options.dss.is_some();
-            self.subflows[index].note_dss(segment.ack);
-            if options.dss.is_some_and(|dss| dss.data_ack.is_some()) || options.add_addr.is_some() {
+            let has_data_ack = options.dss.is_some_and(|dss| dss.data_ack.is_some());
+            if has_data_ack || options.add_addr.is_some() {
                 self.fully_established();
             }
-            self.subflows[index].bare_acks = 0;
+            if has_data_ack {
+                self.subflows[index].note_data_ack(segment.ack);
+                self.subflows[index].bare_acks = 0;
+            }
             return true;
         }
         if let Some(data) = options.capable.and_then(|capable| capable.data) {
@@ -353,15 +358,6 @@ impl Connection {
             self.subflows[index].incoming.push(position, payload);
         }
         self.take_mapped(now, index);
-        let subflow = &mut self.subflows[index];
-        let has_unmapped = subflow.incoming.unmapped_bytes() > 0;
-        if !has_unmapped && subflow.tcp.out_of_order() == 0 {
-            subflow.bare_segments = 0;
-        }
-        if self.is_mptcp() && has_unmapped && self.subflows[index].bare_segments > 0 {
-            let due = now + self.config.patience.unmapped;
-            self.timers.set_if_stopped(Timer::Unmapped, due);
-        }
     }
 
     /// Takes what a subflow has mapped.
@@ -401,6 +397,10 @@ impl Connection {
         }
         if beyond > 0 {
             self.count(Counter::NoDssInWindow);
+            // TCP has acknowledged them, and so they come again as copies only.
+            if let Some(index) = self.index_of(id) {
+                self.subflows[index].has_copies = true;
+            }
         }
         if is_readable {
             self.on_readable();

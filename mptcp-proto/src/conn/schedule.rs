@@ -64,6 +64,10 @@ impl Connection {
         let id = self.subflows[index].id;
         // The window is that of the subflow, which TCP obeys.
         self.send.set_window(self.send.unacked_dsn(), NO_LIMIT);
+        if !self.subflows[index].is_usable() {
+            // Its FIN is under way: what is left cannot follow.
+            return;
+        }
         while let Some((_, payload)) = self.send.take_new(id, SendBuffer::MAX_CHUNK) {
             let subflow = &mut self.subflows[index];
             subflow.outgoing.skip(payload.len() as u64);
@@ -97,7 +101,8 @@ impl Connection {
     pub(super) fn is_stuck(&self) -> bool {
         let has_more = self.send.unsent() > 0 || self.send.reinjections() > 0;
         let mut usable = self.subflows.iter().filter(|subflow| subflow.is_usable());
-        has_more && usable.all(|subflow| subflow.tcp.queued() == 0) && self.up().next().is_some()
+        let is_any = usable.clone().next().is_some();
+        has_more && is_any && usable.all(|subflow| subflow.tcp.queued() == 0)
     }
 
     fn schedule_reinjections(&mut self, now: Instant) {

@@ -51,7 +51,7 @@ pub(crate) enum Proof {
     None,
     /// It was asked.
     Asked,
-    /// It has sent a DSS since.
+    /// It has sent a DATA_ACK since.
     Given,
 }
 
@@ -128,9 +128,10 @@ pub(crate) struct Subflow {
     pub(crate) has_dss: bool,
     /// Segments with data and without any option, of which bytes may still wait.
     pub(crate) bare_segments: u32,
-    /// Whether bytes without a mapping may be copies of others.
+    /// Whether bytes without a mapping may be copies of others: the peer was told, or will be, that it
+    /// has to send something again.
     pub(crate) has_copies: bool,
-    /// Segments without any option since the last DSS.
+    /// Segments without any option since the last DATA_ACK.
     pub(crate) bare_acks: u32,
     /// Whether the peer was asked for a sign that it still speaks MPTCP, and whether it gave one since.
     pub(crate) proof: Proof,
@@ -168,9 +169,9 @@ impl Subflow {
         self.is_up() && !self.is_closing && self.tcp.state().may_push()
     }
 
-    /// The peer has sent a DSS on it, in a segment with this acknowledgement. One that left before all
-    /// our data had arrived says nothing of what the peer made of them.
-    pub(crate) fn note_dss(&mut self, ack: TcpSeq) {
+    /// The peer has sent a DATA_ACK on it, in a segment with this acknowledgement. One that left before
+    /// all our data had arrived says nothing of what the peer made of them.
+    pub(crate) fn note_data_ack(&mut self, ack: TcpSeq) {
         let acked = u32::try_from(self.tcp.acked_until() & u64::from(u32::MAX)).unwrap_or(0);
         let newest = self.tcp.initial_numbers().0.add(1).add(acked);
         let is_late = self.tcp.queued() == 0 && ack.offset_from(newest) >= 0;

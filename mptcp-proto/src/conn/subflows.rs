@@ -18,9 +18,9 @@ impl Connection {
             Reaction::Ignore | Reaction::Fail => {}
             Reaction::Reset(reason) => self.reset_subflow(index, reason),
             Reaction::FallBackOrReset(fallback, reset) => {
-                if self.may_fall_back(index) {
+                if self.may_fall_back_unasked(index) {
                     self.count(Counter::DssFallback);
-                    self.fall_back(now, index, fallback);
+                    self.fall_back_unasked(now, index, fallback);
                 } else {
                     self.count(Counter::FallbackFailed);
                     self.count(Counter::DssCorruptionReset);
@@ -108,7 +108,8 @@ impl Connection {
         }
     }
 
-    /// The subflow that is up, when it is the only one that is not gone.
+    /// The subflow that is up, when it is the only one that is not gone. A join under way counts: the peer
+    /// may be further with it.
     pub(super) fn only_up(&self) -> Option<usize> {
         let mut alive = (0..)
             .zip(&self.subflows)

@@ -6,7 +6,7 @@ use crate::conn::event::{ConnectionEnd, SubflowEnd};
 use crate::conn::hook::Hook;
 use crate::conn::subflow::{Proof, Step};
 use crate::conn::timer::Timer;
-use crate::conn::{Connection, Counter, Phase, State, Violation};
+use crate::conn::{Connection, Counter, State, Violation};
 use crate::data::send::Reinject;
 use crate::tcp::TcpEvent;
 use crate::time::Instant;
@@ -155,15 +155,18 @@ impl Connection {
         if !self.is_mptcp() {
             return;
         }
-        if let Some(index) = self.only_up()
+        let mut up = (0..self.subflows.len()).filter(|index| self.subflows[*index].is_up());
+        if let (Some(index), None) = (up.next(), up.next())
             && self.subflows[index].tcp.queued() == 0
         {
-            if self.subflows[index].bare_acks > 0 {
+            let is_bare = self.subflows[index].bare_acks > 0;
+            // While a join is under way it may still bring another way.
+            if is_bare && self.only_up() == Some(index) {
                 // All of it was acknowledged, by segments that have lost their options.
                 self.react(now, index, Violation::DataAckMissing);
                 return;
             }
-            if !self.is_proven(index) {
+            if is_bare || !self.is_proven(index) {
                 self.restart_retransmission(now);
                 return;
             }
@@ -236,7 +239,10 @@ impl Connection {
             .next();
         if let Some(id) = best {
             let again = self.send.take_reinjection(id, 1, true);
-            if let Some((dsn, payload)) = again.or_else(|| self.send.take_probe(id)) {
+            // What is under way and not DATA_ACKed is sent again in its own time, which asks as well.
+            let is_asked = self.send.in_flight() > 0;
+            let probe = || (!is_asked).then(|| self.send.take_probe(id)).flatten();
+            if let Some((dsn, payload)) = again.or_else(probe) {
                 self.give_again(now, id, dsn, payload);
             }
         }
@@ -255,32 +261,9 @@ impl Connection {
         let due = now + self.config.patience.without_subflow;
         self.timers.set_if_stopped(Timer::Close, due);
     }
-
-    fn on_unmapped_timer(&mut self, now: Instant) {
-        if !matches!(self.phase, Phase::Mptcp(_)) {
-            return;
-        }
-        for index in 0..self.subflows.len() {
-            let subflow = &self.subflows[index];
-            if subflow.end.is_some() || subflow.incoming.unmapped_bytes() == 0 {
-                continue;
-            }
-            let is_only = self.only_up() == Some(index);
-            let may_mend = subflow.bare_segments < MAX_BARE_SEGMENTS;
-            if is_only && may_mend && !self.may_fall_back(index) {
-                // What cannot be TCP may still get its mapping with a retransmission, after which there
-                // may be copies among what has none: it can never be TCP.
-                self.subflows[index].has_copies = true;
-            } else if is_only || subflow.bare_segments > 0 {
-                self.react(now, index, Violation::OptionsMissing);
-            }
-        }
-    }
 }
 
 /// Bytes that one expiry of the data-level timer sends again: what a congestion window begins with.
 const MAX_AT_ONCE: u64 = 14_600;
-/// Segments of data without any option in a row, after which none is expected to have one again.
-const MAX_BARE_SEGMENTS: u32 = 32;
 const MAX_DOUBLINGS: u32 = 10;
 const MAX_WAIT: Duration = Duration::from_secs(60);

@@ -60,7 +60,7 @@ impl Connection {
         true
     }
 
-    fn send_limits(&self, index: usize) -> SendLimits {
+    pub(super) fn send_limits(&self, index: usize) -> SendLimits {
         let subflow = &self.subflows[index];
         let (reserve, reserve_ack) = self.reserve(index);
         // What came and has no place in the data yet takes room like the rest.
@@ -212,6 +212,9 @@ impl Connection {
             }
         }
         let composed = compose(session.version, &wanted, &mut outgoing.area);
+        if composed.has_data_ack {
+            self.note_data_ack_sent(index);
+        }
         let is_third_ack = is_pure && composed.has(Subtype::CAPABLE);
         self.progress.has_repeated_third_ack = is_third_ack;
         let subflow = &mut self.subflows[index];
@@ -267,7 +270,7 @@ impl Connection {
     fn wanted_dss(&self, index: usize, outgoing: &Outgoing) -> WantedDss {
         let subflow = &self.subflows[index];
         let mut dss = WantedDss {
-            data_ack: Some(self.receive.data_ack()),
+            data_ack: (!self.is_in_doubt(index)).then(|| self.receive.data_ack()),
             short_ack: self.progress.is_peer_short,
             ..WantedDss::default()
         };
@@ -297,6 +300,7 @@ impl Connection {
             return;
         };
         let is_pure = outgoing.payload.is_empty();
+        let notice = farewell.notice.map(|(dsn, _)| dsn);
         let mut dss = WantedDss {
             data_ack: Some(self.receive.data_ack()),
             short_ack: self.progress.is_peer_short,
@@ -304,6 +308,11 @@ impl Connection {
         };
         if !is_pure {
             dss.mapping = self.farewell_mapping(index, outgoing.stream.start, &farewell);
+        } else if let (true, None, Some(dsn)) = (outgoing.flags.fin(), notice, self.send.fin_dsn())
+        {
+            // A peer that is not TCP yet does not take FIN for the end of the data. After MP_FAIL it does.
+            dss.mapping = Some(self.subflows[index].outgoing.fin_option(dsn, false));
+            dss.data_fin = true;
         }
         let wanted = Wanted {
             segment: if is_pure {
@@ -312,7 +321,7 @@ impl Connection {
                 SegmentKind::Other
             },
             dss: (dss.mapping.is_some() || is_pure).then_some(dss),
-            fail: farewell.fail.or(farewell.answer).filter(|_| is_pure),
+            fail: farewell.fail.or(notice).filter(|_| is_pure),
             ..Wanted::default()
         };
         let composed = compose(session.version, &wanted, &mut outgoing.area);

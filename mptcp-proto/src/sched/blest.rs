@@ -66,9 +66,10 @@ impl Scheduler for Blest {
 
     fn choose(&mut self, now: Instant, candidates: &[PathView], what: Chunk<'_>) -> Choice {
         let found = room::fastest_with_room(candidates, what);
-        let (Some((path, _)), Some(fast)) = (found, room::fastest(candidates)) else {
+        let Some((path, _)) = found else {
             return Choice::Wait;
         };
+        let fast = room::fastest(candidates).unwrap_or(path);
         if let Chunk::New { window, .. } = what
             && path.id != fast.id
         {

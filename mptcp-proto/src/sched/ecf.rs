@@ -47,9 +47,10 @@ impl Scheduler for Ecf {
 
     fn choose(&mut self, _now: Instant, candidates: &[PathView], what: Chunk<'_>) -> Choice {
         let found = room::fastest_with_room(candidates, what);
-        let (Some((path, _)), Some(fast)) = (found, room::fastest(candidates)) else {
+        let Some((path, _)) = found else {
             return Choice::Wait;
         };
+        let fast = room::fastest(candidates).unwrap_or(path);
         match what {
             Chunk::New { len, .. } if path.id != fast.id && self.waits(fast, path, len) => {
                 Choice::Wait

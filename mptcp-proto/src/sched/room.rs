@@ -26,9 +26,13 @@ pub(super) fn takes(path: &PathView, what: Chunk<'_>) -> Option<u64> {
     }
 }
 
-/// The candidate with the lowest round-trip time, whether it has room or not.
+/// The candidate with the lowest round-trip time that has room, or something under way whose
+/// acknowledgement may make room: for others it is of no use to wait.
 pub(super) fn fastest(candidates: &[PathView]) -> Option<&PathView> {
-    candidates.iter().min_by_key(|path| (path.srtt, path.id))
+    let moving = candidates
+        .iter()
+        .filter(|path| path.room() > 0 || path.in_flight > 0 || path.queued > 0);
+    moving.min_by_key(|path| (path.srtt, path.id))
 }
 
 /// The candidate with the lowest round-trip time that takes some of the chunk.

@@ -138,6 +138,28 @@ fn the_receivers_window_limits_like_the_congestion_window() {
 }
 
 #[test]
+fn nobody_waits_for_a_faster_subflow_that_nothing_can_open() {
+    let shut = PathView {
+        window_left: 0,
+        ..path(0, 10)
+    };
+    let tight = Chunk::New {
+        len: 1_000,
+        window: 1_000,
+    };
+    for kind in [Kind::LowestRtt, Kind::Blest, Kind::Ecf] {
+        check(kind, &[shut, path(1, 40)], tight, one(1, 1));
+        check(kind, &[shut], Chunk::DataFin, one(0, 0));
+    }
+    // While something is under way on it, its window may open.
+    let busy = PathView {
+        in_flight: 1_000,
+        ..shut
+    };
+    check(Kind::Blest, &[busy, path(1, 40)], tight, Pick::Wait);
+}
+
+#[test]
 fn what_is_queued_takes_room() {
     let queued = PathView {
         in_flight: 4 * MSS,

@@ -375,6 +375,7 @@ impl Tcp {
             write_sack(&mut area, self.irs, blocks);
             self.receiver.clear_duplicate();
         }
+        self.receiver.note_room(window);
         let ack = self.receiver.ack_position();
         self.clock.last_ack_sent = ack;
         self.debt.due = Due::Never;
@@ -415,6 +416,7 @@ impl Tcp {
         if !self.state.may_receive() || self.receiver.is_finished() {
             return;
         }
+        self.receiver.note_room(limits.window);
         let largest = self.receiver.largest_window();
         let full = self.receiver.full_segment().max(1);
         let enough = full.saturating_mul(2).min(largest / 2).max(1);

@@ -30,6 +30,8 @@ pub(super) struct Receiver {
     announced: u64,
     /// Largest window ever announced.
     largest_window: u64,
+    /// Largest room that the caller has named: what is known of the size of its buffer.
+    largest_room: u64,
     /// Largest payload of a segment: what counts as a full one.
     full_segment: u64,
     gaps: Vec<Range<u64>>,
@@ -275,9 +277,18 @@ impl Receiver {
             .saturating_sub(self.announced)
     }
 
-    /// Largest window ever announced.
-    pub(super) const fn largest_window(&self) -> u64 {
-        self.largest_window
+    /// Takes note that there is room for so many bytes.
+    pub(super) fn note_room(&mut self, window: u64) {
+        self.largest_room = self.largest_room.max(window);
+    }
+
+    /// Largest window ever announced that the buffer has room for. The SYN may have announced more, and who
+    /// waits for half of that to open waits for ever (RFC 9293 §3.8.6.2.2).
+    pub(super) fn largest_window(&self) -> u64 {
+        if self.largest_room == 0 {
+            return self.largest_window;
+        }
+        self.largest_window.min(self.largest_room)
     }
 
     /// The field of the header for this window (RFC 9293 §3.8.6.2.2), which is then announced.
@@ -286,7 +297,7 @@ impl Receiver {
         let mut edge = at.saturating_add(window);
         if !is_shared {
             // RFC 9293 §3.8.6.2.2: a small step is not worth announcing, and none goes back.
-            let step = self.full_segment.min(self.largest_window / 2);
+            let step = self.full_segment.min(self.largest_window() / 2);
             if edge < self.announced.saturating_add(step) {
                 edge = edge.min(self.announced);
             }

@@ -310,7 +310,13 @@ impl SubflowMappings {
     /// checksums are not looked at any more: an infinite mapping, or a fallback without one (RFC 8684
     /// §3.7). Delivers all that was held, a mapping with a wrong checksum included, as TCP would.
     pub fn fall_back(&mut self, position: u64, dsn: Dsn) {
-        if self.infinite.is_some() {
+        if let Some((from, at)) = self.infinite {
+            // Bytes before the infinite mapping that have none of their own lie in order as well.
+            let before = from.checked_sub(position).filter(|before| *before > 0);
+            if before.is_some_and(|before| dsn.add(before) == at) {
+                self.infinite = Some((position, dsn));
+                self.place_again();
+            }
             return;
         }
         self.checksum = false;
@@ -332,6 +338,11 @@ impl SubflowMappings {
     pub fn mapped_end(&self) -> Option<(u64, Dsn)> {
         let last = self.mappings.back()?;
         Some((last.end(), last.fin_dsn()))
+    }
+
+    /// Where the infinite mapping begins: a position, and its DSN.
+    pub const fn infinite(&self) -> Option<(u64, Dsn)> {
+        self.infinite
     }
 
     /// Whether an infinite mapping or a fallback is in force.

@@ -99,9 +99,9 @@ impl CookieJar {
             SynKind::Join => index.saturating_add(MSS_TABLE.len()),
         };
         let index = u32::try_from(index).unwrap_or(0);
-        let low = self.hash(b"mss", ends, period).wrapping_add(index) & LOW_BITS;
+        let low = self.mask(ends, period, irs).wrapping_add(index) & LOW_BITS;
         let cookie = self
-            .hash(b"ends", ends, Period(0))
+            .hash(ends)
             .wrapping_add(irs.0)
             .wrapping_add(u32::from(period.0) << 24)
             .wrapping_add(low);
@@ -111,16 +111,13 @@ impl CookieJar {
     /// The SYN that a third ACK belongs to: `iss` and `irs` are one less than its acknowledgement and
     /// sequence numbers. None when no cookie of the last minutes fits.
     pub fn check(&self, now: Instant, ends: Ends, irs: TcpSeq, iss: TcpSeq) -> Option<Cookie> {
-        let rest = iss
-            .0
-            .wrapping_sub(self.hash(b"ends", ends, Period(0)))
-            .wrapping_sub(irs.0);
+        let rest = iss.0.wrapping_sub(self.hash(ends)).wrapping_sub(irs.0);
         let [made, ..] = rest.to_be_bytes();
         if period(now).0.wrapping_sub(made) > Self::MAX_AGE {
             return None;
         }
         let period = Period(made);
-        let index = rest.wrapping_sub(self.hash(b"mss", ends, period)) & LOW_BITS;
+        let index = rest.wrapping_sub(self.mask(ends, period, irs)) & LOW_BITS;
         let index = usize::try_from(index).ok()?;
         let (kind, index) = match index.checked_sub(MSS_TABLE.len()) {
             Some(index) => (SynKind::Join, index),
@@ -186,8 +183,15 @@ impl CookieJar {
         FastOpenCookie::new(&cookie)
     }
 
-    fn hash(&self, what: &[u8], ends: Ends, period: Period) -> u32 {
-        u32::from_be_bytes(leftmost(self.mac(what, ends, period, &[])))
+    fn hash(&self, ends: Ends) -> u32 {
+        u32::from_be_bytes(leftmost(self.mac(b"ends", ends, Period(0), &[])))
+    }
+
+    /// What hides the MSS. The sequence number counts, which Linux leaves out: data whose beginning was
+    /// lost would pass for the first, with another MSS.
+    fn mask(&self, ends: Ends, period: Period, irs: TcpSeq) -> u32 {
+        let irs = irs.0.to_be_bytes();
+        u32::from_be_bytes(leftmost(self.mac(b"mss", ends, period, &[&irs])))
     }
 
     fn mac(&self, what: &[u8], ends: Ends, period: Period, more: &[&[u8]]) -> [u8; 32] {

@@ -80,6 +80,17 @@ fn a_cookie_for_other_ends_is_none() {
 }
 
 #[test]
+fn a_cookie_is_none_for_data_whose_beginning_was_lost() {
+    for mss in [536, 1220, 1440, 1460] {
+        let cookie = jar().bake(seconds(5), ends(), TcpSeq(7), mss);
+        for lost in 1..2000 {
+            let later = TcpSeq(7).add(lost);
+            assert_eq!(jar().check(seconds(5), ends(), later, cookie), None);
+        }
+    }
+}
+
+#[test]
 fn few_guesses_are_taken_for_a_cookie() {
     let guesses = (0..50_000_u32).map(|n| TcpSeq(n.wrapping_mul(0x9e37_79b1)));
     let taken = guesses.filter(|iss| jar_check(*iss)).count();

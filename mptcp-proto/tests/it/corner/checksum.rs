@@ -7,9 +7,9 @@ use mptcp_proto::conn::{
 };
 use mptcp_proto::seq::Dsn;
 use mptcp_proto::wire::mptcp::{Fail, MptcpOption, Priority, ResetReason};
-use mptcp_proto::wire::segment::Segment;
+use mptcp_proto::wire::segment::{Flags, Segment};
 
-use super::puppet::{Puppet, Reply, reset};
+use super::puppet::{Puppet, Reply, payload, reset};
 use crate::endpoint::handshake::fallback;
 use crate::endpoint::join::{down, established, join};
 use crate::endpoint::meddle::{meddle, reset_of};
@@ -288,4 +288,24 @@ fn an_mp_fail_while_the_data_lie_on_several_subflows_resets_its_own() {
     assert!(reset(&replies).is_some());
     let downs = puppet.picked(down);
     assert!(matches!(downs[..], [(_, SubflowEnd::ResetByUs { .. })]));
+}
+
+/// Case 18
+#[test]
+fn an_mp_fail_while_only_the_rest_of_the_data_waits_to_be_sent_again_makes_the_connection_tcp() {
+    let mut puppet = Puppet::established(checksums());
+    let line = puppet.join("10.0.1.1:40001", 1);
+    let replies = puppet.write(&pattern(20_000, 1));
+    let near = puppet.lines[line].near;
+    let is_on_second = |reply: &Reply| reply.segment().destination == near;
+    let (second, first): (Vec<Reply>, Vec<Reply>) = replies.into_iter().partition(is_on_second);
+    let (second, first) = (payload(&second), payload(&first));
+    assert!(second > 0 && first + second == 20_000);
+    let ssn = puppet.lines[line].next;
+    puppet.send(line, ssn, Flags::RST, &[], &[]);
+    let (ack, failed) = (puppet.data_ack(), fail(puppet.host_dsn(0)));
+    let mut replies = puppet.ack(0, &[ack, failed]);
+    assert_eq!(puppet.fallbacks(), [FallbackReason::FailReceived]);
+    replies.extend(puppet.ack(0, &[]));
+    assert_eq!(payload(&replies), second);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mptcp_proto::conn::config::Buffers;
 use mptcp_proto::conn::{Config, FallbackReason};
 use mptcp_proto::wire::segment::Flags;
 
@@ -127,4 +128,188 @@ fn options_lost_within_the_first_window_never_reset_the_only_subflow() {
         let replies = puppet.write(b"answer");
         assert!(is_plain(&replies[1..]));
     }
+}
+
+/// DATA_ACKs in these segments.
+fn data_acks(replies: &[Reply]) -> usize {
+    let acks = replies
+        .iter()
+        .filter_map(|reply| reply.options().dss?.data_ack);
+    acks.count()
+}
+
+/// Case 20
+#[test]
+fn bytes_without_option_are_acknowledged_without_data_ack_until_it_is_clear_what_they_are() {
+    // The options do not come back: TCP, and the peer, who may hear options still, is told.
+    let mut puppet = Puppet::established(Config::default());
+    let data = pattern(3000, 1);
+    puppet.data(0, 0, &data[..1000]);
+    let mut replies = puppet.at(0, 1001, &[], &data[1000..2000]);
+    replies.extend(puppet.wait(Duration::from_millis(90)));
+    assert!(!replies.is_empty());
+    assert_eq!(data_acks(&replies), 0);
+    assert_eq!(puppet.read(), &data[..1000]);
+    let replies = puppet.wait(Duration::from_millis(20));
+    assert_eq!(puppet.fallbacks(), [FallbackReason::OptionsMissing]);
+    assert_eq!(puppet.read(), &data[1000..2000]);
+    let told = replies[0].options();
+    assert_eq!(told.fail.unwrap().dsn, puppet.dsn(1000));
+    let data_ack = told.dss.unwrap().data_ack.unwrap();
+    assert_eq!(data_ack.expand(puppet.dsn(0)), puppet.dsn(2000));
+    // RFC 8684 §3.7: and that our own data have no more mappings.
+    assert_eq!(puppet.write(b"plain")[0].mapping().unwrap().len, 0);
+}
+
+/// Case 20
+#[test]
+fn options_that_come_back_keep_the_connection_mptcp_and_what_lost_them_is_asked_for() {
+    let mut puppet = Puppet::established(Config::default());
+    let data = pattern(3000, 1);
+    puppet.data(0, 0, &data[..1000]);
+    puppet.at(0, 1001, &[], &data[1000..2000]);
+    let mut replies = puppet.data(0, 2000, &data[2000..]);
+    replies.extend(puppet.wait(Duration::from_millis(50)));
+    let asked = replies.last().unwrap().options().dss.unwrap().data_ack;
+    assert_eq!(asked.unwrap().expand(puppet.dsn(0)), puppet.dsn(1000));
+    puppet.wait(Duration::from_secs(1));
+    puppet.data(0, 1000, &data[1000..2000]);
+    assert_eq!(puppet.read(), data);
+    assert!(puppet.fallbacks().is_empty());
+}
+
+/// Case 20
+#[test]
+fn bytes_without_option_are_never_taken_once_the_peer_was_asked_for_something_again() {
+    let mut puppet = Puppet::established(Config::default());
+    let data = pattern(60_000, 1);
+    puppet.data(0, 0, &data[..1000]);
+    // A box has joined two segments, and only one mapping is left: it is asked for the other.
+    let option = puppet.mapped(1000, 1001, &data[1000..1500]);
+    let mut replies = puppet.at(0, 1001, &[option], &data[1000..2000]);
+    replies.extend(puppet.wait(Duration::from_millis(50)));
+    assert!(data_acks(&replies) > 0);
+    assert_eq!(puppet.read(), &data[..1500]);
+    // What comes without option now may be the copy, or what follows.
+    let mut replies = Vec::new();
+    for n in 0..40 {
+        let ssn = puppet.lines[0].next;
+        replies.extend(puppet.at(0, ssn, &[], &data[1000 * n..1000 * (n + 1)]));
+        replies.extend(puppet.wait(Duration::from_millis(110)));
+    }
+    assert!(puppet.read().is_empty() && puppet.fallbacks().is_empty());
+    let reset = reset(&replies).expect("the subflow is reset");
+    assert_eq!(reset.options().reset.unwrap().reason.0, 6);
+}
+
+/// Case 20
+#[test]
+fn bytes_without_option_are_never_taken_where_there_was_another_subflow() {
+    let mut puppet = Puppet::established(Config::default());
+    let data = pattern(60_000, 1);
+    let line = puppet.join("10.0.1.1:40001", 1);
+    puppet.data(0, 0, &data[..1000]);
+    puppet.send(line, 1, Flags::RST, &[], &[]);
+    let mut replies = Vec::new();
+    for n in 0..40 {
+        let ssn = puppet.lines[0].next;
+        replies.extend(puppet.at(0, ssn, &[], &data[1000 * n..1000 * (n + 1)]));
+        replies.extend(puppet.wait(Duration::from_millis(110)));
+    }
+    assert_eq!(puppet.read(), &data[..1000]);
+    assert!(puppet.fallbacks().is_empty());
+    assert!(reset(&replies).is_some());
+}
+
+/// Case 20
+#[test]
+fn data_that_are_acknowledged_without_data_ack_are_not_sent_again_on_their_subflow() {
+    let mut puppet = Puppet::established(Config::default());
+    puppet.data(0, 0, b"question");
+    puppet.write(&pattern(1000, 1));
+    puppet.ack(0, &[]);
+    let replies = puppet.wait(Duration::from_secs(10));
+    assert_eq!(super::puppet::payload(&replies), 0);
+    assert_eq!(puppet.fallbacks(), [FallbackReason::DataAckMissing]);
+    // The peer may speak MPTCP still, to which a FIN alone is no end of the data.
+    puppet.conn().shutdown_write();
+    let replies = puppet.hear();
+    let fin = replies.last().unwrap();
+    assert!(fin.segment().flags.fin());
+    assert!(fin.options().dss.unwrap().data_fin);
+    let end = fin.mapping().unwrap().dsn.expand(puppet.host_dsn(0));
+    assert_eq!(end, puppet.host_dsn(1000));
+}
+
+/// Case 6
+#[test]
+fn a_window_full_of_bytes_without_mapping_is_judged_at_once() {
+    let buffers = Buffers {
+        receive: 60_000,
+        max_receive: 60_000,
+        ..Buffers::default()
+    };
+    let config = Config {
+        buffers,
+        ..Config::default()
+    };
+    for is_bare in [true, false] {
+        let mut puppet = Puppet::established(config.clone());
+        let data = pattern(200_000, 1);
+        puppet.data(0, 0, &data[..1000]);
+        assert_eq!(puppet.read().len(), 1000);
+        let mut replies = Vec::new();
+        for n in 1..200 {
+            let ssn = puppet.lines[0].next;
+            let ack = puppet.data_ack();
+            let options = if is_bare { &[][..] } else { &[ack][..] };
+            replies = puppet.at(0, ssn, options, &data[1000 * n..1000 * (n + 1)]);
+            if !puppet.violations().is_empty() {
+                break;
+            }
+        }
+        if is_bare {
+            assert_eq!(puppet.fallbacks(), [FallbackReason::OptionsMissing]);
+            let read = puppet.read();
+            assert!(read.len() > 30_000 && data[1000..].starts_with(&read));
+        } else {
+            // They have their options, so a mapping was due (RFC 8684 §3.3.1).
+            let reset = reset(&replies).expect("the subflow is reset");
+            assert_eq!(reset.options().reset.unwrap().reason.0, 6);
+            assert!(puppet.read().is_empty());
+        }
+    }
+}
+
+/// Case 17
+#[test]
+fn an_infinite_mapping_that_overtakes_data_leaves_them_their_place() {
+    let mut puppet = Puppet::established(Config::default());
+    let data = pattern(3000, 1);
+    puppet.data(0, 0, &data[..1000]);
+    let infinite = puppet.dss(Some(puppet.map_len(2000, 2001, 0, &[])), false);
+    puppet.at(0, 2001, &[infinite], &data[2000..]);
+    assert_eq!(puppet.fallbacks(), [FallbackReason::InfiniteMapping]);
+    let option = puppet.mapped(1000, 1001, &data[1000..2000]);
+    puppet.at(0, 1001, &[option], &data[1000..2000]);
+    assert_eq!(puppet.read(), data);
+}
+
+/// Case 52
+#[test]
+fn a_fin_after_the_data_fin_on_the_only_subflow_leaves_our_direction_open() {
+    let mut puppet = Puppet::established(Config::default());
+    let option = puppet.data_fin(0);
+    puppet.send(0, 1, Flags::FIN.with(Flags::ACK), &[option], &[]);
+    let replies = puppet.write(b"the answer");
+    assert_eq!(super::puppet::payload(&replies), 10);
+    puppet.got = 10;
+    let option = puppet.data_ack();
+    puppet.ack(0, &[option]);
+    puppet.conn().shutdown_write();
+    puppet.hear();
+    puppet.got = 11;
+    let option = puppet.data_ack();
+    let replies = puppet.ack(0, &[option]);
+    assert!(replies.iter().any(|reply| reply.segment().flags.fin()));
 }

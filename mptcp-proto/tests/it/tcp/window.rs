@@ -181,3 +181,21 @@ fn an_acknowledgement_that_is_asked_for_goes_before_data() {
     assert!(sent[0].payload.is_empty());
     assert_eq!(sent[1].stream, 0..10);
 }
+
+#[test]
+fn a_window_that_closed_opens_again_though_the_syn_promised_more_than_there_is_room_for() {
+    let mut bench = Bench::connect(&plain());
+    bench.limits.window = 500;
+    bench.sent();
+    bench.receive(peer(IRS, ISS + 1, SYN.with(ACK)));
+    bench.sent();
+    // The peer uses the window of the SYN/ACK, and the application is slower than it.
+    bench.limits.window = 0;
+    let data = vec![1; 65_535];
+    for (seq, piece) in (IRS + 1..).step_by(1000).zip(data.chunks(1000)) {
+        bench.receive(peer(seq, ISS + 1, ACK).data(piece));
+    }
+    assert_eq!(bench.sent().last().unwrap().window, 0);
+    bench.limits.window = 500;
+    assert_eq!(bench.sent()[0].window, 500);
+}

@@ -93,6 +93,30 @@ fn first_data_without_option_is_a_fallback() {
     check_fallback(CLIENT, spec, "DataAckMissing", "DssFallback");
 }
 
+/// Options are lost in mid-stream, one way: all data arrive, and both applications hear of the end soon.
+#[track_caller]
+fn check_lost_one_way(plan: Plan<'_>, toward: &str) {
+    let spec = format!("strip:option=mptcp,on=non_syn,toward={toward},from=12");
+    let Some(pair) = with_box(plan, &spec) else {
+        return;
+    };
+    let outcome = converse(pair);
+    outcome.check_whole();
+    assert!(outcome.has("FellBack"), "{spec}: {:?}", outcome.events);
+}
+
+#[test]
+fn options_that_the_kernel_no_longer_sees_end_mptcp_and_not_the_data() {
+    check_lost_one_way(CLIENT, "server");
+    check_lost_one_way(SERVER, "client");
+}
+
+#[test]
+fn options_of_the_kernel_that_no_longer_arrive_end_mptcp_and_not_the_data() {
+    check_lost_one_way(CLIENT, "client");
+    check_lost_one_way(SERVER, "server");
+}
+
 #[test]
 fn a_lost_third_ack_is_made_up_for_by_the_first_data() {
     // K8: MP_CAPABLE with the data's length establishes.

@@ -1,0 +1,131 @@
+//! Bytes without a mapping and acknowledgements without a DATA_ACK: a path that lost some options, or a
+//! peer that is TCP by now (RFC 8684 §3.7).
+//!
+//! What one host takes for the stream the other must not send twice, and neither can ask. So each tells
+//! by its acknowledgements what it makes of bytes that have no mapping:
+//!
+//! - A DATA_ACK that does not cover what TCP acknowledges says "I lack the rest": whoever has said so
+//!   never takes bytes without a mapping for the stream, since they may be copies.
+//! - Acknowledgements without DATA_ACK say nothing: a host that has not made up its mind sends these,
+//!   and whoever gets only these sends nothing twice.
+
+use crate::conn::timer::Timer;
+use crate::conn::{Connection, Phase, Violation};
+use crate::time::Instant;
+
+impl Connection {
+    /// Whether the connection may go on as TCP on this subflow though the peer has not asked for it:
+    /// there never was another one, and on this one the stream lies in order from its first byte on, so
+    /// that each byte has just one place.
+    pub(super) fn may_fall_back_unasked(&self, index: usize) -> bool {
+        self.only_up() == Some(index) && self.is_one_stream(index)
+    }
+
+    /// Whether the stream lies on this subflow alone, each byte in its only place.
+    fn is_one_stream(&self, index: usize) -> bool {
+        let Some(session) = self.session() else {
+            return false;
+        };
+        let (ours, theirs) = (session.local_idsn.add(1), session.remote_idsn.add(1));
+        let subflow = &self.subflows[index];
+        // What went with the SYNs lies before the first DSN.
+        let (sent, early) = (subflow.outgoing.end(), subflow.outgoing.first());
+        let is_sent_once = self.send.next_dsn() == ours.add(sent.saturating_sub(early));
+        let early = subflow.tcp.early_received();
+        is_sent_once
+            && !self.progress.has_joined
+            && self.is_gapless(index)
+            && self
+                .incoming_base(index)
+                .is_some_and(|(position, dsn)| dsn.add(early) == theirs.add(position))
+    }
+
+    /// Whether it is open what bytes without a mapping are: a mapping may come, or the peer is TCP.
+    pub(super) fn is_in_doubt(&self, index: usize) -> bool {
+        let subflow = &self.subflows[index];
+        subflow.bare_segments > 0
+            && subflow.incoming.unmapped_bytes() > 0
+            && self.is_one_stream(index)
+    }
+
+    /// A DATA_ACK leaves. If it does not cover what TCP acknowledges, the peer may send that again.
+    pub(super) fn note_data_ack_sent(&mut self, index: usize) {
+        let Some(session) = self.session() else {
+            return;
+        };
+        let subflow = &self.subflows[index];
+        let incoming = &subflow.incoming;
+        let settled = incoming
+            .received()
+            .saturating_sub(subflow.tcp.early_received())
+            .saturating_sub(incoming.unverified_bytes());
+        let covered = session.remote_idsn.add(1).add(settled);
+        // Beside another subflow the numbers say nothing of this one.
+        let lacks = !self.progress.has_joined && self.receive.next_dsn() != covered;
+        if lacks || incoming.unmapped_bytes() > 0 {
+            self.subflows[index].has_copies = true;
+        }
+    }
+
+    /// Bytes have come, and perhaps some without a mapping.
+    pub(super) fn judge_unmapped(&mut self, now: Instant, index: usize, is_mapped: bool) {
+        let is_mptcp = self.is_mptcp();
+        let subflow = &mut self.subflows[index];
+        let unmapped = subflow.incoming.unmapped_bytes();
+        if unmapped == 0 {
+            if subflow.tcp.out_of_order() == 0 {
+                subflow.bare_segments = 0;
+            }
+            return;
+        }
+        if !is_mptcp || subflow.end.is_some() {
+            return;
+        }
+        // Options pass still or again: the peer will send what has no mapping again.
+        subflow.has_copies |= is_mapped;
+        let has_bare = subflow.bare_segments > 0;
+        let room = self.send_limits(index).window;
+        let mss = u64::from(self.subflows[index].tcp.mss(0));
+        if room < mss && unmapped.saturating_mul(2) >= self.receive.possible_window() {
+            // RFC 8684 §3.3.1: a receive window without a mapping. No retransmission finds room either.
+            let violation = if has_bare {
+                Violation::OptionsMissing
+            } else {
+                Violation::Unmapped
+            };
+            self.react(now, index, violation);
+        } else if has_bare {
+            let due = now + self.config.patience.unmapped;
+            self.timers.set_if_stopped(Timer::Unmapped, due);
+        }
+    }
+
+    pub(super) fn on_unmapped_timer(&mut self, now: Instant) {
+        for index in 0..self.subflows.len() {
+            let subflow = &self.subflows[index];
+            let has_unmapped = subflow.incoming.unmapped_bytes() > 0;
+            let is_bare = subflow.bare_segments > 0;
+            if !matches!(self.phase, Phase::Mptcp(_)) {
+                return;
+            }
+            if subflow.end.is_some() || !has_unmapped || !is_bare {
+                continue;
+            }
+            let may_mend = subflow.bare_segments < MAX_BARE_SEGMENTS;
+            let is_only = self.only_up() == Some(index);
+            if !is_only && self.is_in_doubt(index) {
+                // A join is under way: it is another way, or the peer has refused it and is TCP.
+                let due = now + self.config.patience.unmapped;
+                self.timers.set_if_stopped(Timer::Unmapped, due);
+            } else if is_only && may_mend && !self.may_fall_back_unasked(index) {
+                // What cannot be TCP may still get its mapping, with a retransmission.
+                self.subflows[index].has_copies = true;
+            } else {
+                self.react(now, index, Violation::OptionsMissing);
+            }
+        }
+    }
+}
+
+/// Segments of data without any option in a row, after which none is expected to have one again.
+const MAX_BARE_SEGMENTS: u32 = 32;

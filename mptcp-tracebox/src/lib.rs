@@ -5,3 +5,9 @@ pub mod packet;
 pub mod quote;
 
 pub mod diff;
+pub mod engine;
+pub mod evidence;
+pub mod plan;
+pub mod probe;
+pub mod trace;
+pub mod verdict;

@@ -81,13 +81,13 @@ impl<'a> Alignment<'a> {
                     continue;
                 }
                 Some(there) => (How::Rewritten, self.seen[there].bytes),
-                None => match self.missing(at) {
-                    Some(missing) => missing,
-                    None => {
+                None => {
+                    let Some(missing) = self.missing(at) else {
                         options.states.push((field, State::NotQuoted));
                         continue;
-                    }
-                },
+                    };
+                    missing
+                }
             };
             options.states.push((field, State::Changed));
             options.changes.push(change(field, how, sent, seen));

@@ -58,7 +58,8 @@ fn a_quote_that_is_cut_shows_no_change_wherever_it_ends() {
 
 #[test]
 fn every_field_that_is_changed_is_named_and_no_other() {
-    let cases: &[(&str, fn(&mut Packet))] = &[
+    type Edit = fn(&mut Packet);
+    let cases: &[(&str, Edit)] = &[
         ("DSCP", |packet| packet.tos ^= 4),
         ("ECN", |packet| packet.tos ^= 1),
         ("TTL", |packet| packet.ttl = 5),
@@ -67,7 +68,7 @@ fn every_field_that_is_changed_is_named_and_no_other() {
         ("sequence number", |packet| packet.seq = TcpSeq(8)),
         ("acknowledgement number", |packet| packet.ack = TcpSeq(8)),
         ("TCP flags", |packet| {
-            packet.flags = Flags::SYN.with(Flags::ECE)
+            packet.flags = Flags::SYN.with(Flags::ECE);
         }),
         ("window", |packet| packet.window = 1000),
         ("MSS", |packet| packet.options[3] = 0),

@@ -1,0 +1,111 @@
+//! The packets of a run.
+
+use std::net::SocketAddr;
+
+use mptcp_proto::random::RandomSource;
+use mptcp_proto::seq::TcpSeq;
+use mptcp_proto::wire::segment::Flags;
+
+use crate::evidence::{Purpose, Role};
+use crate::packet::Packet;
+use crate::packet::fields::Fields;
+
+/// Makes packets that can be told apart: each has its own sequence number, IP id and timestamp. All of a
+/// flow have the same flow label, so that they take the same way.
+pub(super) struct Composer {
+    random: Box<dyn RandomSource + Send>,
+    clock: u32,
+    ip_id: u16,
+    label: u32,
+}
+
+impl Composer {
+    pub(super) fn new(mut random: Box<dyn RandomSource + Send>) -> Self {
+        let bits = random.next_u64();
+        let [i0, i1, l0, l1, l2, c0, c1, c2] = bits.to_be_bytes();
+        Self {
+            random,
+            // Far from the wrap.
+            clock: u32::from_be_bytes([0x10, c0, c1, c2]),
+            ip_id: u16::from_be_bytes([i0, i1]),
+            label: u32::from_be_bytes([0, l0 & 0x0f, l1, l2 | 1]),
+        }
+    }
+
+    /// A SYN. None when the probe has more options than a header has room for.
+    pub(super) fn syn(
+        &mut self,
+        source: SocketAddr,
+        target: SocketAddr,
+        purpose: &Purpose,
+    ) -> Option<Vec<u8>> {
+        self.clock = self.clock.wrapping_add(1);
+        self.ip_id = self.ip_id.checked_add(1).unwrap_or(1);
+        let mut options = plain_options(source.is_ipv4(), self.clock);
+        options.extend(purpose.probe.syn_options(&mut *self.random));
+        // Behind the last option, as RFC 9293 §3.1 has it.
+        options.resize(options.len().next_multiple_of(4), 0);
+        let ttl = match purpose.role {
+            Role::Ladder => purpose.ttl,
+            _ => FULL_TTL,
+        };
+        let packet = Packet {
+            source,
+            destination: target,
+            ttl,
+            tos: 0,
+            ip_id: self.ip_id,
+            flow_label: self.label,
+            seq: TcpSeq(self.random.next_u32()),
+            ack: TcpSeq(0),
+            flags: Flags::SYN,
+            window: WINDOW,
+            options,
+            payload: Vec::new(),
+        };
+        packet.emit().ok()
+    }
+
+    /// The segment that takes back what a SYN/ACK has begun; none for another segment.
+    pub(super) fn reset(&mut self, answer: &Fields<'_>) -> Option<Vec<u8>> {
+        let flags = answer.tcp.flags()?;
+        let is_tcp = answer.ip.protocol == TCP;
+        if !is_tcp || flags.rst() || !flags.ack() {
+            return None;
+        }
+        let (theirs, ours) = answer.ends()?;
+        self.ip_id = self.ip_id.checked_add(1).unwrap_or(1);
+        let packet = Packet {
+            source: ours,
+            destination: theirs,
+            ttl: FULL_TTL,
+            tos: 0,
+            ip_id: self.ip_id,
+            flow_label: self.label,
+            seq: answer.tcp.ack()?,
+            ack: TcpSeq(0),
+            flags: Flags::RST,
+            window: 0,
+            options: Vec::new(),
+            payload: Vec::new(),
+        };
+        packet.emit().ok()
+    }
+}
+
+/// In the order of Linux: MSS, SACK permitted, timestamps, a no-operation, window scale.
+fn plain_options(is_v4: bool, clock: u32) -> Vec<u8> {
+    let mss: u16 = if is_v4 { 1460 } else { 1440 };
+    let mut options = vec![2, 4];
+    options.extend(mss.to_be_bytes());
+    options.extend([4, 2, 8, 10]);
+    options.extend(clock.to_be_bytes());
+    options.extend([0, 0, 0, 0, 1, 3, 3, 7]);
+    options
+}
+
+/// TTL of what is to reach the target.
+pub(super) const FULL_TTL: u8 = 64;
+/// As Linux has it in a SYN.
+const WINDOW: u16 = 64_240;
+const TCP: u8 = 6;

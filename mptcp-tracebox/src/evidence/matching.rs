@@ -1,0 +1,87 @@
+//! Which of the packets that were sent an answer is about.
+//!
+//! Boxes rewrite what identifies a packet, so there is more than one thing that does: the sequence
+//! number, random for each packet and in every quote; the IP id; the timestamp, which grows with each
+//! packet. One that agrees is enough; where more than one packet agrees, the last that had no answer yet
+//! is meant.
+
+use mptcp_proto::time::Instant;
+use mptcp_proto::wire::tcp_option::{TcpOptionValue, TcpOptions};
+
+use super::{Role, Sent, SentId};
+use crate::packet::fields::{Fields, TcpFields};
+use crate::quote::IcmpError;
+
+/// The packet that an ICMP error quotes.
+pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Option<SentId> {
+    let quote = Fields::parse(error.quote)?;
+    let seq = quote.tcp.seq()?;
+    let id = quote.ip.id();
+    let time = timestamp(quote.tcp);
+    best(sent, at, |fields| {
+        if fields.ip.is_v4() != quote.ip.is_v4() || fields.ip.source != error.to {
+            return None;
+        }
+        let has_id = id.is_some() && [id, id.map(u16::swap_bytes)].contains(&fields.ip.id());
+        let has_time = time.is_some() && timestamp(fields.tcp) == time;
+        let ours = fields.tcp.seq()?;
+        let len = u32::try_from(fields.tcp.payload().len()).unwrap_or(0);
+        // A box may have split the segment: what is quoted may be a later part of it.
+        let is_part = seq
+            .distance_from(ours)
+            .is_some_and(|distance| distance < len.max(1));
+        let points = 4 * u8::from(is_part) + 2 * u8::from(has_id) + u8::from(has_time);
+        // The id alone has 16 bits, but who guesses it must also know where we probe.
+        (points > 0 && (is_part || has_time || has_id)).then_some(points)
+    })
+}
+
+/// The packet that a segment answers.
+pub(super) fn answered(sent: &[Sent], at: Instant, answer: &Fields<'_>) -> Option<SentId> {
+    let ends = answer.ends()?;
+    let flags = answer.tcp.flags()?;
+    let ack = answer.tcp.ack()?;
+    let echo = echo(answer.tcp);
+    best(sent, at, |fields| {
+        let (source, destination) = fields.ends()?;
+        if ends != (destination, source) {
+            return None;
+        }
+        let taken = u32::try_from(fields.tcp.payload().len()).unwrap_or(0)
+            + u32::from(fields.tcp.flags()?.syn());
+        let is_acked = flags.ack() && ack == fields.tcp.seq()?.add(taken);
+        let is_echoed = echo.is_some() && timestamp(fields.tcp) == echo;
+        Some(1 + 4 * u8::from(is_acked) + 2 * u8::from(is_echoed))
+    })
+}
+
+/// The packet with the most points; among equals one without an answer, then the latest.
+fn best(sent: &[Sent], at: Instant, points: impl Fn(&Fields<'_>) -> Option<u8>) -> Option<SentId> {
+    let candidates = sent.iter().enumerate().filter_map(|(number, sent)| {
+        let is_asked = sent.purpose.role != Role::Reset && sent.at <= at;
+        let fields = is_asked.then(|| Fields::parse(&sent.bytes)).flatten()?;
+        let points = points(&fields)?;
+        Some(((points, sent.answers.is_empty(), number), SentId(number)))
+    });
+    candidates.max_by_key(|(key, _)| *key).map(|(_, id)| id)
+}
+
+/// Timestamp value of a segment.
+fn timestamp(tcp: TcpFields<'_>) -> Option<u32> {
+    timestamps(tcp).map(|(value, _)| value)
+}
+
+/// Timestamp that a segment echoes; none if it is zero.
+fn echo(tcp: TcpFields<'_>) -> Option<u32> {
+    timestamps(tcp)
+        .map(|(_, echo)| echo)
+        .filter(|&echo| echo != 0)
+}
+
+fn timestamps(tcp: TcpFields<'_>) -> Option<(u32, u32)> {
+    let mut options = TcpOptions::new(tcp.options()).map_while(Result::ok);
+    options.find_map(|option| match option.value() {
+        TcpOptionValue::Timestamps { value, echo } => Some((value, echo)),
+        _ => None,
+    })
+}

@@ -1,0 +1,169 @@
+//! What the target says: an answer of a host, never to be compared with what was sent to it.
+
+use std::net::IpAddr;
+
+use mptcp_proto::version::Version;
+use mptcp_proto::wire::mptcp::{MptcpOption, Subtype};
+use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptions};
+
+use super::Packets;
+use crate::evidence::{Answer, AnswerKind, Role, SegmentAnswer, Sent};
+use crate::packet::fields::Fields;
+use crate::probe::Probe;
+use crate::quote::ErrorKind;
+use crate::trace::{End, EndAnswer, EndOption};
+
+/// What the target says to each probe, the control first.
+pub(super) fn ends(packets: &Packets<'_>, target: IpAddr) -> Vec<End> {
+    let mut ends: Vec<End> = Vec::new();
+    for (_, sent) in packets {
+        if !is_for_the_end(sent, target) {
+            continue;
+        }
+        let probe = &sent.purpose.probe;
+        let at = ends.iter().position(|end| end.probe == *probe);
+        let at = at.unwrap_or_else(|| {
+            ends.push(End {
+                probe: probe.clone(),
+                sent: 0,
+                answered: 0,
+                answer: EndAnswer::Silent,
+                ttl: None,
+                rtt: None,
+            });
+            ends.len() - 1
+        });
+        if let Some(end) = ends.get_mut(at) {
+            add(end, sent, target);
+        }
+    }
+    ends
+}
+
+/// What was sent to the target, and what reached it, or somebody in its place, before its time.
+fn is_for_the_end(sent: &Sent, target: IpAddr) -> bool {
+    let is_final = |answer: &Answer| match &answer.kind {
+        AnswerKind::Segment(_) => true,
+        AnswerKind::Error { kind, .. } => *kind != ErrorKind::TimeExceeded && answer.from != target,
+    };
+    match sent.purpose.role {
+        Role::End => true,
+        Role::Ladder => sent.answers.iter().any(is_final),
+        Role::Connection | Role::Reset => false,
+    }
+}
+
+fn add(end: &mut End, sent: &Sent, target: IpAddr) {
+    end.sent += 1;
+    end.answered += u32::from(!sent.answers.is_empty());
+    for answer in &sent.answers {
+        let rtt = answer.at.since(sent.at);
+        end.rtt = Some(end.rtt.map_or(rtt, |known| known.min(rtt)));
+        let said = said(answer, sent, target);
+        if weight(&said) > weight(&end.answer) {
+            end.answer = said;
+            end.ttl = Some(answer.ttl);
+        }
+    }
+}
+
+fn said(answer: &Answer, sent: &Sent, _target: IpAddr) -> EndAnswer {
+    match &answer.kind {
+        AnswerKind::Error { kind, .. } => EndAnswer::Error {
+            from: answer.from,
+            kind: *kind,
+        },
+        AnswerKind::Segment(segment) if segment.flags.rst() => EndAnswer::Reset {
+            reason: reset_reason(&segment.options),
+        },
+        AnswerKind::Segment(segment) if segment.flags.syn() => EndAnswer::SynAck {
+            option: option(segment, sent),
+            window: segment.window,
+        },
+        AnswerKind::Segment(_) => EndAnswer::Ack,
+    }
+}
+
+fn weight(answer: &EndAnswer) -> u8 {
+    match answer {
+        EndAnswer::Silent => 0,
+        EndAnswer::Ack => 1,
+        EndAnswer::Error { .. } => 2,
+        EndAnswer::Reset { .. } => 3,
+        EndAnswer::SynAck { .. } => 4,
+    }
+}
+
+fn reset_reason(area: &[u8]) -> Option<u8> {
+    mptcp(area).find_map(|bytes| match MptcpOption::parse(Version::V1, bytes).ok()? {
+        MptcpOption::TcpReset(reset) => Some(reset.reason.0),
+        _ => None,
+    })
+}
+
+fn mptcp(area: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let options = TcpOptions::new(area).map_while(Result::ok);
+    options
+        .filter(|option| option.kind == KIND_MPTCP)
+        .map(|option| option.bytes)
+}
+
+/// What a SYN/ACK has of the option of the SYN.
+fn option(segment: &SegmentAnswer, sent: &Sent) -> EndOption {
+    let asked = Fields::parse(&sent.bytes).map(|fields| fields.tcp.options());
+    let special = asked
+        .and_then(|area| special(area, &sent.purpose.probe))
+        .unwrap_or_default();
+    let mut answers = TcpOptions::new(&segment.options).map_while(Result::ok);
+    if !special.is_empty() && answers.any(|option| option.bytes == special) {
+        return EndOption::Mirrored;
+    }
+    for bytes in mptcp(&segment.options) {
+        let (Some(third), subtype) = (bytes.get(2), bytes.get(2).map(|byte| Subtype(byte >> 4)))
+        else {
+            continue;
+        };
+        // The server's key is in it, in both versions (RFC 8684 §3.1, RFC 6824 §3.1).
+        if subtype == Some(Subtype::CAPABLE) && bytes.len() == 12 {
+            return EndOption::Capable(third & 0x0f);
+        }
+        if subtype == Some(Subtype::JOIN) && bytes.len() == 16 {
+            return EndOption::Join;
+        }
+    }
+    let erased = longest_filler(&segment.options);
+    if !special.is_empty() && erased >= LEAST_ERASED {
+        EndOption::Erased(erased)
+    } else {
+        EndOption::Absent
+    }
+}
+
+/// The option that makes the probe special.
+fn special<'a>(area: &'a [u8], probe: &Probe) -> Option<&'a [u8]> {
+    let mut options = TcpOptions::new(area).map_while(Result::ok);
+    let wanted = match probe {
+        Probe::CapableV1 | Probe::CapableV0 | Probe::Join => KIND_MPTCP,
+        Probe::Options(bytes) => *bytes.first()?,
+        _ => return None,
+    };
+    options
+        .find(|option| option.kind == wanted)
+        .map(|option| option.bytes)
+}
+
+/// The longest run of no-operations; zeros at the end count as such.
+fn longest_filler(area: &[u8]) -> usize {
+    let is_filler = |kind: u8| matches!(kind, KIND_NO_OPERATION | KIND_END_OF_LIST);
+    let (mut longest, mut run) = (0, 0);
+    let mut options = TcpOptions::new(area);
+    for option in options.by_ref().map_while(Result::ok) {
+        run = if is_filler(option.kind) { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let rest = options.rest().iter().take_while(|byte| **byte == 0).count();
+    longest.max(if run > 0 { run + rest } else { 0 })
+}
+
+/// Three no-operations are padding; four are not.
+const LEAST_ERASED: usize = 4;

@@ -1,0 +1,565 @@
+//! One sentence for all of it.
+
+use std::net::SocketAddr;
+
+use crate::diff::{Field, How};
+use crate::probe::Probe;
+use crate::quote::ErrorKind;
+use crate::trace::{
+    Blame, Code, Confidence, End, EndAnswer, EndOption, Flow, Interval, Located, Place, Verdict,
+};
+
+/// What the flows say together: the worst of them, and how many are like it.
+pub(super) fn verdict(flows: &[Flow], target: SocketAddr) -> Verdict {
+    let verdicts: Vec<Verdict> = flows
+        .iter()
+        .map(|flow| Facts { flow, target }.verdict())
+        .collect();
+    let Some(worst) = verdicts.iter().max_by_key(|verdict| verdict.code.rank()) else {
+        return undecided("Nothing was asked.".to_owned());
+    };
+    let mut worst = worst.clone();
+    let alike = verdicts
+        .iter()
+        .filter(|verdict| verdict.code == worst.code)
+        .count();
+    if alike < verdicts.len() {
+        worst.sentence = format!("{} ({alike} of {} flows)", worst.sentence, verdicts.len());
+    }
+    worst
+}
+
+impl Code {
+    /// How bad it is for who wants to use MPTCP.
+    const fn rank(self) -> u8 {
+        match self {
+            Self::PathClean => 0,
+            Self::MptcpOk => 1,
+            Self::Undecided => 2,
+            Self::PathChanges => 3,
+            Self::MptcpV0Only => 4,
+            Self::ServerNoMptcp => 5,
+            Self::Mirror => 6,
+            Self::ProxyOnPath => 7,
+            Self::PathBreaksJoin => 8,
+            Self::PathAltersMptcp => 9,
+            Self::ProactiveAck => 10,
+            Self::PayloadModified => 11,
+            Self::PathStripsData => 12,
+            Self::PathStripsSynAck => 13,
+            Self::PathStripsSyn => 14,
+            Self::PathDropsCapable => 15,
+            Self::PathRejects => 16,
+            Self::PortClosed => 17,
+            Self::Unreachable => 18,
+        }
+    }
+}
+
+struct Facts<'a> {
+    flow: &'a Flow,
+    target: SocketAddr,
+}
+
+impl Facts<'_> {
+    fn verdict(&self) -> Verdict {
+        let steps = [
+            Self::no_answer,
+            Self::refused,
+            Self::stripped_on_the_way,
+            Self::dropped,
+            Self::stripped_on_the_way_back,
+            Self::altered,
+            Self::spoken,
+            Self::not_spoken,
+        ];
+        let found = steps.iter().find_map(|step| step(self));
+        found.unwrap_or_else(|| self.not_asked())
+    }
+
+    fn end(&self, probe: &Probe) -> Option<&End> {
+        self.flow.ends.iter().find(|end| end.probe == *probe)
+    }
+
+    fn answer(&self, probe: &Probe) -> Option<&EndAnswer> {
+        self.end(probe).map(|end| &end.answer)
+    }
+
+    fn control(&self) -> Option<&EndAnswer> {
+        self.answer(&Probe::Syn)
+    }
+
+    /// The last hop that answered, for what happens behind it.
+    fn last_hop(&self) -> u8 {
+        let heard = self.flow.hops.iter().filter(|hop| !hop.routers.is_empty());
+        heard.map(|hop| hop.ttl).max().unwrap_or(0)
+    }
+
+    /// Behind the last hop that is known to have seen this probe as it was sent.
+    fn behind(&self, probe: &Probe) -> Interval {
+        use crate::trace::CellState::{NotQuoted, Same};
+        let column = self.flow.probes.iter().position(|known| known == probe);
+        let passed = self.flow.hops.iter().filter(|hop| {
+            let cell = column.and_then(|column| hop.cells.get(column));
+            cell.is_some_and(|cell| matches!(cell.state, Same | NotQuoted))
+        });
+        Interval {
+            after: passed.map(|hop| hop.ttl).max().unwrap_or(0),
+            until: Place::Target,
+        }
+    }
+
+    fn no_answer(&self) -> Option<Verdict> {
+        let target = self.target;
+        match self.control() {
+            None | Some(EndAnswer::Silent) => {
+                let heard = self.last_hop();
+                let sentence = if heard == 0 {
+                    format!("Nothing answers: neither {target} nor a router on the way.")
+                } else {
+                    format!(
+                        "{target} does not answer a plain SYN; hop {heard} is the last that is heard of."
+                    )
+                };
+                Some(Verdict {
+                    code: Code::Unreachable,
+                    sentence,
+                    blame: Blame::Unknown,
+                    confidence: Confidence::Likely,
+                    between: Some(Interval {
+                        after: heard,
+                        until: Place::Target,
+                    }),
+                    kernel_effect: "A connection times out, with MPTCP or without.".to_owned(),
+                })
+            }
+            Some(EndAnswer::Reset { .. }) => Some(Verdict {
+                code: Code::PortClosed,
+                sentence: format!(
+                    "{target} refuses the connection: nobody listens on port {}.",
+                    target.port()
+                ),
+                blame: Blame::Server,
+                confidence: Confidence::Likely,
+                between: None,
+                kernel_effect: "A connection is refused, with MPTCP or without.".to_owned(),
+            }),
+            Some(EndAnswer::Error { from, kind }) => Some(Verdict {
+                code: Code::Unreachable,
+                sentence: format!(
+                    "{from} says that {target} cannot be reached: {}.",
+                    reason(*kind, target)
+                ),
+                blame: if *from == target.ip() {
+                    Blame::Server
+                } else {
+                    Blame::Path
+                },
+                confidence: Confidence::Proven,
+                between: None,
+                kernel_effect: "A connection fails, with MPTCP or without.".to_owned(),
+            }),
+            Some(EndAnswer::SynAck { .. } | EndAnswer::Ack) => None,
+        }
+    }
+
+    /// A SYN with MPTCP is answered with RST or ICMP, a plain one is not.
+    fn refused(&self) -> Option<Verdict> {
+        let end = self.end(&Probe::CapableV1)?;
+        let (what, from) = match &end.answer {
+            EndAnswer::Reset { .. } => ("RST".to_owned(), None),
+            EndAnswer::Error { from, kind } => (
+                format!("ICMP ({})", reason(*kind, self.target)),
+                Some(*from),
+            ),
+            _ => return None,
+        };
+        let mut between = self.behind(&Probe::CapableV1);
+        if let Some(hop) = self.first_refusal(&Probe::CapableV1) {
+            between.until = Place::Hop(hop);
+        }
+        let ttl = |probe: &Probe| self.end(probe).and_then(|end| end.ttl);
+        let is_by_path = matches!(between.until, Place::Hop(_))
+            || from.is_some_and(|from| from != self.target.ip())
+            || ttl(&Probe::CapableV1) != ttl(&Probe::Syn);
+        Some(Verdict {
+            code: Code::PathRejects,
+            sentence: format!(
+                "A SYN with MP_CAPABLE is answered with {what}, {between}; a plain SYN is not."
+            ),
+            blame: if is_by_path {
+                Blame::Path
+            } else {
+                Blame::Unknown
+            },
+            confidence: if is_by_path {
+                Confidence::Proven
+            } else {
+                Confidence::Likely
+            },
+            between: Some(between),
+            kernel_effect: "connect() fails: Linux does not try again without MPTCP.".to_owned(),
+        })
+    }
+
+    fn first_refusal(&self, probe: &Probe) -> Option<u8> {
+        use crate::trace::CellState::{Reached, Refused};
+        let column = self.flow.probes.iter().position(|known| known == probe)?;
+        let refused = self.flow.hops.iter().find(|hop| {
+            hop.cells
+                .get(column)
+                .is_some_and(|cell| matches!(cell.state, Reached | Refused))
+        });
+        refused.map(|hop| hop.ttl)
+    }
+
+    fn stripped_on_the_way(&self) -> Option<Verdict> {
+        let (code, located) = self
+            .first_lost(&Probe::CapableV1)
+            .map(|located| (Code::PathStripsSyn, located))
+            .or_else(|| Some((Code::PathBreaksJoin, self.first_lost(&Probe::Join)?)))?;
+        let Located {
+            change, between, ..
+        } = located;
+        let effect = match code {
+            Code::PathStripsSyn => {
+                "Linux falls back to TCP at once: the connection works, with one path."
+            }
+            _ => "Connections use MPTCP with one path: further subflows are refused.",
+        };
+        Some(Verdict {
+            code,
+            sentence: format!("{} is {}, {between}.", change.field, change.how),
+            blame: Blame::Path,
+            confidence: Confidence::Proven,
+            between: Some(*between),
+            kernel_effect: effect.to_owned(),
+        })
+    }
+
+    /// Where the special option of a probe is lost on the way to the target.
+    fn first_lost(&self, probe: &Probe) -> Option<&Located> {
+        self.flow.changes.iter().find(|located| {
+            let is_option = matches!(located.change.field, Field::Option(id) if id.is_mptcp());
+            let is_lost = matches!(
+                located.change.how,
+                How::Removed | How::Nopped | How::Ended | How::Renamed
+            );
+            is_option && is_lost && located.probes.contains(probe)
+        })
+    }
+
+    /// A SYN with MPTCP is not answered, however often it is sent; plain ones in between are.
+    fn dropped(&self) -> Option<Verdict> {
+        let (code, end) = [
+            (Code::PathDropsCapable, Probe::CapableV1),
+            (Code::PathBreaksJoin, Probe::Join),
+        ]
+        .into_iter()
+        .find_map(|(code, probe)| {
+            let end = self.end(&probe)?;
+            let is_lost = end.answer == EndAnswer::Silent && end.sent >= LEAST_SILENT;
+            is_lost.then_some((code, end))
+        })?;
+        let between = self.narrowed(&end.probe);
+        let (name, effect) = match code {
+            Code::PathDropsCapable => (
+                "MP_CAPABLE",
+                "Linux sends three SYNs in vain (3 s), falls back to TCP, and then leaves MPTCP off for an hour.",
+            ),
+            _ => (
+                "MP_JOIN",
+                "Connections use MPTCP with one path: further subflows time out.",
+            ),
+        };
+        Some(Verdict {
+            code,
+            sentence: format!("SYNs with {name} are dropped, {between}; plain SYNs pass."),
+            blame: Blame::Path,
+            confidence: Confidence::Likely,
+            between: Some(between),
+            kernel_effect: effect.to_owned(),
+        })
+    }
+
+    /// Where a probe is dropped: behind the last hop that quotes it, and before one that answers controls
+    /// so reliably that its silence cannot be chance.
+    fn narrowed(&self, probe: &Probe) -> Interval {
+        let mut between = self.behind(probe);
+        let Some(column) = self.flow.probes.iter().position(|known| known == probe) else {
+            return between;
+        };
+        let beyond = self.flow.hops.iter().filter(|hop| hop.ttl > between.after);
+        for hop in beyond {
+            let (mut sent, mut answered) = (0, 0);
+            for (at, cell) in hop.cells.iter().enumerate() {
+                let is_answering = at != column && cell.answered > 0;
+                sent += if is_answering { cell.sent } else { 0 };
+                answered += cell.answered;
+            }
+            let tries = hop.cells.get(column).map_or(0, |cell| cell.sent);
+            // The rule of succession, with half an observation of either kind.
+            let loss = (f64::from(sent.saturating_sub(answered)) + 0.5) / (f64::from(sent) + 1.0);
+            let exponent = i32::try_from(tries).unwrap_or(0);
+            if sent > 0 && loss.powi(exponent) < CHANCE {
+                between.until = Place::Hop(hop.ttl);
+                return between;
+            }
+        }
+        between
+    }
+
+    fn stripped_on_the_way_back(&self) -> Option<Verdict> {
+        let EndAnswer::SynAck { option, .. } = self.answer(&Probe::CapableV1)? else {
+            return None;
+        };
+        let join = self.answer(&Probe::Join);
+        match option {
+            EndOption::Mirrored => Some(Verdict {
+                code: Code::Mirror,
+                sentence: format!(
+                    "{} repeats the option of the SYN: it, or a box before it, copies options that it does not know.",
+                    self.target
+                ),
+                blame: Blame::Server,
+                confidence: Confidence::Proven,
+                between: None,
+                kernel_effect: "Linux takes the answer for plain TCP.".to_owned(),
+            }),
+            EndOption::Erased(len) if *len >= CAPABLE_LEN => Some(self.erased(*len)),
+            EndOption::Erased(len) => Some(Verdict {
+                code: Code::Mirror,
+                sentence: format!(
+                    "The SYN/ACK has {len} fillers where the option of the SYN would be: a copy of it that a box erased. Whether the target speaks MPTCP is not known."
+                ),
+                blame: Blame::Path,
+                confidence: Confidence::Likely,
+                between: Some(self.behind(&Probe::CapableV1)),
+                kernel_effect: "Linux falls back to TCP at once.".to_owned(),
+            }),
+            EndOption::Absent if matches!(join, Some(EndAnswer::Reset { reason: Some(_) })) => {
+                Some(Verdict {
+                    code: Code::PathStripsSynAck,
+                    sentence: format!(
+                        "{} speaks MPTCP, as its answer to MP_JOIN shows, but MP_CAPABLE does not come back.",
+                        self.target
+                    ),
+                    blame: Blame::Path,
+                    confidence: Confidence::Proven,
+                    between: Some(self.behind(&Probe::CapableV1)),
+                    kernel_effect: "Linux falls back to TCP at once.".to_owned(),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn erased(&self, len: usize) -> Verdict {
+        Verdict {
+            code: Code::PathStripsSynAck,
+            sentence: format!(
+                "{} speaks MPTCP, but its MP_CAPABLE is erased on the way back: the SYN/ACK has {len} fillers in its place.",
+                self.target
+            ),
+            blame: Blame::Path,
+            confidence: Confidence::Likely,
+            between: Some(Interval {
+                after: 0,
+                until: Place::Target,
+            }),
+            kernel_effect: "Linux falls back to TCP at once; the server does too.".to_owned(),
+        }
+    }
+
+    fn altered(&self) -> Option<Verdict> {
+        let located = self.flow.changes.iter().find(|located| {
+            matches!(located.change.field, Field::Option(id) if id.is_mptcp())
+                && matches!(located.change.how, How::Rewritten | How::Duplicated)
+        })?;
+        Some(Verdict {
+            code: Code::PathAltersMptcp,
+            sentence: format!(
+                "{} is {}, {}.",
+                located.change.field, located.change.how, located.between
+            ),
+            blame: Blame::Path,
+            confidence: Confidence::Proven,
+            between: Some(located.between),
+            kernel_effect: "Connections may fall back to TCP, or hang.".to_owned(),
+        })
+    }
+
+    fn spoken(&self) -> Option<Verdict> {
+        let EndAnswer::SynAck {
+            option: EndOption::Capable(version),
+            ..
+        } = self.answer(&Probe::CapableV1)?
+        else {
+            return None;
+        };
+        let target = self.target;
+        let (code, sentence) = match self.flow.changes.first() {
+            None if *version == 1 => (
+                Code::MptcpOk,
+                format!(
+                    "{target} speaks MPTCP version 1, and nothing on the way changes what was sent."
+                ),
+            ),
+            None => (
+                Code::MptcpV0Only,
+                format!(
+                    "{target} answers with MPTCP version {version}, which Linux does not speak."
+                ),
+            ),
+            Some(first) => (
+                Code::PathChanges,
+                self.changed(first, &format!("{target} speaks MPTCP")),
+            ),
+        };
+        Some(Verdict {
+            code,
+            sentence,
+            blame: if self.flow.changes.is_empty() {
+                Blame::Nobody
+            } else {
+                Blame::Path
+            },
+            confidence: Confidence::Proven,
+            between: self.flow.changes.first().map(|located| located.between),
+            kernel_effect: "MPTCP is used.".to_owned(),
+        })
+    }
+
+    /// Changes that leave MPTCP alone.
+    fn changed(&self, first: &Located, then: &str) -> String {
+        let more = match self.flow.changes.len() {
+            0 | 1 => String::new(),
+            len => format!(", and {} more", len - 1),
+        };
+        let Located {
+            change, between, ..
+        } = first;
+        format!(
+            "{then}, but the path changes what is sent: {} {}, {between}{more}.",
+            change.field, change.how
+        )
+    }
+
+    fn not_spoken(&self) -> Option<Verdict> {
+        let EndAnswer::SynAck { option, .. } = self.answer(&Probe::CapableV1)? else {
+            return None;
+        };
+        if *option != EndOption::Absent {
+            return None;
+        }
+        let target = self.target;
+        let v0 = self.answer(&Probe::CapableV0);
+        let speaks_v0 = matches!(
+            v0,
+            Some(EndAnswer::SynAck {
+                option: EndOption::Capable(0),
+                ..
+            })
+        );
+        let between = self.behind(&Probe::CapableV1);
+        if speaks_v0 {
+            return Some(Verdict {
+                code: Code::MptcpV0Only,
+                sentence: format!("{target} speaks MPTCP version 0 only, which Linux does not."),
+                blame: Blame::Server,
+                confidence: Confidence::Proven,
+                between: None,
+                kernel_effect: "Linux falls back to TCP at once.".to_owned(),
+            });
+        }
+        let where_clean = match between.after {
+            0 => "no hop tells whether the option arrived".to_owned(),
+            hop => format!("the option was seen to arrive at hop {hop}"),
+        };
+        Some(Verdict {
+            code: Code::ServerNoMptcp,
+            sentence: format!("{target} answers as plain TCP; {where_clean}."),
+            blame: if between.after == 0 {
+                Blame::Unknown
+            } else {
+                Blame::Server
+            },
+            confidence: if between.after == 0 {
+                Confidence::Unknown
+            } else {
+                Confidence::Likely
+            },
+            between: Some(between),
+            kernel_effect: "Linux falls back to TCP at once: the connection works, with one path."
+                .to_owned(),
+        })
+    }
+
+    fn not_asked(&self) -> Verdict {
+        match self.flow.changes.first() {
+            Some(first) => Verdict {
+                code: Code::PathChanges,
+                sentence: self.changed(first, &format!("{} answers", self.target)),
+                blame: Blame::Path,
+                confidence: Confidence::Proven,
+                between: Some(first.between),
+                kernel_effect: String::new(),
+            },
+            None if self
+                .flow
+                .ends
+                .iter()
+                .any(|end| end.probe == Probe::CapableV1) =>
+            {
+                undecided(format!(
+                    "The answers of {} do not tell whether it speaks MPTCP.",
+                    self.target
+                ))
+            }
+            None => Verdict {
+                code: Code::PathClean,
+                sentence: format!(
+                    "{} answers, and nothing on the way changes what was sent.",
+                    self.target
+                ),
+                blame: Blame::Nobody,
+                confidence: Confidence::Proven,
+                between: None,
+                kernel_effect: String::new(),
+            },
+        }
+    }
+}
+
+fn undecided(sentence: String) -> Verdict {
+    Verdict {
+        code: Code::Undecided,
+        sentence,
+        blame: Blame::Unknown,
+        confidence: Confidence::Unknown,
+        between: None,
+        kernel_effect: String::new(),
+    }
+}
+
+/// What an ICMP error means.
+fn reason(kind: ErrorKind, target: SocketAddr) -> String {
+    match kind {
+        ErrorKind::TimeExceeded => "its TTL ran out, so it goes round in circles".to_owned(),
+        ErrorKind::TooBig(mtu) => format!("it is larger than {mtu} bytes"),
+        kind if kind.is_prohibition(target.is_ipv4()) => "forbidden by a filter".to_owned(),
+        ErrorKind::Unreachable(code) => match (target.is_ipv4(), code) {
+            (_, 0) => "no route to its network".to_owned(),
+            (true, 1) | (false, 3) => "the host does not answer its router".to_owned(),
+            (true, 3) | (false, 4) => "nobody listens on the port".to_owned(),
+            _ => format!("code {code}"),
+        },
+    }
+}
+
+/// Tries of a probe, all in vain, that are more than bad luck.
+const LEAST_SILENT: u32 = 3;
+/// A silence that is less likely than this is no chance.
+const CHANCE: f64 = 1e-3;
+/// Length of a server's MP_CAPABLE.
+const CAPABLE_LEN: usize = 12;

@@ -36,8 +36,27 @@ pub struct Flow {
     pub changes: Vec<Located>,
     /// What the target said to each probe.
     pub ends: Vec<End>,
+    /// What the connection showed that carried the probes of the established phase.
+    pub talk: Option<Talk>,
     /// More than one router answered at one TTL: packets of the flow take more than one way.
     pub is_balanced: bool,
+}
+
+/// What a connection of the established phase showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Talk {
+    /// The SYN/ACK had MP_CAPABLE.
+    pub is_mptcp: bool,
+    /// Data were acknowledged by TCP.
+    pub acked: bool,
+    /// Data were acknowledged by a DATA_ACK (RFC 8684 §3.3.2).
+    pub data_acked: bool,
+    /// MP_FAIL came: a checksum did not hold (RFC 8684 §3.7).
+    pub failed: bool,
+    /// The target reset the connection before we did.
+    pub was_reset: bool,
+    /// What was sent behind a hole was acknowledged by SACK; none if that was not tried.
+    pub passes_holes: Option<bool>,
 }
 
 /// A TTL.
@@ -239,6 +258,8 @@ pub enum Code {
     PathDropsCapable,
     /// SYNs with MPTCP are answered with RST or ICMP.
     PathRejects,
+    /// Segments are split or joined.
+    PathResegments,
     /// The payload is rewritten.
     PayloadModified,
     /// Somebody acknowledges what cannot have arrived.
@@ -297,6 +318,7 @@ impl Code {
             Self::PathAltersMptcp => "path_alters_mptcp",
             Self::PathDropsCapable => "path_drops_capable",
             Self::PathRejects => "path_rejects",
+            Self::PathResegments => "path_resegments",
             Self::PayloadModified => "payload_modified",
             Self::ProactiveAck => "proactive_ack",
             Self::ProxyOnPath => "proxy_on_path",

@@ -26,6 +26,8 @@ pub struct Comparison {
     pub is_whole: bool,
     /// Bytes that the packet has more from the TCP header on than was sent, or fewer.
     pub growth: isize,
+    /// The segment was split, and this is a later part of it, which begins at this byte of the payload.
+    pub part: Option<usize>,
 }
 
 impl Comparison {
@@ -44,6 +46,7 @@ pub fn compare(sent: &[u8], quote: &[u8]) -> Option<Comparison> {
         return None;
     }
     let mut differ = Differ::default();
+    differ.result.part = part(&sent, &seen);
     differ.ip(&sent, &seen);
     differ.tcp(sent.tcp, seen.tcp);
     differ.lengths(&sent, &seen);
@@ -168,15 +171,21 @@ impl Differ {
             port(seen.destination_port()),
         );
         let seq = |tcp: TcpFields<'_>| tcp.seq().map(|seq| seq.0.to_be_bytes());
-        self.value(Field::Seq, seq(sent), seq(seen));
+        if self.result.part.is_none() {
+            self.value(Field::Seq, seq(sent), seq(seen));
+        }
         let ack = |tcp: TcpFields<'_>| tcp.ack().map(|ack| ack.0.to_be_bytes());
         self.value(Field::Ack, ack(sent), ack(seen));
         let reserved = |tcp: TcpFields<'_>| tcp.reserved().map(|bits| [bits]);
         self.value(Field::Reserved, reserved(sent), reserved(seen));
-        let flags = |tcp: TcpFields<'_>| tcp.flags().map(|flags| [flags.0]);
-        self.value(Field::Flags, flags(sent), flags(seen));
         self.value(Field::Window, port(sent.window()), port(seen.window()));
         self.value(Field::Urgent, port(sent.urgent()), port(seen.urgent()));
+        if self.result.part.is_some() {
+            // Who splits a segment gives the parts the options and flags that it likes.
+            return;
+        }
+        let flags = |tcp: TcpFields<'_>| tcp.flags().map(|flags| [flags.0]);
+        self.value(Field::Flags, flags(sent), flags(seen));
         let found = options::compare(sent.options(), seen.options(), seen.has_all_options());
         self.result.states.extend(found.states);
         self.result.changes.extend(found.changes);
@@ -198,7 +207,9 @@ impl Differ {
         } else {
             self.state(Field::Length, State::Same);
         }
-        self.payload(sent.tcp.payload(), seen.tcp.payload());
+        let start = self.result.part.unwrap_or(0);
+        let payload = sent.tcp.payload().get(start..).unwrap_or_default();
+        self.payload(payload, seen.tcp.payload());
     }
 
     fn payload(&mut self, sent: &[u8], seen: &[u8]) {
@@ -238,6 +249,15 @@ impl Differ {
             _ => self.change(Field::Checksum, How::Broken, &before, &after),
         }
     }
+}
+
+/// Where in the payload that was sent the quoted segment begins, if not at its begin.
+fn part(sent: &Fields<'_>, seen: &Fields<'_>) -> Option<usize> {
+    let distance = seen.tcp.seq()?.distance_from(sent.tcp.seq()?)?;
+    let distance = usize::try_from(distance).ok()?;
+    (1..sent.tcp.payload().len())
+        .contains(&distance)
+        .then_some(distance)
 }
 
 /// Whether the lengths differ only because the router quotes them in the order of its own machine.

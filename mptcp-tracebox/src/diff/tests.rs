@@ -65,7 +65,7 @@ fn every_field_that_is_changed_is_named_and_no_other() {
         ("TTL", |packet| packet.ttl = 5),
         ("source port", |packet| packet.source.set_port(10)),
         ("destination port", |packet| packet.destination.set_port(81)),
-        ("sequence number", |packet| packet.seq = TcpSeq(8)),
+        ("sequence number", |packet| packet.seq = TcpSeq(0x8000_0000)),
         ("acknowledgement number", |packet| packet.ack = TcpSeq(8)),
         ("TCP flags", |packet| {
             packet.flags = Flags::SYN.with(Flags::ECE);
@@ -173,4 +173,18 @@ fn families_do_not_mix_and_garbage_does_not_panic() {
             }
         }
     }
+}
+
+#[test]
+fn a_later_part_of_a_split_segment_is_no_rewritten_one() {
+    let before = sent(true);
+    let mut after = before.clone();
+    after.seq = before.seq.add(1);
+    after.payload.remove(0);
+    after.options.clear();
+    let found = compare(&before.emit().unwrap(), &after.emit().unwrap()).unwrap();
+    assert_eq!(found.part, Some(1));
+    let fields: Vec<Field> = found.changes.iter().map(|change| change.field).collect();
+    assert_eq!(fields, [Field::Length]);
+    assert_eq!(found.state(Field::Payload), State::Same);
 }

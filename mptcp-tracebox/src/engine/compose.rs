@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
-use mptcp_proto::random::RandomSource;
+use mptcp_proto::random::RandomSource as _;
 use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::wire::segment::Flags;
+use mptcp_proto::wire::tcp_option::{KIND_TIMESTAMPS, TcpOptions};
 
+use super::shared_random::SharedRandom;
 use crate::evidence::{Purpose, Role};
 use crate::packet::Packet;
 use crate::packet::fields::Fields;
@@ -13,14 +15,14 @@ use crate::packet::fields::Fields;
 /// Makes packets that can be told apart: each has its own sequence number, IP id and timestamp. All of a
 /// flow have the same flow label, so that they take the same way.
 pub(super) struct Composer {
-    random: Box<dyn RandomSource + Send>,
+    random: SharedRandom,
     clock: u32,
     ip_id: u16,
     label: u32,
 }
 
 impl Composer {
-    pub(super) fn new(mut random: Box<dyn RandomSource + Send>) -> Self {
+    pub(super) fn new(mut random: SharedRandom) -> Self {
         let bits = random.next_u64();
         let [i0, i1, l0, l1, l2, c0, c1, c2] = bits.to_be_bytes();
         Self {
@@ -42,7 +44,7 @@ impl Composer {
         self.clock = self.clock.wrapping_add(1);
         self.ip_id = self.ip_id.checked_add(1).unwrap_or(1);
         let mut options = plain_options(source.is_ipv4(), self.clock);
-        options.extend(purpose.probe.syn_options(&mut *self.random));
+        options.extend(purpose.probe.syn_options(&mut self.random));
         // Behind the last option, as RFC 9293 §3.1 has it.
         options.resize(options.len().next_multiple_of(4), 0);
         let ttl = match purpose.role {
@@ -64,6 +66,18 @@ impl Composer {
             payload: Vec::new(),
         };
         packet.emit().ok()
+    }
+
+    /// Gives a packet of the connection its IP id and the flow's label; a copy gets a timestamp of its own
+    /// too, by which its quote is known.
+    pub(super) fn sign(&mut self, packet: &mut Packet, is_copy: bool) {
+        self.ip_id = self.ip_id.checked_add(1).unwrap_or(1);
+        packet.ip_id = self.ip_id;
+        packet.flow_label = self.label;
+        if is_copy {
+            self.clock = self.clock.wrapping_add(1);
+            set_timestamp(&mut packet.options, self.clock);
+        }
     }
 
     /// The segment that takes back what a SYN/ACK has begun; none for another segment.
@@ -102,6 +116,17 @@ fn plain_options(is_v4: bool, clock: u32) -> Vec<u8> {
     options.extend(clock.to_be_bytes());
     options.extend([0, 0, 0, 0, 1, 3, 3, 7]);
     options
+}
+
+fn set_timestamp(area: &mut [u8], clock: u32) {
+    let mut options = TcpOptions::new(area).map_while(Result::ok);
+    let found = options.find(|option| option.kind == KIND_TIMESTAMPS);
+    let Some(start) = found.map(|option| option.offset + 2) else {
+        return;
+    };
+    if let Some(value) = area.get_mut(start..start + 4) {
+        value.copy_from_slice(&clock.to_be_bytes());
+    }
 }
 
 /// TTL of what is to reach the target.

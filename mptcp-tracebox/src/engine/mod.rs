@@ -10,12 +10,15 @@
 //! ```
 //!
 //! For each flow: a plain SYN to the target; plain SYNs with growing TTL until one reaches it; the other
-//! probes at each TTL below, again where nothing came back; then each of them to the target.
+//! probes at each TTL below, again where nothing came back; then each of them to the target; last, if it
+//! speaks MPTCP, those of the established phase in a connection.
 
 mod compose;
+mod conversation;
 mod ends;
 mod ladder;
 mod pace;
+mod shared_random;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,17 +27,22 @@ use mptcp_proto::random::RandomSource;
 use mptcp_proto::time::Instant;
 
 use self::compose::Composer;
+use self::conversation::{Conversation, Next, Prepared};
 use self::ends::Ends;
 use self::ladder::{Discovery, Ladder};
 use self::pace::Bucket;
+use self::shared_random::SharedRandom;
 use crate::evidence::{Evidence, Purpose, Role, SentId};
 use crate::packet::fields::Fields;
 use crate::plan::Plan;
 use crate::probe::{Phase, Probe};
+use crate::trace::{EndAnswer, EndOption};
+use crate::verdict::judge;
 
 /// A run under way.
 pub struct Engine {
     plan: Plan,
+    random: SharedRandom,
     composer: Composer,
     evidence: Evidence,
     pacer: Bucket,
@@ -44,6 +52,8 @@ pub struct Engine {
     waiting: Vec<Waiting>,
     /// Answers to answers: they do not wait.
     replies: VecDeque<(Purpose, Vec<u8>)>,
+    /// A packet of the connection that the pacer has not let go yet.
+    ready: Option<Box<Prepared>>,
     events: VecDeque<Event>,
     /// Longest time that an answer took.
     slowest: Duration,
@@ -62,6 +72,8 @@ enum Stage {
     Climb(Ladder),
     /// All probes, to the target.
     Ends(Ends),
+    /// All probes of the established phase.
+    Converse(Box<Conversation>),
     /// All is asked.
     Done,
 }
@@ -97,10 +109,12 @@ enum Outcome {
 }
 
 /// What a stage wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Want {
     /// This is to be sent now.
     Send(Ask),
+    /// This packet is to be sent now.
+    Packet(Box<Prepared>),
     /// Nothing before this time, unless an answer comes.
     Wait(Instant),
     /// Nothing until an answer comes, or does not.
@@ -133,13 +147,16 @@ impl Engine {
     /// A run that begins. The random source decides about sequence numbers, keys and tokens.
     pub fn new(plan: Plan, random: Box<dyn RandomSource + Send>, now: Instant) -> Self {
         let router = Bucket::of_router(plan.target.is_ipv4(), now);
+        let random = SharedRandom::new(random);
         Self {
-            composer: Composer::new(random),
+            composer: Composer::new(random.clone()),
+            random,
             evidence: Evidence::default(),
             pacer: Bucket::new(BURST.min(plan.pps), plan.pps, now),
             routers: vec![router; usize::from(plan.max_ttl)],
             waiting: Vec::new(),
             replies: VecDeque::new(),
+            ready: None,
             events: VecDeque::new(),
             slowest: Duration::ZERO,
             flow: 0,
@@ -160,7 +177,8 @@ impl Engine {
         loop {
             match self.want(now) {
                 Want::Send(ask) => return self.send(now, ask),
-                Want::Over => self.advance(),
+                Want::Packet(prepared) => return self.send_prepared(now, *prepared),
+                Want::Over => self.advance(now),
                 Want::Wait(_) | Want::Answer => return None,
             }
         }
@@ -185,7 +203,7 @@ impl Engine {
             Stage::Reach(ends) | Stage::Ends(ends) => ends.note_sent(ask),
             Stage::Discover(discovery) => discovery.note_sent(ask),
             Stage::Climb(ladder) => ladder.note_sent(ask),
-            Stage::Done => {}
+            Stage::Converse(_) | Stage::Done => {}
         }
         let until = now + self.patience();
         let id = self
@@ -196,16 +214,44 @@ impl Engine {
     }
 
     fn want(&mut self, now: Instant) -> Want {
+        if let Some(prepared) = self.ready.take() {
+            return Want::Packet(prepared);
+        }
         match &mut self.stage {
             Stage::Reach(ends) | Stage::Ends(ends) => ends.want(),
             Stage::Discover(discovery) => discovery.want(now, &self.routers),
             Stage::Climb(ladder) => ladder.want(now, &self.routers),
+            Stage::Converse(conversation) => match conversation.next(now, &mut self.composer) {
+                Next::Send(prepared) => Want::Packet(prepared),
+                Next::Wait(until) => Want::Wait(until),
+                Next::Over => Want::Over,
+            },
             Stage::Done => Want::Answer,
         }
     }
 
+    fn send_prepared(&mut self, now: Instant, prepared: Prepared) -> Option<Transmit> {
+        let Prepared { purpose, packet } = prepared;
+        let bytes = packet.emit().ok()?;
+        self.pacer.take(now);
+        let id = self
+            .evidence
+            .note_sent(now, purpose.clone(), bytes.clone())?;
+        if purpose.role == Role::Ladder {
+            let ask = Ask {
+                probe: 0,
+                role: Role::Ladder,
+                ttl: purpose.ttl,
+                attempt: 0,
+            };
+            let until = now + self.patience();
+            self.waiting.push(Waiting { id, until, ask });
+        }
+        Some(Transmit { purpose, bytes })
+    }
+
     /// A stage is over: on to the next one.
-    fn advance(&mut self) {
+    fn advance(&mut self, now: Instant) {
         let probes = self.plan.probes_in(Phase::Syn).len();
         let stage = std::mem::replace(&mut self.stage, Stage::Done);
         self.stage = match stage {
@@ -218,9 +264,33 @@ impl Engine {
                 Stage::Climb(Ladder::new(&discovery, probes, self.plan.queries))
             }
             Stage::Climb(ladder) if ladder.is_target_there() => Stage::Ends(Ends::special(probes)),
-            Stage::Climb(_) | Stage::Ends(_) => self.next_flow(),
+            Stage::Ends(_) => match self.conversation(now) {
+                Some(conversation) => Stage::Converse(Box::new(conversation)),
+                None => self.next_flow(),
+            },
+            Stage::Climb(_) | Stage::Converse(_) => self.next_flow(),
             Stage::Done => Stage::Done,
         };
+    }
+
+    /// The connection that carries the probes of the established phase, if they are wanted and the target
+    /// speaks MPTCP.
+    fn conversation(&self, now: Instant) -> Option<Conversation> {
+        let probes = self.plan.probes_in(Phase::Data);
+        let trace = judge(&self.evidence, self.plan.target);
+        let flow = trace.flows.get(self.flow)?;
+        let speaks = flow.ends.iter().any(|end| {
+            let option = EndOption::Capable(1);
+            end.probe == Probe::CapableV1
+                && matches!(end.answer, EndAnswer::SynAck { option: found, .. } if found == option)
+        });
+        if probes.is_empty() || !speaks {
+            return None;
+        }
+        let heard = flow.hops.iter().filter(|hop| !hop.routers.is_empty());
+        let ttls = heard.map(|hop| hop.ttl).collect();
+        let ends = (flow.source, self.plan.target);
+        Conversation::begin(now, ends, self.flow, (ttls, &probes), self.random.clone())
     }
 
     fn next_flow(&mut self) -> Stage {
@@ -257,7 +327,10 @@ impl Engine {
     /// A packet for our host came, from its IP header on.
     pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) -> Option<SentId> {
         let id = self.evidence.note_received(now, packet)?;
-        self.close(packet);
+        match &mut self.stage {
+            Stage::Converse(conversation) => conversation.handle_packet(now, packet),
+            _ => self.close(packet),
+        }
         self.events.push_back(Event::Answered(id));
         let sent = self.evidence.sent(id)?;
         let outcome = match sent.answers.last() {
@@ -299,6 +372,7 @@ impl Engine {
             Stage::Reach(ends) | Stage::Ends(ends) => ends.settle(ask, outcome),
             Stage::Discover(discovery) => discovery.settle(ask, outcome),
             Stage::Climb(ladder) => ladder.settle(ask, outcome),
+            Stage::Converse(conversation) => conversation.settle(ask, outcome),
             Stage::Done => {}
         }
     }
@@ -311,6 +385,9 @@ impl Engine {
             .partition(|waiting: &Waiting| waiting.until <= now);
         self.waiting = waiting;
         let over: Vec<Waiting> = over;
+        if let Stage::Converse(conversation) = &mut self.stage {
+            conversation.handle_timeout(now);
+        }
         for waiting in over {
             self.events.push_back(Event::Silent(waiting.id));
             self.settle(waiting.ask, Outcome::Silent);
@@ -326,6 +403,10 @@ impl Engine {
         let answer = self.waiting.iter().map(|waiting| waiting.until).min();
         let send = match self.want(now) {
             Want::Send(_) => Some(self.pacer.ready_at(1, now)),
+            Want::Packet(prepared) => {
+                self.ready = Some(prepared);
+                Some(self.pacer.ready_at(1, now))
+            }
             Want::Wait(until) => Some(until.max(self.pacer.ready_at(1, now))),
             Want::Over => Some(now),
             Want::Answer => None,

@@ -18,7 +18,7 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
     let seq = quote.tcp.seq()?;
     let id = quote.ip.id();
     let time = timestamp(quote.tcp);
-    best(sent, at, |fields| {
+    best(sent, at, |fields, _| {
         if fields.ip.is_v4() != quote.ip.is_v4() || fields.ip.source != error.to {
             return None;
         }
@@ -42,7 +42,7 @@ pub(super) fn answered(sent: &[Sent], at: Instant, answer: &Fields<'_>) -> Optio
     let flags = answer.tcp.flags()?;
     let ack = answer.tcp.ack()?;
     let echo = echo(answer.tcp);
-    best(sent, at, |fields| {
+    best(sent, at, |fields, role| {
         let (source, destination) = fields.ends()?;
         if ends != (destination, source) {
             return None;
@@ -51,16 +51,22 @@ pub(super) fn answered(sent: &[Sent], at: Instant, answer: &Fields<'_>) -> Optio
             + u32::from(fields.tcp.flags()?.syn());
         let is_acked = flags.ack() && ack == fields.tcp.seq()?.add(taken);
         let is_echoed = echo.is_some() && timestamp(fields.tcp) == echo;
-        Some(1 + 4 * u8::from(is_acked) + 2 * u8::from(is_echoed))
+        // Once a segment was sent in full, its acknowledgements are no answers to the copies before.
+        let is_meant = is_acked && role == Role::Connection;
+        Some(1 + 8 * u8::from(is_meant) + 4 * u8::from(is_acked) + 2 * u8::from(is_echoed))
     })
 }
 
 /// The packet with the most points; among equals one without an answer, then the latest.
-fn best(sent: &[Sent], at: Instant, points: impl Fn(&Fields<'_>) -> Option<u8>) -> Option<SentId> {
+fn best(
+    sent: &[Sent],
+    at: Instant,
+    points: impl Fn(&Fields<'_>, Role) -> Option<u8>,
+) -> Option<SentId> {
     let candidates = sent.iter().enumerate().filter_map(|(number, sent)| {
         let is_asked = sent.purpose.role != Role::Reset && sent.at <= at;
         let fields = is_asked.then(|| Fields::parse(&sent.bytes)).flatten()?;
-        let points = points(&fields)?;
+        let points = points(&fields, sent.purpose.role)?;
         Some(((points, sent.answers.is_empty(), number), SentId(number)))
     });
     candidates.max_by_key(|(key, _)| *key).map(|(_, id)| id)

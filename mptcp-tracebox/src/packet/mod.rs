@@ -9,6 +9,8 @@ use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::wire::checksum::tcp_checksum;
 use mptcp_proto::wire::segment::Flags;
 
+use self::fields::Fields;
+
 /// A TCP segment in an IP packet, before it is bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
@@ -39,6 +41,26 @@ pub struct Packet {
 }
 
 impl Packet {
+    /// Takes a whole packet apart, to change something in it. None when it is no TCP segment.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let fields = Fields::parse(bytes)?;
+        let (source, destination) = fields.ends()?;
+        Some(Self {
+            source,
+            destination,
+            ttl: fields.ip.ttl,
+            tos: fields.ip.tos,
+            ip_id: fields.ip.id().unwrap_or(0),
+            flow_label: fields.ip.flow_label().unwrap_or(0),
+            seq: fields.tcp.seq()?,
+            ack: fields.tcp.ack()?,
+            flags: fields.tcp.flags()?,
+            window: fields.tcp.window()?,
+            options: fields.tcp.options().to_vec(),
+            payload: fields.tcp.payload().to_vec(),
+        })
+    }
+
     /// The bytes, from the IP header on, with all lengths and checksums; DF is set in IPv4.
     ///
     /// # Errors
@@ -164,6 +186,19 @@ pub(crate) mod tests {
             assert_eq!(segment.options, packet.options);
             assert_eq!(segment.payload, b"abc");
             assert_eq!(segment.ecn, Ecn::Ect1);
+        }
+    }
+
+    #[test]
+    fn what_is_emitted_parses_to_the_same_packet() {
+        for (source, destination) in [
+            ("10.0.0.1:9", "10.0.0.2:80"),
+            ("[fd00::1]:9", "[fd00::2]:80"),
+        ] {
+            let bytes = sample(source, destination).emit().unwrap();
+            let parsed = Packet::parse(&bytes).unwrap();
+            assert_eq!(parsed.emit().unwrap(), bytes);
+            assert!((0..36).all(|len| Packet::parse(&bytes[..len]).is_none()));
         }
     }
 

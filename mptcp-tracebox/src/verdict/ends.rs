@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{MptcpOption, Subtype};
 use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptions};
@@ -9,7 +10,7 @@ use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERAT
 use super::Packets;
 use crate::evidence::{Answer, AnswerKind, Role, SegmentAnswer, Sent};
 use crate::packet::fields::Fields;
-use crate::probe::Probe;
+use crate::probe::{Phase, Probe};
 use crate::quote::ErrorKind;
 use crate::trace::{End, EndAnswer, EndOption};
 
@@ -34,7 +35,7 @@ pub(super) fn ends(packets: &Packets<'_>, target: IpAddr) -> Vec<End> {
             ends.len() - 1
         });
         if let Some(end) = ends.get_mut(at) {
-            add(end, sent, target);
+            add(end, sent);
         }
     }
     ends
@@ -48,18 +49,33 @@ fn is_for_the_end(sent: &Sent, target: IpAddr) -> bool {
     };
     match sent.purpose.role {
         Role::End => true,
+        Role::Ladder if sent.purpose.probe.phase() == Phase::Data => is_acked(sent),
         Role::Ladder => sent.answers.iter().any(is_final),
         Role::Connection | Role::Reset => false,
     }
 }
 
-fn add(end: &mut End, sent: &Sent, target: IpAddr) {
+/// Whether somebody acknowledges data that cannot have reached the target yet.
+fn is_acked(sent: &Sent) -> bool {
+    let Some(Fields { tcp, .. }) = Fields::parse(&sent.bytes) else {
+        return false;
+    };
+    let len = u32::try_from(tcp.payload().len()).unwrap_or(0);
+    let end = tcp.seq().map(|seq| seq.add(len));
+    let segments = sent.answers.iter().filter_map(Answer::segment);
+    len > 0
+        && segments
+            .into_iter()
+            .any(|segment| segment.flags.ack() && end == Some(TcpSeq(segment.ack)))
+}
+
+fn add(end: &mut End, sent: &Sent) {
     end.sent += 1;
     end.answered += u32::from(!sent.answers.is_empty());
     for answer in &sent.answers {
         let rtt = answer.at.since(sent.at);
         end.rtt = Some(end.rtt.map_or(rtt, |known| known.min(rtt)));
-        let said = said(answer, sent, target);
+        let said = said(answer, sent);
         if weight(&said) > weight(&end.answer) {
             end.answer = said;
             end.ttl = Some(answer.ttl);
@@ -67,7 +83,7 @@ fn add(end: &mut End, sent: &Sent, target: IpAddr) {
     }
 }
 
-fn said(answer: &Answer, sent: &Sent, _target: IpAddr) -> EndAnswer {
+fn said(answer: &Answer, sent: &Sent) -> EndAnswer {
     match &answer.kind {
         AnswerKind::Error { kind, .. } => EndAnswer::Error {
             from: answer.from,

@@ -4,6 +4,7 @@ mod ends;
 mod hops;
 mod locate;
 mod sentence;
+mod talk;
 
 use std::net::SocketAddr;
 
@@ -54,6 +55,7 @@ fn flow(evidence: &Evidence, number: usize, target: SocketAddr) -> Option<Flow> 
         hops: hops.into_iter().filter(|hop| hop.ttl < below).collect(),
         changes,
         ends,
+        talk: talk::talk(&packets),
         is_balanced,
     })
 }

@@ -47,16 +47,26 @@ pub struct Flow {
 pub struct Talk {
     /// The SYN/ACK had MP_CAPABLE.
     pub is_mptcp: bool,
-    /// Data were acknowledged by TCP.
-    pub acked: bool,
-    /// Data were acknowledged by a DATA_ACK (RFC 8684 §3.3.2).
-    pub data_acked: bool,
+    /// How data were acknowledged.
+    pub acked: Acked,
     /// MP_FAIL came: a checksum did not hold (RFC 8684 §3.7).
     pub failed: bool,
     /// The target reset the connection before we did.
     pub was_reset: bool,
     /// What was sent behind a hole was acknowledged by SACK; none if that was not tried.
     pub passes_holes: Option<bool>,
+}
+
+/// How data were acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Acked {
+    /// Not at all.
+    #[default]
+    Never,
+    /// By TCP alone.
+    ByTcp,
+    /// By a DATA_ACK too (RFC 8684 §3.3.2).
+    ByMptcp,
 }
 
 /// A TTL.

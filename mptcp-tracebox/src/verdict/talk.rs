@@ -2,12 +2,13 @@
 
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::MptcpOption;
+use mptcp_proto::wire::segment::Flags;
 use mptcp_proto::wire::tcp_option::{KIND_MPTCP, KIND_SACK, TcpOptions};
 
 use super::Packets;
 use crate::evidence::{Role, SegmentAnswer, Sent};
 use crate::packet::fields::Fields;
-use crate::trace::Talk;
+use crate::trace::{Acked, Talk};
 
 /// What it showed; none if there was none.
 pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
@@ -34,10 +35,12 @@ pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
 fn note(talk: &mut Talk, sent: &Sent, segment: &SegmentAnswer) {
     let ours = Fields::parse(&sent.bytes);
     let is_data = ours.is_some_and(|fields| !fields.tcp.payload().is_empty());
-    talk.acked |= is_data && segment.flags.ack() && !segment.flags.rst();
+    if is_data && segment.flags.ack() && !segment.flags.rst() {
+        talk.acked = talk.acked.max(Acked::ByTcp);
+    }
     let is_last = ours
         .and_then(|fields| fields.tcp.flags())
-        .is_some_and(|flags| flags.rst());
+        .is_some_and(Flags::rst);
     for option in TcpOptions::new(&segment.options).map_while(Result::ok) {
         if option.kind == KIND_SACK
             && let Some(passes) = &mut talk.passes_holes
@@ -49,7 +52,9 @@ fn note(talk: &mut Talk, sent: &Sent, segment: &SegmentAnswer) {
         }
         match MptcpOption::parse(Version::V1, option.bytes) {
             Ok(MptcpOption::Capable(_)) => talk.is_mptcp = true,
-            Ok(MptcpOption::Dss(dss)) => talk.data_acked |= is_data && dss.data_ack.is_some(),
+            Ok(MptcpOption::Dss(dss)) if is_data && dss.data_ack.is_some() => {
+                talk.acked = Acked::ByMptcp;
+            }
             Ok(MptcpOption::Fail(_)) => talk.failed = true,
             _ => {}
         }

@@ -1,5 +1,7 @@
 //! One sentence for all of it.
 
+mod data;
+
 use std::net::SocketAddr;
 
 use crate::diff::{Field, How};
@@ -389,84 +391,6 @@ impl Facts<'_> {
             confidence: Confidence::Proven,
             between: Some(located.between),
             kernel_effect: "Connections may fall back to TCP, or hang.".to_owned(),
-        })
-    }
-
-    /// What MPTCP says in an established connection does not arrive.
-    fn stripped_from_data(&self) -> Option<Verdict> {
-        let effect = "Linux falls back to TCP when the first data lack their option.".to_owned();
-        let probes = [Probe::Dss, Probe::AddAddr, Probe::Prio, Probe::FastClose];
-        if let Some(located) = probes.iter().find_map(|probe| self.first_lost(probe)) {
-            let Located {
-                change, between, ..
-            } = located;
-            return Some(Verdict {
-                code: Code::PathStripsData,
-                sentence: format!(
-                    "{} is {}, {between}, once a connection is established.",
-                    change.field, change.how
-                ),
-                blame: Blame::Path,
-                confidence: Confidence::Proven,
-                between: Some(*between),
-                kernel_effect: effect,
-            });
-        }
-        let talk = self.flow.talk?;
-        let is_lost = talk.is_mptcp && talk.acked && !talk.data_acked && !talk.failed;
-        let between = self.behind(&Probe::Dss);
-        is_lost.then(|| Verdict {
-            code: Code::PathStripsData,
-            sentence: format!(
-                "{} acknowledges data as TCP, not as MPTCP: it has fallen back, or options of data are lost, {between}.",
-                self.target
-            ),
-            blame: Blame::Unknown,
-            confidence: Confidence::Likely,
-            between: Some(between),
-            kernel_effect: effect,
-        })
-    }
-
-    fn payload_modified(&self) -> Option<Verdict> {
-        let mut changes = self.flow.changes.iter();
-        let located = changes.find(|located| located.change.field == Field::Payload);
-        let failed = self.flow.talk.is_some_and(|talk| talk.failed);
-        let between = match located {
-            Some(located) => located.between,
-            None if failed => self.behind(&Probe::Dss),
-            None => return None,
-        };
-        Some(Verdict {
-            code: Code::PayloadModified,
-            sentence: format!("The payload is rewritten, {between}: checksums of MPTCP do not hold."),
-            blame: Blame::Path,
-            confidence: if located.is_some() { Confidence::Proven } else { Confidence::Likely },
-            between: Some(between),
-            kernel_effect: "With checksums Linux falls back to TCP or resets the subflow; without, it does not notice."
-                .to_owned(),
-        })
-    }
-
-    /// Copies of data that had too small a TTL to arrive are acknowledged.
-    fn acknowledged_early(&self) -> Option<Verdict> {
-        let end = self
-            .end(&Probe::Dss)
-            .filter(|end| end.answer == EndAnswer::Ack)?;
-        Some(Verdict {
-            code: Code::ProactiveAck,
-            sentence: format!(
-                "Somebody on the way acknowledges data before {} can have them ({} times).",
-                self.target, end.answered
-            ),
-            blame: Blame::Path,
-            confidence: Confidence::Proven,
-            between: Some(Interval {
-                after: 0,
-                until: Place::Target,
-            }),
-            kernel_effect: "Linux falls back to TCP: the acknowledgements have no DATA_ACK."
-                .to_owned(),
         })
     }
 

@@ -105,7 +105,7 @@ fn data_arrive_over_several_lossy_paths_of_different_delay() {
         join(&mut pair, ids[0], Priority::Regular);
         pair.delays
             .insert(address(SECOND), Duration::from_millis(60));
-        let mut random = super::pair::Seeded(seed);
+        let mut random = Seeded(seed);
         pair.hook = Some(drop_if(move |_| random.happens(2)));
         pair.exchange(ids, &pattern(600_000, seed), &pattern(600_000, !seed));
         assert!(pair.picked(0, fallback).is_empty());

@@ -99,6 +99,6 @@ fn a_connection_takes_little_while_it_is_open_and_less_when_it_is_over() {
     assert!(over.bytes <= MAX_OVER_BYTES, "{over:?}");
 }
 
-const MAX_OPEN_BYTES: i64 = 4_700;
+const MAX_OPEN_BYTES: i64 = 4_550;
 const MAX_OPEN_ALLOCATIONS: i64 = 40;
-const MAX_OVER_BYTES: i64 = 1_300;
+const MAX_OVER_BYTES: i64 = 900;

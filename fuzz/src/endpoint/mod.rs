@@ -100,6 +100,9 @@ impl Session {
             )
             .expect("nobody listens yet");
         session.connect();
+        if session.setup.is_early() {
+            session.write(0, EARLY);
+        }
         session.settle();
         session
     }
@@ -308,6 +311,8 @@ pub const fn session_len(steps: usize) -> usize {
 
 /// Bytes that choose the setup.
 const SETUP_LEN: usize = 12;
+/// Bytes that are written before the SYN leaves: more than it holds.
+const EARLY: usize = 700;
 /// Steps of one session.
 const MAX_STEPS: usize = 4096;
 /// Packets that a host may send without time passing or anything arriving.

@@ -7,6 +7,7 @@ use mptcp_proto::conn::Config;
 use mptcp_proto::conn::config::{Buffers, FastCloseForm, Offer, Switch};
 use mptcp_proto::endpoint::{self, Endpoint, SynCookies};
 use mptcp_proto::random::RandomSource;
+use mptcp_proto::tcp::{FastOpen, FastOpenCookie};
 use mptcp_proto::{cc, pm, sched};
 
 /// The first bytes of a session.
@@ -92,7 +93,29 @@ impl Setup {
         if shared[10] & 32 != 0 {
             config.mechanisms.autotuning = Switch::Off;
         }
+        if self.is_early() {
+            config.tcp.fast_open = self.fast_open(side);
+        }
         config
+    }
+
+    /// Whether data go with the SYN.
+    pub(super) const fn is_early(&self) -> bool {
+        self.bytes[10] & 64 != 0
+    }
+
+    /// Fast Open, with a cookie that the server knows or does not.
+    fn fast_open(&self, side: usize) -> FastOpen {
+        let known = self.bytes[10] & 128 == 0;
+        let byte = if known { 0 } else { u8::from(side == 0) };
+        let Some(cookie) = FastOpenCookie::new(&[byte; 6]) else {
+            return FastOpen::Off;
+        };
+        if side == 0 {
+            FastOpen::Cookie(cookie)
+        } else {
+            FastOpen::Accept(Some(cookie))
+        }
     }
 }
 

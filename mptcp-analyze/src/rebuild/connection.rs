@@ -10,7 +10,7 @@ use super::address::AddressBook;
 use super::data::{DataDirection, DataOptions};
 use super::flow::StreamId;
 use super::options::RawOption;
-use super::pack::{Pack, Packer, Unpacker};
+use super::pack::{Pack, Packer, Unpacker, pack_fields};
 use super::rare::{Absent, Rare};
 use super::stream::{MptcpStream, Place};
 use crate::model::{
@@ -32,6 +32,7 @@ pub(super) struct ConnectionBuilder {
     pub(super) merged_into: Option<usize>,
     pub(super) version: Option<u8>,
     pub(super) keys: PerSide<Option<Key>>,
+    pub(super) derived: Derived,
     pub(super) token_of_unknown: Option<Token>,
     pub(super) capable: CapableSeen,
     /// The MPTCP option of the first SYN, to recognise a mirror.
@@ -49,6 +50,62 @@ pub(super) struct ConnectionBuilder {
     pub(super) events: Vec<RawEvent>,
     /// Whether it waits for its rest.
     pub(super) is_queued: bool,
+}
+
+/// Who the hosts of a packed connection are: what the builder begins with.
+#[derive(Debug)]
+pub(super) struct Identity {
+    version: Option<u8>,
+    pub(super) keys: PerSide<Option<Key>>,
+    derived: Derived,
+    token_of_unknown: Option<Token>,
+}
+
+pack_fields!(Identity {
+    version,
+    keys,
+    derived,
+    token_of_unknown,
+});
+
+impl Identity {
+    /// The tokens, as far as keys or joins tell them.
+    pub(super) fn tokens(&self) -> PerSide<Option<Token>> {
+        let version = self.version.and_then(Version::from_number);
+        let version = version.unwrap_or(Version::V1);
+        let token = |side: Side| {
+            let key = (*self.keys.of(side))?;
+            Some(self.derived.of(side, key, version).0)
+        };
+        PerSide {
+            client: token(Side::Client),
+            server: token(Side::Server).or(self.token_of_unknown),
+        }
+    }
+}
+
+/// What follows from the keys, once it was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Derived(PerSide<Option<(Version, Token, Dsn)>>);
+
+impl Pack for Derived {
+    fn pack(&self, to: &mut Packer<'_>) {
+        self.0.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        Derived(Pack::unpack(from))
+    }
+}
+
+impl Derived {
+    /// Token and IDSN of the key of a host that speaks this version.
+    fn of(&self, side: Side, key: Key, version: Version) -> (Token, Dsn) {
+        match *self.0.of(side) {
+            Some((of, token, idsn)) if of == version => (token, idsn),
+            _ => key.token_and_idsn(version),
+        }
+    }
 }
 
 /// What happens to few connections.
@@ -103,6 +160,7 @@ impl ConnectionBuilder {
             merged_into: None,
             version: None,
             keys: PerSide::default(),
+            derived: Derived::default(),
             token_of_unknown: None,
             capable: CapableSeen::default(),
             syn_option: None,
@@ -158,11 +216,31 @@ impl ConnectionBuilder {
         Some((self.keys.client?, self.keys.server?))
     }
 
+    /// Derives token and IDSN of a host's key and keeps them. `true` when they were not kept before.
+    pub(super) fn derive(&mut self, side: Side) -> Option<(Token, Dsn, bool)> {
+        let key = (*self.keys.of(side))?;
+        let version = self.known_version().unwrap_or(Version::V1);
+        let kept = self.derived.0.of_mut(side);
+        if let Some((of, token, idsn)) = *kept
+            && of == version
+        {
+            return Some((token, idsn, false));
+        }
+        let (token, idsn) = key.token_and_idsn(version);
+        *kept = Some((version, token, idsn));
+        Some((token, idsn, true))
+    }
+
+    /// Token and IDSN of a host's key.
+    pub(super) fn derived(&self, side: Side) -> Option<(Token, Dsn)> {
+        let key = (*self.keys.of(side))?;
+        let version = self.known_version().unwrap_or(Version::V1);
+        Some(self.derived.of(side, key, version))
+    }
+
     /// The tokens and IDSNs of its hosts, as far as keys or joins tell them.
     pub(super) fn tokens_and_idsns(&self) -> (PerSide<Option<Token>>, PerSide<Option<Dsn>>) {
-        let version = self.known_version().unwrap_or(Version::V1);
-        let derived = |key: Option<Key>| key.map(|key| key.token_and_idsn(version));
-        let (client, server) = (derived(self.keys.client), derived(self.keys.server));
+        let (client, server) = (self.derived(Side::Client), self.derived(Side::Server));
         let tokens = PerSide {
             client: client.map(|(token, _)| token),
             server: server.map(|(token, _)| token).or(self.token_of_unknown),
@@ -234,8 +312,12 @@ impl ConnectionBuilder {
             return;
         }
         if self.events.len() == self.events.capacity() {
-            // Most connections have a dozen.
-            let few = (self.events.len() / 2).clamp(1, 512);
+            // One while it is open, a dozen when it is over.
+            let few = match self.events.len() {
+                0 => 1,
+                1 => 3,
+                len => (len / 2).clamp(1, 512),
+            };
             self.events.reserve_exact(few);
         }
         self.events.push(RawEvent {
@@ -255,6 +337,7 @@ impl ConnectionBuilder {
     /// Swaps client and server.
     pub(super) fn turn_around(&mut self) {
         std::mem::swap(&mut self.keys.client, &mut self.keys.server);
+        self.derived = Derived::default();
         std::mem::swap(&mut self.data.to_server, &mut self.data.to_client);
         std::mem::swap(
             &mut self.idsn_check.to_server,
@@ -320,7 +403,7 @@ impl RareConnection {
 }
 
 /// Streams of a connection, in order. Most have one or two.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum StreamSet {
     Few { streams: [u32; MAX_FEW], count: u8 },
     Many(BTreeSet<StreamId>),
@@ -430,10 +513,17 @@ impl Extend<StreamId> for StreamSet {
 
 impl Pack for StreamSet {
     fn pack(&self, to: &mut Packer<'_>) {
-        self.iter().collect::<Vec<_>>().pack(to);
+        self.len().pack(to);
+        for stream in self.iter() {
+            to.stream(stream as u64);
+        }
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
-        Self::of(Vec::unpack(from).into_iter().collect())
+        let mut set = Self::default();
+        for _ in 0..u32::unpack(from) {
+            set.insert(usize::try_from(from.stream()).unwrap_or_default());
+        }
+        set
     }
 }

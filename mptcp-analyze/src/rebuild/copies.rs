@@ -24,9 +24,36 @@ const MAX_RECENT_AT_TWO_POINTS: usize = 1024;
 const MAX_COPY_DELAY_NS: i64 = 100_000_000;
 
 /// Recognises the copies among the packets that one end of a stream sends.
+#[derive(Debug)]
+pub(super) enum CopyWatch {
+    /// All seen at one interface, direction and distance: so are those of nearly all ends, which take
+    /// no allocation.
+    Few(Few),
+    Many(Box<Many>),
+}
+
+impl Default for CopyWatch {
+    fn default() -> Self {
+        CopyWatch::Few(Few::default())
+    }
+}
+
+/// The latest packets of an end that was seen at one point, in a ring.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Few {
+    prints: [Print; FEW_RECENT as usize],
+    /// Where all were captured.
+    point: Point,
+    /// Packets taken up to now; beyond the length of the ring only its place there counts.
+    count: u8,
+    has_constant_id: bool,
+}
+
+/// The latest packets of an end that was seen at more than one point.
 #[derive(Debug, Default)]
-pub(super) struct CopyWatch {
-    recent: Recent,
+pub(super) struct Many {
+    /// Oldest first.
+    prints: VecDeque<Fingerprint>,
     /// Whether a copy from another capture point was seen.
     at_two_points: bool,
     /// Whether two different packets in a row had the same IPv4 identification: the end does not
@@ -34,38 +61,27 @@ pub(super) struct CopyWatch {
     has_constant_id: bool,
 }
 
-/// The packets that a new one is compared with.
-#[derive(Debug)]
-enum Recent {
-    /// All seen at one interface, direction and distance: so are those of nearly all ends, which take
-    /// no allocation.
-    Few(Few),
-    /// Oldest first.
-    Many(VecDeque<Fingerprint>),
-}
-
-impl Default for Recent {
-    fn default() -> Self {
-        Recent::Few(Few::default())
-    }
-}
-
-/// The latest packets of an end, in a ring.
-#[derive(Debug, Clone, Copy, Default)]
-struct Few {
-    prints: [Fingerprint; FEW_RECENT as usize],
-    /// Where the next one goes.
-    next: u8,
-    is_full: bool,
-}
-
 /// What makes two packets the same packet.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Fingerprint {
-    hash: u64,
+    print: Print,
+    point: Point,
+}
+
+/// What is the same wherever a packet is captured, and when it came.
+#[derive(Debug, Clone, Copy, Default)]
+struct Print {
+    /// The identification, and above it as much of the hash as there is room for.
+    key: u64,
     at: Timestamp,
-    /// The identification, and above it the capture point: interface, direction, TTL.
-    labels: u64,
+}
+
+/// Where a packet is captured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Point {
+    interface: u32,
+    /// Direction and TTL.
+    way: u16,
 }
 
 impl CopyWatch {
@@ -78,136 +94,169 @@ impl CopyWatch {
     )]
     #[inline(always)]
     pub(super) fn is_copy(&mut self, print: Fingerprint) -> bool {
-        let Recent::Few(few) = &mut self.recent else {
-            return self.is_copy_of_many(print.hash, print.at, print.labels);
+        let CopyWatch::Few(few) = self else {
+            return self.is_copy_of_many(print.print.key, print.print.at, print.point);
         };
-        if !few.is_empty() {
-            let last = few.newest();
-            if few.holds(print.hash) || last.is_elsewhere(&print) {
-                return self.is_copy_of_few(print.hash, print.at, print.labels);
+        if few.count == 0 {
+            few.point = print.point;
+        } else {
+            if few.holds(print.print.key) || few.point != print.point {
+                return self.is_copy_of_few(print.print.key, print.print.at, print.point);
             }
-            self.has_constant_id |= last.has_id_of(&print);
+            few.has_constant_id |= few.newest().has_id_of(&print.print);
         }
-        few.push(print);
+        few.push(print.print);
         false
     }
 
     // The parts of the fingerprint, so that it needs no memory where it is made.
     #[cold]
-    fn is_copy_of_few(&mut self, hash: u64, at: Timestamp, labels: u64) -> bool {
-        let Recent::Few(few) = self.recent else {
+    fn is_copy_of_few(&mut self, key: u64, at: Timestamp, point: Point) -> bool {
+        let CopyWatch::Few(few) = self else {
             return false;
         };
-        let print = Fingerprint { hash, at, labels };
-        let last = few.newest();
-        self.has_constant_id |= last.has_id_of(&print) && last.hash != print.hash;
-        let found = self.find(few.in_order(), print);
-        if last.is_elsewhere(&print) {
-            self.recent = Recent::Many(few.in_order().chain([print]).collect());
-        } else if let Recent::Few(few) = &mut self.recent {
-            few.push(print);
+        if few.point != point {
+            *self = CopyWatch::Many(Box::new(few.many()));
+            return self.is_copy_of_many(key, at, point);
         }
+        let new = Print { key, at };
+        few.has_constant_id |= few.newest().is_another_with_id_of(&new);
+        let telling_id = !few.has_constant_id && new.has_telling_id();
+        let found = telling_id && few.prints().any(|seen| new.repeats_at_once(seen));
+        few.push(new);
         found
     }
 
     #[inline(never)]
-    fn is_copy_of_many(&mut self, hash: u64, at: Timestamp, labels: u64) -> bool {
-        let Recent::Many(many) = &mut self.recent else {
+    fn is_copy_of_many(&mut self, key: u64, at: Timestamp, point: Point) -> bool {
+        let CopyWatch::Many(many) = self else {
             return false;
         };
-        let print = Fingerprint { hash, at, labels };
-        let mut many = std::mem::take(many);
-        if let Some(last) = many.back() {
-            self.has_constant_id |= last.has_id_of(&print) && last.hash != print.hash;
+        many.is_copy(Fingerprint {
+            print: Print { key, at },
+            point,
+        })
+    }
+}
+
+impl Many {
+    fn is_copy(&mut self, new: Fingerprint) -> bool {
+        if let Some(last) = self.prints.back() {
+            self.has_constant_id |= last.print.is_another_with_id_of(&new.print);
         }
+        let telling_id = !self.has_constant_id && new.print.has_telling_id();
+        let at_two_points = &mut self.at_two_points;
         // The copy of a packet is as far back as the queue is long, and the oldest come first.
-        let found = self.find(many.iter().copied(), print);
+        let found = self.prints.iter().any(|seen| {
+            let elsewhere = seen.point != new.point;
+            let same = seen.print.key == new.print.key;
+            *at_two_points |= same && elsewhere;
+            same && (elsewhere || (telling_id && new.print.repeats_at_once(&seen.print)))
+        });
         let limit = if self.at_two_points {
             MAX_RECENT_AT_TWO_POINTS
         } else {
             MAX_RECENT
         };
-        if many.len() >= limit {
-            many.pop_front();
+        if self.prints.len() >= limit {
+            self.prints.pop_front();
         }
-        many.push_back(print);
-        self.recent = Recent::Many(many);
+        self.prints.push_back(new);
         found
-    }
-
-    /// Whether one of these is the packet that `print` is a copy of.
-    fn find(&mut self, mut seen: impl Iterator<Item = Fingerprint>, print: Fingerprint) -> bool {
-        let telling_id = !self.has_constant_id && print.has_telling_id();
-        let at_two_points = &mut self.at_two_points;
-        seen.any(|seen| {
-            let elsewhere = seen.is_elsewhere(&print);
-            let same = seen.hash == print.hash && seen.has_id_of(&print);
-            *at_two_points |= same && elsewhere;
-            same && (elsewhere
-                || (telling_id && print.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS))
-        })
     }
 }
 
 impl Pack for CopyWatch {
     /// Without the packets: what comes after a connection has long been at rest is no copy of them.
     fn pack(&self, to: &mut Packer<'_>) {
-        let CopyWatch {
-            recent: _,
-            at_two_points,
-            has_constant_id,
-        } = self;
+        let (at_two_points, has_constant_id) = match self {
+            CopyWatch::Few(few) => (false, few.has_constant_id),
+            CopyWatch::Many(many) => (many.at_two_points, many.has_constant_id),
+        };
         at_two_points.pack(to);
         has_constant_id.pack(to);
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
-        CopyWatch {
-            recent: Recent::default(),
-            at_two_points: Pack::unpack(from),
-            has_constant_id: Pack::unpack(from),
+        let (at_two_points, has_constant_id) = (bool::unpack(from), bool::unpack(from));
+        if at_two_points {
+            return CopyWatch::Many(Box::new(Many {
+                prints: VecDeque::new(),
+                at_two_points,
+                has_constant_id,
+            }));
         }
+        CopyWatch::Few(Few {
+            has_constant_id,
+            ..Few::default()
+        })
     }
 }
 
 impl Few {
     #[inline]
-    fn is_empty(&self) -> bool {
-        !self.is_full && self.next == 0
+    fn newest(&self) -> &Print {
+        &self.prints[usize::from(self.count.wrapping_sub(1) % FEW_RECENT)]
     }
 
     #[inline]
-    fn newest(&self) -> Fingerprint {
-        let newest = self.next.wrapping_sub(1) % FEW_RECENT;
-        self.prints[usize::from(newest)]
+    fn holds(&self, key: u64) -> bool {
+        self.prints.iter().any(|print| print.key == key)
     }
 
     #[inline]
-    fn holds(&self, hash: u64) -> bool {
-        self.prints.iter().any(|print| print.hash == hash)
-    }
-
-    #[inline]
-    fn push(&mut self, print: Fingerprint) {
-        let at = self.next % FEW_RECENT;
-        self.prints[usize::from(at)] = print;
-        self.next = (at + 1) % FEW_RECENT;
-        self.is_full |= self.next == 0;
+    fn push(&mut self, print: Print) {
+        self.prints[usize::from(self.count % FEW_RECENT)] = print;
+        self.count += 1;
+        if self.count == 2 * FEW_RECENT {
+            self.count = FEW_RECENT;
+        }
     }
 
     /// From the oldest on.
-    fn in_order(self) -> impl Iterator<Item = Fingerprint> {
-        let (newer, older) = self.prints.split_at(usize::from(self.next % FEW_RECENT));
-        let older = if self.is_full { older } else { &[] };
-        let prints: Vec<_> = older.iter().chain(newer).copied().collect();
-        prints.into_iter()
+    fn prints(&self) -> impl Iterator<Item = &Print> {
+        let (newer, older) = self.prints.split_at(usize::from(self.count % FEW_RECENT));
+        let is_full = self.count >= FEW_RECENT;
+        let older = if is_full { older } else { &[] };
+        older.iter().chain(newer)
+    }
+
+    fn many(&self) -> Many {
+        let point = self.point;
+        let prints = self.prints().copied();
+        Many {
+            prints: prints.map(|print| Fingerprint { print, point }).collect(),
+            at_two_points: false,
+            has_constant_id: self.has_constant_id,
+        }
+    }
+}
+
+impl Print {
+    const ID_BITS: u32 = 17;
+    const ID: u64 = (1 << Self::ID_BITS) - 1;
+
+    #[inline]
+    fn has_id_of(&self, other: &Self) -> bool {
+        (self.key ^ other.key) & Self::ID == 0
+    }
+
+    fn is_another_with_id_of(&self, other: &Self) -> bool {
+        self.has_id_of(other) && self.key != other.key
+    }
+
+    /// Whether there is an IPv4 identification, and not zero.
+    #[inline]
+    fn has_telling_id(&self) -> bool {
+        self.key & Self::ID > 1
+    }
+
+    fn repeats_at_once(&self, seen: &Self) -> bool {
+        self.key == seen.key && self.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS
     }
 }
 
 impl Fingerprint {
-    const ID_BITS: u32 = 17;
-    const ID: u64 = (1 << Self::ID_BITS) - 1;
-
     #[expect(
         clippy::inline_always,
         reason = "once for each packet: the parts stay in registers"
@@ -218,28 +267,16 @@ impl Fingerprint {
         hasher.write(segment.header());
         hasher.write_u32(segment.payload_len);
         let id = segment.ip.id.map_or(0, |id| u64::from(id) + 1);
-        let outbound = segment.ip.outbound.map_or(0, |out| u64::from(out) + 1);
-        let point = u64::from(segment.interface) << 10 | outbound << 8 | u64::from(segment.ip.ttl);
+        let outbound = segment.ip.outbound.map_or(0, |out| u16::from(out) + 1);
         Fingerprint {
-            hash: hasher.finish(),
-            at: segment.at,
-            labels: point << Self::ID_BITS | id,
+            print: Print {
+                key: hasher.finish() << Print::ID_BITS | id,
+                at: segment.at,
+            },
+            point: Point {
+                interface: segment.interface,
+                way: outbound << 8 | u16::from(segment.ip.ttl),
+            },
         }
-    }
-
-    #[inline]
-    fn has_id_of(&self, other: &Self) -> bool {
-        (self.labels ^ other.labels) & Self::ID == 0
-    }
-
-    /// Whether there is an IPv4 identification, and not zero.
-    #[inline]
-    fn has_telling_id(&self) -> bool {
-        self.labels & Self::ID > 1
-    }
-
-    #[inline]
-    fn is_elsewhere(&self, other: &Self) -> bool {
-        (self.labels ^ other.labels) >> Self::ID_BITS != 0
     }
 }

@@ -1,10 +1,8 @@
 //! The end of the capture: from what was kept to the model.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use mptcp_proto::key::Token;
-use mptcp_proto::version::Version;
 
 use super::Rebuilder;
 use super::address::MAX_ADDRESSES;
@@ -34,8 +32,9 @@ impl Rebuilder {
         let mut duplicates = 0;
         for connection in 0..self.connections.len() {
             if let Some(asleep) = self.connections.asleep(connection) {
-                duplicates += asleep.duplicates;
-                order.push((asleep.first_frame, connection));
+                let head = asleep.head();
+                duplicates += head.duplicates;
+                order.push((head.first_frame, connection));
                 continue;
             }
             let whole = self.awake(connection);
@@ -108,20 +107,20 @@ impl Rebuilder {
         let Some(asleep) = self.connections.asleep(index) else {
             return self.awake(index).connection(id);
         };
-        let (mut builder, mut streams) = asleep.unpack(&self.words);
+        let (mut builder, mut streams) = asleep.unpack_for_report(&self.packing.words);
         for (stream, unpacked) in &mut streams {
             if let Some(mptcp) = &mut unpacked.mptcp {
                 builder.settle_stream(*stream, mptcp);
             }
         }
         builder.settle();
+        for side in [Side::Client, Side::Server] {
+            builder.derive(side);
+        }
         let whole = Whole {
             flows: &self.flows,
             builder: &builder,
-            streams: streams
-                .iter()
-                .map(|(id, stream)| (*id, stream.as_ref()))
-                .collect(),
+            streams: streams.iter().map(|(id, stream)| (*id, stream)).collect(),
         };
         whole.connection(id)
     }
@@ -337,7 +336,8 @@ impl Finished {
             .flat_map(|(connection, &index)| {
                 let connections = &self.rebuilder.connections;
                 let (tokens, keys) = if let Some(asleep) = connections.asleep(index) {
-                    (asleep.tokens, asleep.keys)
+                    let identity = asleep.identity();
+                    (identity.tokens(), identity.keys)
                 } else {
                     let builder = &connections[index];
                     (builder.tokens_and_idsns().0, builder.keys)
@@ -359,6 +359,13 @@ impl Finished {
 fn join_seen(mptcp: &MptcpStream, builder: &ConnectionBuilder) -> JoinSeen {
     let join = &mptcp.join;
     let receiver = mptcp.side(1 - join.opener);
+    let check = |syn_ack| {
+        if join.is_good(syn_ack) {
+            CheckResult::Ok
+        } else {
+            check_join(join, builder, receiver, syn_ack)
+        }
+    };
     JoinSeen {
         token: join.token,
         token_check: check_token(join.token, builder, receiver),
@@ -366,8 +373,8 @@ fn join_seen(mptcp: &MptcpStream, builder: &ConnectionBuilder) -> JoinSeen {
         syn_ack_frame: join.syn_ack_frame.get(),
         ack_frame: join.ack_frame.get(),
         syns: join.syns,
-        syn_ack_hmac: check_join(join, builder, receiver, true),
-        ack_hmac: check_join(join, builder, receiver, false),
+        syn_ack_hmac: check(true),
+        ack_hmac: check(false),
     }
 }
 
@@ -409,11 +416,10 @@ fn direction_totals(
 
 /// The token of a join against the key of its receiver.
 fn check_token(token: Option<Token>, builder: &ConnectionBuilder, receiver: Side) -> CheckResult {
-    let version = builder.known_version().unwrap_or(Version::V1);
-    match (token, builder.keys.of(receiver)) {
+    match (token, builder.derived(receiver)) {
         (None, _) => CheckResult::Unverifiable("the SYN is not in the capture"),
         (_, None) => CheckResult::Unverifiable("the key is not in the capture"),
-        (Some(token), Some(key)) if key.token(version) == token => CheckResult::Ok,
+        (Some(token), Some((expected, _))) if expected == token => CheckResult::Ok,
         _ => CheckResult::Bad,
     }
 }
@@ -454,14 +460,19 @@ fn idsn_check(builder: &ConnectionBuilder) -> PerDirection<CheckResult> {
 }
 
 fn events(builder: &ConnectionBuilder, order: &[StreamId]) -> Vec<Event> {
-    let numbers: BTreeMap<StreamId, u32> = order.iter().copied().zip(0..).collect();
+    let mut numbers: Vec<(StreamId, u32)> = order.iter().copied().zip(0..).collect();
+    numbers.sort_unstable();
+    let number = |stream: StreamId| {
+        let found = numbers.binary_search_by_key(&stream, |(id, _)| *id);
+        found.ok().and_then(|at| numbers.get(at))
+    };
     let mut events: Vec<Event> = builder
         .events
         .iter()
         .map(|event| Event {
             frame: event.frame,
             at: event.at,
-            subflow: numbers.get(&event.stream).copied().unwrap_or_default(),
+            subflow: number(event.stream).map_or(0, |(_, number)| *number),
             sender: event.sender,
             kind: event.kind.clone(),
         })

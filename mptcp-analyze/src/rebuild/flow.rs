@@ -286,11 +286,26 @@ pub(super) struct Tuple {
     is_source_lower: bool,
 }
 
+/// A stream of IPv4, without the padding of nested pairs.
+#[derive(Debug, Clone, Copy)]
+struct EntryV4 {
+    addresses: u64,
+    ports: u32,
+    stream: u32,
+}
+
+impl EntryV4 {
+    #[inline]
+    fn key(&self) -> KeyV4 {
+        (self.addresses, self.ports)
+    }
+}
+
 /// The newest stream of each 4-tuple. The keys of IPv4 are small, and so is their table.
 #[derive(Debug)]
 struct Newest {
     hashing: DefaultHashBuilder,
-    v4: HashTable<(KeyV4, u32)>,
+    v4: HashTable<EntryV4>,
     v6: HashTable<(KeyV6, u32)>,
 }
 
@@ -306,7 +321,10 @@ impl Newest {
     #[inline]
     fn get(&self, tuple: &Tuple) -> Option<StreamId> {
         let stream = match &tuple.key {
-            FlowKey::V4(key) => self.v4.find(tuple.hash, |(k, _)| k == key).map(|e| e.1),
+            FlowKey::V4(key) => {
+                let found = self.v4.find(tuple.hash, |entry| entry.key() == *key);
+                found.map(|entry| entry.stream)
+            }
             FlowKey::V6(key) => self.v6.find(tuple.hash, |(k, _)| k == key).map(|e| e.1),
         };
         stream.map(|stream| stream as StreamId)
@@ -318,9 +336,14 @@ impl Newest {
         let (hash, hashing) = (tuple.hash, &self.hashing);
         match tuple.key {
             FlowKey::V4(key) => {
-                let hasher = |(k, _): &(KeyV4, u32)| hash_v4(hashing, k);
-                let same = |(k, _): &(KeyV4, u32)| *k == key;
-                self.v4.entry(hash, same, hasher).insert((key, stream));
+                let hasher = |entry: &EntryV4| hash_v4(hashing, &entry.key());
+                let same = |entry: &EntryV4| entry.key() == key;
+                let (addresses, ports) = key;
+                self.v4.entry(hash, same, hasher).insert(EntryV4 {
+                    addresses,
+                    ports,
+                    stream,
+                });
             }
             FlowKey::V6(key) => {
                 let hasher = |(k, _): &(KeyV6, u32)| hashing.hash_one(k);

@@ -50,7 +50,9 @@ pub(super) struct GroupingIndex {
     /// Further connections of a token.
     shared_tokens: HashMap<Token, Vec<Candidate>>,
     orphans: HashMap<Token, usize>,
-    hosts: HashMap<IpAddr, Vec<usize>>,
+    hosts: HashMap<IpAddr, VecDeque<usize>>,
+    /// No connection from here on was noted with a host.
+    unknown_from: usize,
     announced: HashMap<IpAddr, Vec<(usize, Side)>>,
     keyed: VecDeque<usize>,
 }
@@ -83,11 +85,11 @@ impl GroupingIndex {
     }
 
     /// The connections that a join with this token may mean.
-    pub(super) fn by_token(&self, token: Token) -> Vec<Candidate> {
+    pub(super) fn by_token(&self, token: Token) -> impl Iterator<Item = Candidate> {
         let first = self.tokens.get(&token).into_iter();
         let others = self.shared_tokens.get(&token).into_iter().flatten();
         let first = first.map(|&first| Candidate::from(first));
-        first.chain(others.copied()).collect()
+        first.chain(others.copied())
     }
 
     /// The connection made for joins with an unknown token.
@@ -122,15 +124,21 @@ impl GroupingIndex {
 
     /// Notes the hosts of a stream of `connection`.
     pub(super) fn note_hosts(&mut self, ends: &FlowEnds, connection: usize) {
-        for address in ends.addresses() {
-            let list = self.hosts.entry(address.ip()).or_default();
-            if list.last() == Some(&connection) || list.contains(&connection) {
+        // A server's list is long, and most streams are the first of their connection.
+        let is_new = connection >= self.unknown_from;
+        self.unknown_from = self.unknown_from.max(connection.saturating_add(1));
+        let [one, other] = ends.addresses().map(|address| address.ip());
+        let both = [Some(one), (other != one).then_some(other)];
+        for address in both.into_iter().flatten() {
+            let list = self.hosts.entry(address).or_default();
+            let (older, newer) = list.as_slices();
+            if !is_new && (newer.contains(&connection) || older.contains(&connection)) {
                 continue;
             }
             if list.len() >= MAX_PER_HOST {
-                list.remove(0);
+                list.pop_front();
             }
-            list.push(connection);
+            list.push_back(connection);
         }
     }
 
@@ -391,6 +399,7 @@ impl Rebuilder {
         for stream in source.streams.iter() {
             if let Some(mptcp) = &mut self.streams[stream].mptcp {
                 mptcp.connection = into;
+                mptcp.forget_verdicts();
                 if turned {
                     mptcp.client_end = 1 - mptcp.client_end;
                 }

@@ -1,7 +1,6 @@
 //! MP_CAPABLE: keys, versions, flags (RFC 8684 §3.1).
 
 use mptcp_proto::key::Key;
-use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::Capable;
 use tracing::debug;
 
@@ -101,15 +100,31 @@ impl Rebuilder {
         let first = (place.frame, capable.version, capable.flags.0);
         if builder.capable.syn.is_none() {
             builder.capable.syn = Some(first);
-            builder.syn_option = options.first_raw;
+            builder.syn_option.clone_from(&options.first_raw);
         }
         if builder.capable.syn_ack.is_none() {
-            builder.version = Some(capable.version);
+            self.set_version(connection, capable.version);
         }
+        let builder = &mut self.connections[connection];
         builder.ask_checksum(capable.flags.checksum());
         // In version 1 the SYN carries no key; one that does is a version 0 SYN.
         if let Some(key) = capable.sender_key {
             self.learn_key(place, connection, Side::Client, key);
+        }
+    }
+
+    /// Notes the version; what was judged by another one is judged again.
+    fn set_version(&mut self, connection: usize, version: u8) {
+        let builder = &mut self.connections[connection];
+        let before = builder.known_version();
+        builder.version = Some(version);
+        if before == builder.known_version() {
+            return;
+        }
+        for stream in builder.streams.iter() {
+            if let Some(mptcp) = &mut self.streams[stream].mptcp {
+                mptcp.forget_verdicts();
+            }
         }
     }
 
@@ -123,7 +138,7 @@ impl Rebuilder {
         builder.capable.syns += 1;
         builder.rare.made().malformed_syn.get_or_insert(place.frame);
         if builder.syn_option.is_none() {
-            builder.syn_option = options.first_raw;
+            builder.syn_option.clone_from(&options.first_raw);
         }
         self.index
             .note_hosts(self.flows.ends(place.stream), connection);
@@ -154,7 +169,8 @@ impl Rebuilder {
             };
             builder.note(place, sender, kind);
         }
-        builder.version = Some(capable.version);
+        self.set_version(connection, capable.version);
+        let builder = &mut self.connections[connection];
         let seen = (place.frame, capable.version, capable.flags.0);
         builder.capable.syn_ack.get_or_insert(seen);
         if let Some(rare) = builder.rare.get_mut() {
@@ -173,7 +189,9 @@ impl Rebuilder {
         let first = builder.capable.ack.is_none();
         let seen = (place.frame, capable.version, capable.flags.0);
         builder.capable.ack.get_or_insert(seen);
-        builder.version.get_or_insert(capable.version);
+        let version = builder.version.unwrap_or(capable.version);
+        self.set_version(connection, version);
+        let builder = &mut self.connections[connection];
         builder.ask_checksum(capable.flags.checksum());
         let (Some(own), Some(peer)) = (capable.sender_key, capable.receiver_key) else {
             return;
@@ -212,21 +230,17 @@ impl Rebuilder {
 
     /// Derives tokens and IDSNs of all keys known by now, and finds joins that waited for them.
     pub(super) fn settle_keys(&mut self, connection: usize) {
-        let version = self.connections[connection]
-            .known_version()
-            .unwrap_or(Version::V1);
         for side in [Side::Client, Side::Server] {
             let builder = &mut self.connections[connection];
-            let Some(key) = *builder.keys.of(side) else {
+            let Some((token, idsn, is_new)) = builder.derive(side) else {
                 continue;
             };
-            let (token, idsn) = key.token_and_idsn(version);
             let checked = builder.idsn_check.of(side.sends()).is_some();
             let data = builder.data.of_mut(side.sends());
             if !data.base_is_idsn() && !checked {
                 data.set_idsn(idsn);
             }
-            if self.index.add_token(token, connection, side) {
+            if is_new && self.index.add_token(token, connection, side) {
                 self.adopt_orphan(token, connection, side);
             }
         }

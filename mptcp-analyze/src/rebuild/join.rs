@@ -95,7 +95,7 @@ impl Rebuilder {
         };
         let state = mptcp.join.made();
         state.syns += 1;
-        state.opener = place.end;
+        state.set_opener(place.end);
         state.token.get_or_insert(token);
         state.syn_frame.set_first(place.frame);
         state.nonces[place.end].get_or_insert(nonce);
@@ -104,8 +104,8 @@ impl Rebuilder {
         if mptcp.kind == SubflowKind::Unseen {
             mptcp.kind = SubflowKind::Join;
             let connection = mptcp.connection;
-            let named = self.index.by_token(token);
-            if named.iter().any(|named| named.connection == connection) {
+            let mut named = self.index.by_token(token);
+            if named.any(|named| named.connection == connection) {
                 mptcp.grouping = Grouping::Token;
             }
         }
@@ -123,7 +123,7 @@ impl Rebuilder {
     /// the unknown token.
     fn place_join(&mut self, place: Place, token: Token) {
         let candidates = self.index.by_token(token);
-        if let Some(best) = self.best_candidate(&candidates, place) {
+        if let Some(best) = self.best_candidate(candidates, place) {
             let client_end = opener_is_client(best.receiver, place.end);
             self.enter(
                 place.stream,
@@ -166,18 +166,24 @@ impl Rebuilder {
             if mptcp.kind == SubflowKind::Unseen {
                 mptcp.kind = SubflowKind::Join;
             }
-            mptcp.join.made().opener = opener;
+            mptcp.join.made().set_opener(opener);
         }
     }
 
     /// Among connections with the same token: one that is still open, and the latest of those. A
     /// token is only unique among the live connections of one host (RFC 8684 §3.2).
-    fn best_candidate(&self, candidates: &[Candidate], place: Place) -> Option<Candidate> {
-        if let [only] = candidates {
-            return Some(*only);
-        }
+    fn best_candidate(
+        &self,
+        mut candidates: impl Iterator<Item = Candidate>,
+        place: Place,
+    ) -> Option<Candidate> {
+        let first = candidates.next()?;
+        let Some(second) = candidates.next() else {
+            return Some(first);
+        };
         let ends = self.flows.ends(place.stream);
-        candidates.iter().copied().max_by_key(|candidate| {
+        let all = [first, second].into_iter().chain(candidates);
+        all.max_by_key(|candidate| {
             let connection = candidate.connection;
             let mut streams = self.connections.known_streams(connection);
             let shares_host = streams.any(|stream| {
@@ -204,12 +210,19 @@ impl Rebuilder {
             connection: mptcp.connection,
             receiver: mptcp.side(1 - mptcp.join.opener),
         };
+        if mptcp.join.is_good(syn_ack) {
+            return;
+        }
         let current = self.verdict_on_join(place.stream, here, syn_ack);
         if current == CheckResult::Ok {
+            self.keep_good_verdict(place.stream, here, syn_ack);
             return;
         }
         match self.search_join(place.stream, here, syn_ack) {
-            Some(candidate) => self.move_join(place.stream, candidate),
+            Some(candidate) => {
+                self.move_join(place.stream, candidate);
+                self.keep_good_verdict(place.stream, candidate, syn_ack);
+            }
             None if current == CheckResult::Bad => {
                 let sender = self.side(place);
                 let connection = here.connection;
@@ -220,6 +233,20 @@ impl Rebuilder {
                 );
             }
             None => {}
+        }
+    }
+
+    /// Notes that an HMAC holds in `at`, unless the stream is elsewhere.
+    fn keep_good_verdict(&mut self, stream: StreamId, at: Candidate, syn_ack: bool) {
+        let Some(mptcp) = &mut self.streams[stream].mptcp else {
+            return;
+        };
+        let here = Candidate {
+            connection: mptcp.connection,
+            receiver: mptcp.side(1 - mptcp.join.opener),
+        };
+        if here == at {
+            mptcp.join.made().note_good(syn_ack);
         }
     }
 
@@ -242,10 +269,8 @@ impl Rebuilder {
         syn_ack: bool,
     ) -> Option<Candidate> {
         let token = self.streams[stream].mptcp.as_ref()?.join.token;
-        let mut candidates = token
-            .map(|token| self.index.by_token(token))
-            .unwrap_or_default();
-        candidates.retain(|&candidate| candidate != here);
+        let named = token.into_iter().flat_map(|t| self.index.by_token(t));
+        let mut candidates: Vec<_> = named.filter(|&candidate| candidate != here).collect();
         if self.connections[here.connection].has_no_handshake() {
             for connection in self.index.latest_keyed() {
                 if !self.connections.is_merged(connection) {
@@ -287,6 +312,7 @@ impl Rebuilder {
             }
             return;
         }
+        mptcp.forget_verdicts();
         mptcp.client_end = client_end;
         if from == to.connection {
             return;
@@ -312,7 +338,7 @@ impl Rebuilder {
 
     /// A join whose token does not name its connection is there for its HMAC.
     fn name_evidence(&mut self, stream: StreamId, token: Option<Token>, to: Candidate) {
-        let named = token.is_some_and(|t| self.index.by_token(t).contains(&to));
+        let named = token.is_some_and(|t| self.index.by_token(t).any(|c| c == to));
         if !named && let Some(mptcp) = &mut self.streams[stream].mptcp {
             mptcp.grouping = Grouping::Hmac;
         }

@@ -42,6 +42,7 @@ use self::data::{Assemble, DataOptions};
 use self::flow::{FlowTable, Located, StreamId};
 use self::grouping::GroupingIndex;
 use self::options::SegmentOptions;
+use self::pack::Packing;
 use self::slots::{Connections, Streams};
 use self::stream::{Place, Stream};
 use crate::model::{Direction, LimitHit, PacketNote, Piece, Segment, Side};
@@ -75,8 +76,8 @@ pub struct Rebuilder {
     ending: VecDeque<(u64, usize)>,
     /// The frame at hand.
     frame: u64,
-    /// Reasons of checks, for packed ones to name.
-    words: Vec<&'static str>,
+    /// Packs connections.
+    packing: Packing,
     /// Looks at segments first.
     lookout: Lookout,
     index: GroupingIndex,
@@ -114,7 +115,7 @@ impl Rebuilder {
             connections: Connections::default(),
             ending: VecDeque::new(),
             frame: 0,
-            words: Vec::new(),
+            packing: Packing::default(),
             lookout,
             index: GroupingIndex::default(),
             pieces: Vec::new(),

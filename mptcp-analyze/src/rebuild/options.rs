@@ -29,20 +29,19 @@ pub(super) struct SegmentOptions {
     pub(super) first_raw: Option<RawOption>,
 }
 
-/// The bytes of an option, kept by value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RawOption {
-    bytes: [u8; 40],
-    len: u8,
+/// The bytes of an option. Those of MP_CAPABLE on a SYN are four or twelve, and take no allocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RawOption {
+    Short { bytes: [u8; MAX_SHORT], len: u8 },
+    Long(Box<[u8]>),
 }
+
+/// Longest option that is kept in place.
+const MAX_SHORT: usize = 14;
 
 impl Pack for RawOption {
     fn pack(&self, to: &mut Packer<'_>) {
-        self.bytes
-            .get(..usize::from(self.len))
-            .unwrap_or_default()
-            .to_vec()
-            .pack(to);
+        self.bytes().to_vec().pack(to);
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
@@ -52,12 +51,20 @@ impl Pack for RawOption {
 
 impl RawOption {
     fn new(source: &[u8]) -> Self {
-        let mut bytes = [0; 40];
-        let len = source.len().min(bytes.len());
-        bytes[..len].copy_from_slice(&source[..len]);
-        RawOption {
-            bytes,
-            len: u8::try_from(len).unwrap_or(40),
+        let mut bytes = [0; MAX_SHORT];
+        match (bytes.get_mut(..source.len()), u8::try_from(source.len())) {
+            (Some(start), Ok(len)) => {
+                start.copy_from_slice(source);
+                RawOption::Short { bytes, len }
+            }
+            _ => RawOption::Long(source.into()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            RawOption::Short { bytes, len } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            RawOption::Long(bytes) => bytes,
         }
     }
 }

@@ -19,6 +19,12 @@ const MAX_PACKED: usize = 16 << 10;
 /// Reasons of checks that are told apart; there are a dozen in all.
 const MAX_WORDS: usize = 200;
 
+/// Nanoseconds of a microsecond.
+const NANOSECONDS: i64 = 1000;
+
+/// Bytes that have their bits together.
+const GROUP: usize = 8;
+
 /// A value that can be packed.
 pub(super) trait Pack: Sized {
     /// Appends the value.
@@ -28,31 +34,47 @@ pub(super) trait Pack: Sized {
     fn unpack(from: &mut Unpacker<'_>) -> Self;
 }
 
+/// Memory that packing uses again for each connection.
+#[derive(Debug, Default)]
+pub(super) struct Packing {
+    /// Reasons of checks, for packed ones to name.
+    pub(super) words: Vec<&'static str>,
+    /// A connection as bytes, and the same without its zeros.
+    raw: Vec<u8>,
+    squeezed: Vec<u8>,
+}
+
+/// What the values were that went before: those that follow are near, and written as distances.
+#[derive(Debug, Clone, Copy, Default)]
+struct Before {
+    at: i64,
+    frame: u64,
+    stream: u64,
+    /// End of the latest run.
+    place: i64,
+    /// The first number of each direction.
+    dsns: [Option<Dsn>; 2],
+}
+
 /// Where values are packed to.
 #[derive(Debug)]
 pub(super) struct Packer<'a> {
-    /// Eight bytes at a time: a bit for each that is not zero, then those.
-    bytes: Vec<u8>,
-    /// Where the bits of the bytes at hand are.
-    mask_at: usize,
-    /// The bit of the next byte; none before the first.
-    bit: u8,
+    packing: &'a mut Packing,
+    raw: Vec<u8>,
     refused: bool,
-    words: &'a mut Vec<&'static str>,
-    /// Times are written as distances from this one.
-    base: Timestamp,
+    before: Before,
 }
 
 impl<'a> Packer<'a> {
     /// Nothing packed.
-    pub(super) fn new(words: &'a mut Vec<&'static str>, base: Timestamp) -> Self {
+    pub(super) fn new(packing: &'a mut Packing) -> Self {
+        let mut raw = std::mem::take(&mut packing.raw);
+        raw.clear();
         Packer {
-            bytes: Vec::with_capacity(1024),
-            mask_at: 0,
-            bit: 0,
+            packing,
+            raw,
             refused: false,
-            words,
-            base,
+            before: Before::default(),
         }
     }
 
@@ -68,82 +90,188 @@ impl<'a> Packer<'a> {
 
     /// The bytes; none when a value refused.
     pub(super) fn finish(self) -> Option<Box<[u8]>> {
-        let fits = !self.refused && self.bytes.len() <= MAX_PACKED;
-        fits.then(|| self.bytes.into_boxed_slice())
+        let Packer {
+            packing,
+            raw,
+            refused,
+            before: _,
+        } = self;
+        squeeze(&raw, &mut packing.squeezed);
+        packing.raw = raw;
+        let fits = !refused && packing.squeezed.len() <= MAX_PACKED;
+        fits.then(|| packing.squeezed.as_slice().into())
     }
 
     #[inline]
     fn byte(&mut self, byte: u8) {
-        if self.bit == 0 {
-            self.mask_at = self.bytes.len();
-            self.bytes.push(0);
-            self.bit = 1;
-        }
-        if byte != 0 {
-            if let Some(mask) = self.bytes.get_mut(self.mask_at) {
-                *mask |= self.bit;
-            }
-            self.bytes.push(byte);
-        }
-        self.bit <<= 1;
+        self.raw.push(byte);
+    }
+
+    #[inline]
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.raw.extend_from_slice(bytes);
     }
 
     /// Seven bits a byte, the lowest first.
     #[inline]
-    fn number(&mut self, mut number: u64) {
+    pub(super) fn number(&mut self, number: u64) {
+        if number < 0x80 {
+            self.byte((number & 0x7f) as u8);
+        } else {
+            self.large_number(number);
+        }
+    }
+
+    #[inline(never)]
+    fn large_number(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.byte((number & 0x7f) as u8 | 0x80);
             number >>= 7;
         }
         self.byte((number & 0x7f) as u8);
     }
+
+    /// A frame, by its distance from the one before.
+    pub(super) fn frame(&mut self, frame: u64) {
+        let distance = frame.wrapping_sub(self.before.frame);
+        self.before.frame = frame;
+        distance.cast_signed().pack(self);
+    }
+
+    /// A stream, by its distance from the first one.
+    pub(super) fn stream(&mut self, stream: u64) {
+        stream
+            .wrapping_sub(self.before.stream)
+            .cast_signed()
+            .pack(self);
+        if self.before.stream == 0 {
+            self.before.stream = stream;
+        }
+    }
+
+    /// A place, by its distance from the end of the latest run.
+    pub(super) fn place(&mut self, place: i64) {
+        place.wrapping_sub(self.before.place).pack(self);
+    }
+
+    /// A run ends here.
+    pub(super) fn end_run(&mut self, place: i64) {
+        self.before.place = place;
+    }
+}
+
+/// Eight bytes at a time: a bit for each that is not zero, then those.
+fn squeeze(raw: &[u8], squeezed: &mut Vec<u8>) {
+    squeezed.clear();
+    let (groups, rest) = raw.as_chunks::<GROUP>();
+    for group in groups {
+        squeeze_group(*group, squeezed);
+    }
+    let mut last = [0; GROUP];
+    if let Some(begin) = last.get_mut(..rest.len())
+        && !rest.is_empty()
+    {
+        begin.copy_from_slice(rest);
+        squeeze_group(last, squeezed);
+    }
+}
+
+fn squeeze_group(group: [u8; GROUP], squeezed: &mut Vec<u8>) {
+    let mut taken = [0; 2 * GROUP];
+    let (mut mask, mut len) = (0, 1);
+    // A zero is written too, and the next byte over it: no branch has to be guessed.
+    for (place, byte) in group.into_iter().enumerate() {
+        let counts = u8::from(byte != 0);
+        taken[len % (2 * GROUP)] = byte;
+        mask |= counts << place;
+        len += usize::from(counts);
+    }
+    taken[0] = mask;
+    // All sixteen, whose copy is one step, and then as many as there are.
+    let end = squeezed.len() + len;
+    squeezed.extend_from_slice(&taken);
+    squeezed.truncate(end);
 }
 
 /// Where values are unpacked from. Bytes that are missing are zeros.
 #[derive(Debug)]
 pub(super) struct Unpacker<'a> {
     bytes: &'a [u8],
-    mask: u8,
-    /// The bit of the next byte; none when the next mask is to be read.
-    bit: u8,
+    /// The bytes at hand.
+    group: [u8; GROUP],
+    /// Which of them is the next one.
+    next: usize,
     words: &'a [&'static str],
-    base: Timestamp,
+    /// Whether the connection is looked at once, for a report.
+    is_for_report: bool,
+    before: Before,
 }
 
 impl<'a> Unpacker<'a> {
-    /// The bytes of a packer that had the same words and the same base.
-    pub(super) fn new(bytes: &'a [u8], words: &'a [&'static str], base: Timestamp) -> Self {
+    /// The bytes of a packer that had the same words.
+    pub(super) fn new(bytes: &'a [u8], words: &'a [&'static str]) -> Self {
         Unpacker {
             bytes,
-            mask: 0,
-            bit: 0,
+            group: [0; GROUP],
+            next: GROUP,
             words,
-            base,
+            is_for_report: false,
+            before: Before::default(),
         }
+    }
+
+    /// The same for a report, which does without what only later packets are compared with.
+    pub(super) fn for_report(self) -> Self {
+        Unpacker {
+            is_for_report: true,
+            ..self
+        }
+    }
+
+    pub(super) fn is_for_report(&self) -> bool {
+        self.is_for_report
     }
 
     #[inline]
     fn byte(&mut self) -> u8 {
-        if self.bit == 0 {
-            self.mask = self.next();
-            self.bit = 1;
+        if self.next == GROUP {
+            self.fill();
         }
-        let is_zero = self.mask & self.bit == 0;
-        self.bit <<= 1;
-        if is_zero { 0 } else { self.next() }
+        let byte = self.group[self.next % GROUP];
+        self.next += 1;
+        byte
+    }
+
+    #[inline(never)]
+    fn fill(&mut self) {
+        let taken = match self.bytes.first_chunk::<{ GROUP + 1 }>() {
+            Some(whole) => *whole,
+            None => std::array::from_fn(|at| self.bytes.get(at).copied().unwrap_or_default()),
+        };
+        let mut at = 1;
+        for (place, byte) in self.group.iter_mut().enumerate() {
+            let counts = (taken[0] >> place) & 1;
+            *byte = taken[at % (GROUP + 1)] * counts;
+            at += usize::from(counts);
+        }
+        self.bytes = self.bytes.get(at..).unwrap_or_default();
+        self.next = 0;
     }
 
     #[inline]
-    fn next(&mut self) -> u8 {
-        let (byte, rest) = self.bytes.split_first().unwrap_or((&0, &[]));
-        self.bytes = rest;
-        *byte
+    pub(super) fn number(&mut self) -> u64 {
+        let byte = self.byte();
+        if byte < 0x80 {
+            u64::from(byte)
+        } else {
+            self.large_number(byte)
+        }
     }
 
-    #[inline]
-    fn number(&mut self) -> u64 {
-        let mut number = 0;
-        let mut shift = 0;
+    #[inline(never)]
+    fn large_number(&mut self, first: u8) -> u64 {
+        let mut number = u64::from(first & 0x7f);
+        let mut shift = 7;
         loop {
             let byte = self.byte();
             number |= u64::from(byte & 0x7f) << shift;
@@ -153,21 +281,118 @@ impl<'a> Unpacker<'a> {
             }
         }
     }
+
+    /// What [`Packer::frame`] took.
+    pub(super) fn frame(&mut self) -> u64 {
+        let distance = i64::unpack(self).cast_unsigned();
+        self.before.frame = self.before.frame.wrapping_add(distance);
+        self.before.frame
+    }
+
+    /// What [`Packer::stream`] took.
+    pub(super) fn stream(&mut self) -> u64 {
+        let distance = i64::unpack(self).cast_unsigned();
+        let stream = self.before.stream.wrapping_add(distance);
+        if self.before.stream == 0 {
+            self.before.stream = stream;
+        }
+        stream
+    }
+
+    /// What [`Packer::place`] took.
+    pub(super) fn place(&mut self) -> i64 {
+        self.before.place.wrapping_add(i64::unpack(self))
+    }
+
+    /// A run ends here.
+    pub(super) fn end_run(&mut self, place: i64) {
+        self.before.place = place;
+    }
 }
 
-/// Packs a struct field by field; a field that is left out does not compile.
+impl Before {
+    /// The number from which this one is counted, and which one it is; none when it is far from all.
+    fn near(&self, dsn: Dsn) -> Option<(u8, i64)> {
+        let far = 1_u64 << 40;
+        (1..).zip(self.dsns).find_map(|(which, known)| {
+            let distance = dsn.0.wrapping_sub(known?.0).cast_signed();
+            (distance.unsigned_abs() < far).then_some((which, distance))
+        })
+    }
+
+    fn note_dsn(&mut self, dsn: Dsn) {
+        if let Some(free) = self.dsns.iter_mut().find(|known| known.is_none()) {
+            *free = Some(dsn);
+        }
+    }
+}
+
+impl Pack for Dsn {
+    fn pack(&self, to: &mut Packer<'_>) {
+        if let Some((which, distance)) = to.before.near(*self) {
+            to.byte(which);
+            distance.pack(to);
+        } else {
+            to.byte(0);
+            to.bytes(&self.0.to_be_bytes());
+            to.before.note_dsn(*self);
+        }
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        let which = usize::from(from.byte());
+        let known = which
+            .checked_sub(1)
+            .and_then(|which| *from.before.dsns.get(which)?);
+        if let Some(Dsn(known)) = known {
+            return Dsn(known.wrapping_add(i64::unpack(from).cast_unsigned()));
+        }
+        let dsn = Dsn(u64::from_be_bytes(std::array::from_fn(|_| from.byte())));
+        from.before.note_dsn(dsn);
+        dsn
+    }
+}
+
+/// Packs a struct field by field; a field that is left out does not compile. A field can be a
+/// `frame`, a `stream` or a `place`, which are counted from others.
 macro_rules! pack_fields {
-    ($type:ty { $($field:ident),* $(,)? }) => {
+    ($type:ty { $($field:ident $(: $way:ident)?),* $(,)? }) => {
         impl $crate::rebuild::pack::Pack for $type {
             fn pack(&self, to: &mut $crate::rebuild::pack::Packer<'_>) {
                 let Self { $($field),* } = self;
-                $($crate::rebuild::pack::Pack::pack($field, to);)*
+                $($crate::rebuild::pack::pack_field!($field, to $(, $way)?);)*
             }
 
             fn unpack(from: &mut $crate::rebuild::pack::Unpacker<'_>) -> Self {
-                Self { $($field: $crate::rebuild::pack::Pack::unpack(from)),* }
+                Self { $($field: $crate::rebuild::pack::unpack_field!(from $(, $way)?)),* }
             }
         }
+    };
+}
+
+/// Packs a field in the way that is named.
+macro_rules! pack_field {
+    ($field:ident, $to:ident) => {
+        $crate::rebuild::pack::Pack::pack($field, $to)
+    };
+    ($field:ident, $to:ident, stream) => {
+        $to.stream(*$field as u64)
+    };
+    ($field:ident, $to:ident, $way:ident) => {
+        $to.$way(*$field)
+    };
+}
+
+/// Unpacks a field in the way that is named.
+macro_rules! unpack_field {
+    ($from:ident) => {
+        $crate::rebuild::pack::Pack::unpack($from)
+    };
+    ($from:ident, stream) => {
+        usize::try_from($from.stream()).unwrap_or_default()
+    };
+    ($from:ident, $way:ident) => {
+        $from.$way()
     };
 }
 
@@ -190,7 +415,7 @@ macro_rules! pack_variants {
     };
 }
 
-pub(super) use {pack_fields, pack_variants};
+pub(super) use {pack_field, pack_fields, pack_variants, unpack_field};
 
 macro_rules! pack_unsigned {
     ($($type:ty),*) => {
@@ -233,12 +458,19 @@ impl Pack for bool {
 }
 
 impl Pack for Timestamp {
+    /// The distance from the time before: microseconds, and nanoseconds, which many captures lack.
     fn pack(&self, to: &mut Packer<'_>) {
-        self.0.wrapping_sub(to.base.0).pack(to);
+        let distance = self.0.wrapping_sub(to.before.at);
+        to.before.at = self.0;
+        distance.div_euclid(NANOSECONDS).pack(to);
+        distance.rem_euclid(NANOSECONDS).pack(to);
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
-        Timestamp(i64::unpack(from).wrapping_add(from.base.0))
+        let (micros, nanos) = (i64::unpack(from), i64::unpack(from));
+        let distance = micros.wrapping_mul(NANOSECONDS).wrapping_add(nanos);
+        from.before.at = from.before.at.wrapping_add(distance);
+        Timestamp(from.before.at)
     }
 }
 
@@ -395,9 +627,7 @@ macro_rules! pack_bytes {
         $(impl Pack for $type {
             fn pack(&self, to: &mut Packer<'_>) {
                 let $value = self;
-                for byte in $bytes {
-                    to.byte(byte);
-                }
+                to.bytes(&$bytes);
             }
 
             fn unpack(from: &mut Unpacker<'_>) -> Self {
@@ -412,7 +642,6 @@ pack_bytes! {
     Token: token => token.0.to_be_bytes(), |bytes| Token(u32::from_be_bytes(bytes));
     Nonce: nonce => nonce.0.to_be_bytes(), |bytes| Nonce(u32::from_be_bytes(bytes));
     AddressId: id => [id.0], |[id]: [u8; 1]| AddressId(id);
-    Dsn: dsn => dsn.0.to_be_bytes(), |bytes| Dsn(u64::from_be_bytes(bytes));
     TcpSeq: seq => seq.0.to_be_bytes(), |bytes| TcpSeq(u32::from_be_bytes(bytes));
     JoinHmac: hmac => *hmac.as_bytes(), JoinHmac::from_bytes;
     TruncatedHmac: hmac => *hmac.as_bytes(), TruncatedHmac::from_bytes;
@@ -423,8 +652,8 @@ impl Pack for IpAddr {
     fn pack(&self, to: &mut Packer<'_>) {
         self.is_ipv4().pack(to);
         match self {
-            IpAddr::V4(address) => address.octets().into_iter().for_each(|byte| to.byte(byte)),
-            IpAddr::V6(address) => address.octets().into_iter().for_each(|byte| to.byte(byte)),
+            IpAddr::V4(address) => to.bytes(&address.octets()),
+            IpAddr::V6(address) => to.bytes(&address.octets()),
         }
     }
 
@@ -443,10 +672,11 @@ impl Pack for CheckResult {
             CheckResult::Ok => to.byte(0),
             CheckResult::Bad => to.byte(1),
             CheckResult::Unverifiable(why) => {
-                let known = to.words.iter().position(|word| *word == why);
+                let words = &mut to.packing.words;
+                let known = words.iter().position(|word| *word == why);
                 let word = known.unwrap_or_else(|| {
-                    to.words.push(why);
-                    to.words.len() - 1
+                    words.push(why);
+                    words.len() - 1
                 });
                 to.require(word < MAX_WORDS);
                 (word + 2).pack(to);
@@ -472,12 +702,12 @@ mod tests {
 
     #[track_caller]
     fn check<T: Pack + PartialEq + std::fmt::Debug>(value: &T) {
-        let mut words = Vec::new();
-        let base = Timestamp(1_700_000_000_000_000_000);
-        let mut packer = Packer::new(&mut words, base);
+        let mut packing = Packing::default();
+        let mut packer = Packer::new(&mut packing);
         value.pack(&mut packer);
         let bytes = packer.finish().expect("nothing refuses");
-        assert_eq!(T::unpack(&mut Unpacker::new(&bytes, &words, base)), *value);
+        let mut from = Unpacker::new(&bytes, &packing.words);
+        assert_eq!(T::unpack(&mut from), *value);
     }
 
     #[test]
@@ -492,6 +722,7 @@ mod tests {
     #[test]
     fn secrets_words_and_addresses_come_out_as_they_went_in() {
         check(&(Key([0, 0, 1, 2, 0, 0, 0, 255]), Token(0), Dsn(u64::MAX)));
+        check(&[7, u64::MAX, 0, 1 << 40, 1 << 63, 5, (1 << 63) - 9].map(Dsn));
         check(&["10.0.0.1", "2001:db8::1"].map(|address| address.parse::<IpAddr>().unwrap()));
         let why = CheckResult::Unverifiable;
         check(&[
@@ -505,11 +736,11 @@ mod tests {
 
     #[test]
     fn what_refuses_leaves_no_bytes() {
-        let mut words = Vec::new();
-        let mut packer = Packer::new(&mut words, Timestamp(0));
+        let mut packing = Packing::default();
+        let mut packer = Packer::new(&mut packing);
         packer.require(false);
         assert_eq!(packer.finish(), None);
-        let mut packer = Packer::new(&mut words, Timestamp(0));
+        let mut packer = Packer::new(&mut packing);
         vec![u64::MAX; MAX_PACKED].pack(&mut packer);
         assert_eq!(packer.finish(), None);
     }

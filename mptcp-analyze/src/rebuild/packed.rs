@@ -1,6 +1,7 @@
 //! How each part of a connection is packed.
 
 use mptcp_proto::data::{IntervalMap, MapQueue, SenderMap};
+use mptcp_proto::version::Version;
 
 use super::address::{AddressBook, AddressEntry, RareAddresses};
 use super::connection::{ConnectionBuilder, RareConnection, RawEvent};
@@ -17,8 +18,8 @@ use crate::model::{
 const MAX_RUNS: usize = 64;
 
 pack_fields!(Stream {
-    first_frame,
-    last_frame,
+    first_frame: frame,
+    last_frame: frame,
     first_at,
     last_at,
     interface,
@@ -76,7 +77,7 @@ pack_fields!(RareEnd {
 });
 
 pack_fields!(Bare {
-    frame,
+    frame: frame,
     nops,
     after_excess
 });
@@ -94,13 +95,16 @@ pack_fields!(JoinState {
     confirmed,
     syn_ack_hmac,
     ack_hmac,
+    good,
 });
 
+// The first four are those of `Identity`.
 pack_fields!(ConnectionBuilder {
-    merged_into,
     version,
     keys,
+    derived,
     token_of_unknown,
+    merged_into,
     capable,
     syn_option,
     initial_stream,
@@ -144,9 +148,9 @@ pack_fields!(Address {
 });
 
 pack_fields!(RawEvent {
-    frame,
+    frame: frame,
     at,
-    stream,
+    stream: stream,
     sender,
     kind
 });
@@ -159,7 +163,7 @@ pack_fields!(CapableSeen {
 });
 
 pack_fields!(PriorityChange {
-    frame,
+    frame: frame,
     sender,
     backup
 });
@@ -177,6 +181,8 @@ pack_fields!(CheckTally {
     bad,
     unverifiable
 });
+
+pack_variants!(Version { V1, V0 });
 
 pack_variants!(Side { Client, Server });
 
@@ -283,23 +289,48 @@ impl Pack for EventKind {
 
 impl<V: Copy + Eq + Pack> Pack for IntervalMap<V> {
     fn pack(&self, to: &mut Packer<'_>) {
-        let runs: Vec<(i64, i64, V)> = self
-            .runs()
-            .take(MAX_RUNS)
-            .map(|(run, value)| (run.start, run.end.wrapping_sub(run.start), value))
-            .collect();
-        let is_simple = self.refused() == 0 && self.forgotten_runs() == 0;
-        to.require(is_simple && runs.len() == self.run_count());
-        runs.pack(to);
+        pack_runs(self, to, |value, to| value.pack(to));
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
-        let mut map = IntervalMap::new();
-        for (start, len, value) in Vec::<(i64, i64, V)>::unpack(from) {
-            map.claim(start..start.wrapping_add(len), value, &mut Vec::new());
-        }
-        map
+        unpack_runs(from, V::unpack)
     }
+}
+
+/// Packs the runs of a store, each counted from the end of the one before.
+fn pack_runs<V: Copy + Eq>(
+    map: &IntervalMap<V>,
+    to: &mut Packer<'_>,
+    pack_value: impl Fn(V, &mut Packer<'_>),
+) {
+    let is_simple = map.refused() == 0 && map.forgotten_runs() == 0;
+    let count = map.run_count();
+    // Without runs that lost their values.
+    to.require(is_simple && count <= MAX_RUNS && map.runs().take(MAX_RUNS).count() == count);
+    count.pack(to);
+    let mut end = 0;
+    for (run, value) in map.runs().take(MAX_RUNS) {
+        run.start.wrapping_sub(end).pack(to);
+        run.end.wrapping_sub(run.start).pack(to);
+        pack_value(value, to);
+        end = run.end;
+    }
+    to.end_run(end);
+}
+
+fn unpack_runs<V: Copy + Eq>(
+    from: &mut Unpacker<'_>,
+    unpack_value: impl Fn(&mut Unpacker<'_>) -> V,
+) -> IntervalMap<V> {
+    let mut map = IntervalMap::new();
+    let mut end: i64 = 0;
+    for _ in 0..usize::unpack(from).min(MAX_RUNS) {
+        let start = end.wrapping_add(i64::unpack(from));
+        end = start.wrapping_add(i64::unpack(from));
+        map.claim_free(&(start..end), unpack_value(from));
+    }
+    from.end_run(end);
+    map
 }
 
 impl Pack for () {
@@ -310,22 +341,38 @@ impl Pack for () {
 
 impl Pack for SenderMap {
     fn pack(&self, to: &mut Packer<'_>) {
-        self.as_map().pack(to);
+        pack_runs(self.as_map(), to, |stream, to| to.stream(stream.into()));
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
-        SenderMap::from(IntervalMap::unpack(from))
+        let stream = |from: &mut Unpacker<'_>| u32::try_from(from.stream()).unwrap_or_default();
+        SenderMap::from(unpack_runs(from, stream))
     }
 }
 
 impl Pack for MapQueue {
     fn pack(&self, to: &mut Packer<'_>) {
         self.offsets().pack(to);
-        self.end().pack(to);
+        self.end().is_some().pack(to);
+        if let Some((place, data)) = self.end() {
+            to.place(place);
+            let offset = data.wrapping_sub(place);
+            offset.wrapping_sub(last_offset(self.offsets())).pack(to);
+        }
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
         let offsets = IntervalMap::unpack(from);
-        MapQueue::from_parts(offsets, Pack::unpack(from))
+        let end = bool::unpack(from).then(|| {
+            let place = from.place();
+            let offset = i64::unpack(from).wrapping_add(last_offset(&offsets));
+            (place, place.wrapping_add(offset))
+        });
+        MapQueue::from_parts(offsets, end)
     }
+}
+
+fn last_offset(offsets: &IntervalMap<i64>) -> i64 {
+    let last = offsets.runs().last();
+    last.map_or(0, |(_, offset)| offset)
 }

@@ -108,11 +108,14 @@ impl From<Option<u64>> for FrameMark {
 
 impl Pack for FrameMark {
     fn pack(&self, to: &mut Packer<'_>) {
-        self.get().pack(to);
+        self.is_some().pack(to);
+        if let Some(frame) = self.get() {
+            to.frame(frame);
+        }
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
-        Option::unpack(from).into()
+        bool::unpack(from).then(|| from.frame()).into()
     }
 }
 

@@ -3,13 +3,13 @@
 
 use std::ops::{Index, IndexMut};
 
-use mptcp_proto::key::{Key, Token};
 use mptcp_proto::seq::Dsn;
 
-use super::connection::ConnectionBuilder;
+use super::connection::{ConnectionBuilder, StreamSet};
 use super::flow::StreamId;
+use super::pack::pack_fields;
 use super::stream::Stream;
-use crate::model::{Direction, PerDirection, PerSide, Timestamp};
+use crate::model::{Direction, PerDirection};
 
 /// Why indexing holds: `Rebuilder` wakes whatever a segment is about to change.
 const AWAKE: &str = "what is at hand was woken before";
@@ -106,25 +106,33 @@ pub(super) struct Connections {
 enum ConnectionSlot {
     Awake(Box<ConnectionBuilder>),
     /// Over: no connection that goes on is asleep.
-    Asleep(Box<Asleep>),
+    Asleep(Asleep),
 }
 
-/// A connection that is packed, and what others may ask of it.
+/// A connection that is packed.
 #[derive(Debug)]
 pub(super) struct Asleep {
-    /// Its streams.
-    pub(super) streams: Box<[StreamId]>,
-    /// Highest DSN of each direction.
-    pub(super) near: PerDirection<Option<Dsn>>,
-    pub(super) tokens: PerSide<Option<Token>>,
-    pub(super) keys: PerSide<Option<Key>>,
-    pub(super) first_frame: u64,
-    pub(super) duplicates: u64,
-    /// Time from which packed times are counted.
-    pub(super) base: Timestamp,
-    /// The builder, then its streams in their order.
+    /// Its head, the builder, then its streams in their order.
     pub(super) bytes: Box<[u8]>,
 }
+
+/// What others may ask of a connection that is packed.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) first_frame: u64,
+    pub(super) duplicates: u64,
+    /// Its streams.
+    pub(super) streams: StreamSet,
+    /// Highest DSN of each direction.
+    pub(super) near: PerDirection<Option<Dsn>>,
+}
+
+pack_fields!(Head {
+    first_frame: frame,
+    duplicates,
+    streams,
+    near,
+});
 
 impl Connections {
     pub(super) fn len(&self) -> usize {
@@ -161,7 +169,7 @@ impl Connections {
 
     pub(super) fn put_to_sleep(&mut self, connection: usize, asleep: Asleep) {
         if let Some(slot) = self.slots.get_mut(connection) {
-            *slot = ConnectionSlot::Asleep(Box::new(asleep));
+            *slot = ConnectionSlot::Asleep(asleep);
         }
     }
 
@@ -190,7 +198,7 @@ impl Connections {
                 to_server: builder.data.of(Direction::ToServer).near(),
                 to_client: builder.data.of(Direction::ToClient).near(),
             },
-            Some(ConnectionSlot::Asleep(asleep)) => asleep.near,
+            Some(ConnectionSlot::Asleep(asleep)) => asleep.head().near,
             None => PerDirection::default(),
         }
     }
@@ -198,10 +206,11 @@ impl Connections {
     /// Its first streams, which show its hosts.
     pub(super) fn known_streams(&self, connection: usize) -> impl Iterator<Item = StreamId> {
         let awake = self.awake(connection).into_iter();
-        let asleep = self.asleep(connection).into_iter();
+        let asleep = self.asleep(connection).map(Asleep::head);
+        let asleep = asleep.map(|head| head.streams.iter().collect::<Vec<_>>());
         awake
             .flat_map(ConnectionBuilder::known_streams)
-            .chain(asleep.flat_map(|asleep| asleep.streams.iter().copied()))
+            .chain(asleep.into_iter().flatten())
     }
 }
 

@@ -295,6 +295,8 @@ pub(super) struct JoinState {
     pub(super) confirmed: bool,
     pub(super) syn_ack_hmac: Option<TruncatedHmac>,
     pub(super) ack_hmac: Option<JoinHmac>,
+    /// Whether the third ACK's HMAC was found to hold where the stream is, and the SYN/ACK's.
+    pub(super) good: [bool; 2],
 }
 
 impl Absent for JoinState {
@@ -311,7 +313,28 @@ impl Absent for JoinState {
         confirmed: false,
         syn_ack_hmac: None,
         ack_hmac: None,
+        good: [false; 2],
     };
+}
+
+impl JoinState {
+    /// Notes who opened the subflow.
+    pub(super) fn set_opener(&mut self, opener: End) {
+        if self.opener != opener {
+            self.good = [false; 2];
+        }
+        self.opener = opener;
+    }
+
+    /// Whether the HMAC is known to hold.
+    pub(super) fn is_good(&self, syn_ack: bool) -> bool {
+        self.good[usize::from(syn_ack)]
+    }
+
+    /// Notes that the HMAC holds: it need not be computed again.
+    pub(super) fn note_good(&mut self, syn_ack: bool) {
+        self.good[usize::from(syn_ack)] = true;
+    }
 }
 
 impl Stream {
@@ -397,6 +420,13 @@ impl MptcpStream {
             rare: Rare::default(),
             is_plain: false,
             grouping_tries: 0,
+        }
+    }
+
+    /// Has the HMACs of the join checked again: what they were checked with is about to change.
+    pub(super) fn forget_verdicts(&mut self) {
+        if let Some(join) = self.join.get_mut() {
+            join.good = [false; 2];
         }
     }
 

@@ -223,7 +223,7 @@ fn the_state_of_an_ordinary_connection_is_small() {
     use super::connection::ConnectionBuilder;
     use super::stream::{MptcpEnd, MptcpStream};
     let sizes = [
-        ("ConnectionBuilder", size_of::<ConnectionBuilder>(), 800),
+        ("ConnectionBuilder", size_of::<ConnectionBuilder>(), 816),
         ("DataDirection", size_of::<data::DataDirection>(), 216),
         ("Stream", size_of::<Stream>(), 384),
         ("MptcpStream", size_of::<MptcpStream>(), 560),

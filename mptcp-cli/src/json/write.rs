@@ -40,9 +40,9 @@ impl<'a> Writer<'a> {
         }
     }
 
+    #[inline]
     fn key(&mut self, name: &str) {
         let bytes = &mut *self.bytes;
-        bytes.reserve(name.len() + 4);
         bytes.push(b'"');
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(b"\": ");
@@ -366,13 +366,24 @@ impl SerializeStruct for Compound<'_, '_> {
     type Ok = ();
     type Error = Error;
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "where a field is written its name is known, and takes a few moves"
+    )]
+    #[inline(always)]
     fn serialize_field<T: Serialize + ?Sized>(
         &mut self,
         name: &'static str,
         value: &T,
     ) -> Result<()> {
-        self.field(name, value)
+        self.begin();
+        // All of it at once: the length is known where this is inlined.
+        let bytes = &mut *self.writer.bytes;
+        bytes.reserve(name.len() + 4);
+        bytes.push(b'"');
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend_from_slice(b"\": ");
+        value.serialize(&mut *self.writer)
     }
 
     fn end(self) -> Result<()> {

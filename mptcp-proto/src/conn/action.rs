@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
+use crate::conn::address_book::LocalAddress;
 use crate::conn::event::{Event, SubflowEnd};
 use crate::conn::options::{Composed, SegmentKind, Wanted, room_for};
 use crate::conn::{Connection, Context, Counter};
-use crate::endpoint::addresses::LocalAddress;
 use crate::path::SubflowId;
 use crate::pm::{Join, PmAction, PmSubflow};
 use crate::tcp::Path;

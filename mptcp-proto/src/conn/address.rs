@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::conn::address_book::{AddAddrRefusal, AddressBook, AddressConfig, Advertised, Origin};
 use crate::conn::event::{Event, SubflowEnd};
 use crate::conn::handshake::Session;
 use crate::conn::join::JoinRequest;
 use crate::conn::received::ReceivedOptions;
 use crate::conn::{Config, Connection, Counter, State, Violation};
-use crate::endpoint::addresses::{AddAddrRefusal, AddressBook, AddressConfig, Advertised};
 use crate::key::{AddressId, Key};
 use crate::path::SubflowId;
 use crate::pm::{
@@ -196,8 +196,7 @@ impl Connection {
         let subflows: Vec<PmSubflow> = alive.map(super::subflow::Subflow::pm_view).collect();
         let book = self.paths.book.as_ref();
         let known = book.map_or(&[][..], |book| book.remotes()).iter();
-        let advertised =
-            known.filter(|known| known.origin == crate::endpoint::addresses::Origin::Advertised);
+        let advertised = known.filter(|known| known.origin == Origin::Advertised);
         let remotes: Vec<RemoteAddress> = advertised
             .map(|known| RemoteAddress {
                 id: known.id,

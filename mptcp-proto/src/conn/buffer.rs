@@ -108,9 +108,16 @@ impl Connection {
         }
     }
 
-    /// M1 and M2: the receiver's window is full, and a subflow has room.
+    /// Whether data that lack their DATA_ACK keep new data from being sent: the receiver's window is
+    /// full, or our own buffer is while the application has more.
+    fn is_held_up(&self) -> bool {
+        let is_full = self.send.unsent() == 0 && self.send.free() == 0;
+        self.send.is_window_blocked() || (is_full && self.progress.is_write_blocked)
+    }
+
+    /// M1 and M2: one of the buffers is full, and a subflow has room.
     pub(super) fn schedule_opportunistic(&mut self, now: Instant) {
-        if !self.send.is_window_blocked() {
+        if !self.is_held_up() {
             return;
         }
         let Some(oldest) = self.send.oldest() else {

@@ -158,6 +158,8 @@ impl Default for Mechanisms {
 pub struct Patience {
     /// SYNs with MP_CAPABLE before one without (RFC 8684 §3.9.3). Linux sends three.
     pub syns_with_option: u32,
+    /// Whether a SYN with MP_CAPABLE that is refused is followed by one without.
+    pub retry_refused: Switch,
     /// How long a connection without any subflow waits for a new one.
     pub without_subflow: Duration,
     /// How long the peer may take to close its subflows once all data are acknowledged.
@@ -183,6 +185,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             syns_with_option: 3,
+            retry_refused: Switch::On,
             without_subflow: Duration::from_secs(60),
             subflow_close: Duration::from_secs(60),
             add_addr: Duration::from_secs(120),

@@ -7,7 +7,7 @@ use std::fmt;
 pub enum FallbackReason {
     /// This host does not want MPTCP for the connection.
     Disabled,
-    /// This path lost SYNs with the option before (RFC 8684 §3.9.3).
+    /// This path loses SYNs with the option, or refuses them (RFC 8684 §3.9.3).
     Blackhole,
     /// No token was free for a new key (RFC 8684 §3.1).
     NoToken,

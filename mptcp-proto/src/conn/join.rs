@@ -137,6 +137,11 @@ impl JoinSynReceived {
         }
     }
 
+    /// Id of the address that it is answered from, and what we want the subflow for.
+    pub const fn local_end(&self) -> (AddressId, Priority) {
+        (self.address_id, self.priority)
+    }
+
     /// Whether a SYN with this token and nonce begins the same join anew.
     pub fn is_older_than(&self, token: Token, nonce: Nonce) -> bool {
         self.session.local_token == token && self.remote_nonce != nonce

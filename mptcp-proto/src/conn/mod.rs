@@ -6,13 +6,16 @@
 //! What it never does: read a clock or a random source, answer from within `handle_segment`, or let
 //! anything that the network can make grow pass a named limit.
 
+mod accept_join;
 mod action;
 mod address;
+pub mod address_book;
 mod buffer;
 mod close;
 pub mod command;
 pub mod config;
 pub mod counters;
+mod early;
 pub mod event;
 mod fail;
 pub mod fallback;
@@ -26,6 +29,7 @@ pub(crate) mod open;
 pub mod options;
 mod receive;
 pub mod received;
+mod refused;
 mod schedule;
 pub mod state;
 mod subflow;
@@ -50,7 +54,7 @@ use crate::cc::CongestionControl;
 use crate::conn::handshake::{Session, SynReceived, SynSent};
 use crate::conn::subflow::Subflow;
 use crate::conn::timer::TimerTable;
-use crate::data::{ReceiveBuffer, SendBuffer};
+use crate::data::{Payload, ReceiveBuffer, SendBuffer};
 use crate::key::Token;
 use crate::path::{PathView, SubflowId};
 use crate::pm;
@@ -87,6 +91,8 @@ pub struct Connection {
     /// The subflow that sent last: the next one has its turn.
     turn: usize,
     views: Vec<PathView>,
+    /// What goes with the SYN, or went.
+    early: Payload,
 }
 
 /// What the connection speaks.
@@ -180,7 +186,7 @@ pub(crate) enum Change {
 pub(crate) enum Outcome {
     /// The peer speaks MPTCP.
     Mptcp,
-    /// SYNs with the option were lost, and one without came through.
+    /// SYNs with the option were lost or refused, and one without came through.
     Blackhole,
     /// The peer answered without the option.
     Tcp,

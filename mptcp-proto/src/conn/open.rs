@@ -2,9 +2,10 @@
 
 use crate::conn::address::Paths;
 use crate::conn::buffer::Tuning;
-use crate::conn::event::{ConnectionEnd, Event, SubflowEnd};
+use crate::conn::early;
+use crate::conn::event::{ConnectionEnd, Event};
 use crate::conn::handshake::{Session, SynReceived, SynSent};
-use crate::conn::join::{JoinRequest, JoinSynReceived, JoinSynSent};
+use crate::conn::join::{JoinSynReceived, JoinSynSent};
 use crate::conn::received::ReceivedOptions;
 use crate::conn::subflow::{Announcements, Linear, Proof, Step, Subflow};
 use crate::conn::timer::TimerTable;
@@ -12,7 +13,7 @@ use crate::conn::{
     Change, Config, Connection, Context, Counter, Counters, FallbackReason, Outcome, Phase, Plain,
     Progress, Role, State, Violation,
 };
-use crate::data::{ReceiveBuffer, SendBuffer, SentMappings, SubflowMappings};
+use crate::data::{Payload, ReceiveBuffer, SendBuffer, SentMappings, SubflowMappings};
 use crate::key::{AddressId, Nonce, Token};
 use crate::path::SubflowId;
 use crate::pm::Join;
@@ -45,7 +46,12 @@ impl Connection {
         now: Instant,
     ) -> Self {
         config.fit_window();
-        let tcp = Tcp::connect(&config.tcp, path, isn, now);
+        let mut tcp = Tcp::connect(&config.tcp, path, isn, now);
+        let fast_open = early::fitting(config.tcp.fast_open, &begin, &tcp, now);
+        if fast_open != config.tcp.fast_open {
+            config.tcp.fast_open = fast_open;
+            tcp = Tcp::connect(&config.tcp, path, isn, now);
+        }
         // Joins neither ask for cookies nor use them.
         config.tcp.fast_open = FastOpen::Off;
         Self::new(Role::Client, config, begin, tcp)
@@ -61,12 +67,12 @@ impl Connection {
         now: Instant,
     ) -> Self {
         config.fit_window();
-        if matches!(begin, Begin::Answer(_)) {
-            // RFC 8684 appendix B: data of a SYN have no DSN, and a cookie takes the room of MP_CAPABLE in
-            // the SYN/ACK. The data come again after the handshake, as RFC 7413 §4.2.2 has it.
-            config.tcp.fast_open = FastOpen::Off;
+        let mut tcp = Tcp::accept(&config.tcp, path, isn, syn, now);
+        let fast_open = early::fitting(config.tcp.fast_open, &begin, &tcp, now);
+        if fast_open != config.tcp.fast_open {
+            config.tcp.fast_open = fast_open;
+            tcp = Tcp::accept(&config.tcp, path, isn, syn, now);
         }
-        let tcp = Tcp::accept(&config.tcp, path, isn, syn, now);
         config.tcp.fast_open = FastOpen::Off;
         Self::new(Role::Server, config, begin, tcp)
     }
@@ -105,6 +111,7 @@ impl Connection {
             progress: Progress::default(),
             turn: 0,
             views: Vec::new(),
+            early: Payload::EMPTY,
             config,
         };
         connection.add_subflow(tcp, Step::Initial, AddressId(0), Priority::Regular);
@@ -186,71 +193,6 @@ impl Connection {
         self.count(Counter::JoinSynTx);
     }
 
-    /// A SYN with MP_JOIN names our token.
-    ///
-    /// # Errors
-    /// Why it is reset.
-    pub(crate) fn accept_join(
-        &mut self,
-        now: Instant,
-        syn: &Segment<'_>,
-        request: JoinRequest,
-        context: &mut Context<'_>,
-    ) -> Result<(), Violation> {
-        self.count(Counter::JoinSynRx);
-        if request.priority == Priority::Backup {
-            self.count(Counter::JoinSynBackupRx);
-        }
-        let path = Path {
-            local: syn.destination,
-            remote: syn.source,
-        };
-        let session = *self.session().ok_or(Violation::UnknownToken)?;
-        if self.state.is_finished() || self.state == State::FastCloseWait {
-            return Err(Violation::UnknownToken);
-        }
-        if self.subflows.len() >= super::MAX_SUBFLOWS {
-            self.count(Counter::JoinRejected);
-            return Err(Violation::TooManySubflows);
-        }
-        self.check_join_request(path, request)?;
-        let (local_id, priority) = self.local_end(path.local);
-        let nonce = Nonce(context.random.next_u32());
-        let step = JoinSynReceived::new(session, request, nonce, local_id, priority);
-        let isn = TcpSeq(context.random.next_u32());
-        let mut tcp = Tcp::accept(&self.config.tcp, path, isn, syn, now);
-        tcp.set_shared_window(true);
-        let id = self.add_subflow(tcp, Step::JoinSynReceived(step), local_id, priority);
-        if let Some(index) = self.index_of(id) {
-            self.subflows[index].remote_id = request.address_id;
-            // Either host makes it a backup for both, as with MP_PRIO.
-            if request.priority == Priority::Backup {
-                self.subflows[index].remote_priority = Priority::Backup;
-            }
-        }
-        Ok(())
-    }
-
-    /// Forgets a join that waits for its third ACK when a SYN between the same ends names the same
-    /// token with another nonce: the peer has begun anew. Says whether it did.
-    pub(crate) fn forget_older_join(&mut self, id: SubflowId, token: Token, nonce: Nonce) -> bool {
-        let Some(index) = self.index_of(id) else {
-            return false;
-        };
-        let subflow = &self.subflows[index];
-        let is_older = match subflow.step {
-            Step::JoinSynReceived(step) => step.is_older_than(token, nonce),
-            _ => false,
-        };
-        if is_older {
-            let path = subflow.path();
-            self.end_subflow(index, SubflowEnd::Closed);
-            self.subflows.remove(index);
-            self.changes.push_back(Change::PathClosed(path));
-        }
-        is_older
-    }
-
     /// Takes the next step of a handshake with a segment that TCP accepted. Says whether the subflow may
     /// go on.
     pub(super) fn advance(
@@ -307,8 +249,7 @@ impl Connection {
             }
             Phase::SynReceived(step) => {
                 // Only what begins with the first byte can stand for the third ACK.
-                let irs = self.subflows[index].tcp.initial_numbers().1;
-                let is_first = segment.seq == irs.add(1);
+                let is_first = segment.seq == self.subflows[index].first_seq();
                 let is_up = self.subflows[index].tcp.state().is_synchronized();
                 if is_up && !segment.flags.syn() && (is_first || options.capable.is_some()) {
                     self.advance_third_ack(now, index, step, segment, options);
@@ -328,7 +269,7 @@ impl Connection {
         options: &ReceivedOptions,
     ) {
         let syns = self.subflows[index].tcp.syn_transmissions();
-        let has_option = syns <= self.config.patience.syns_with_option;
+        let has_option = self.offers_mptcp(syns);
         let capable = options.capable.as_ref();
         let is_join = options.join.is_some();
         let answer = match capable.filter(|_| has_option && !is_join) {
@@ -345,7 +286,7 @@ impl Connection {
         match answer {
             Ok(session) => {
                 self.count(Counter::CapableSynAckRx);
-                self.begin_session(session, index);
+                self.begin_session(now, session, index);
                 if session.version == Version::V0 {
                     // RFC 6824 §3.1: the keys go back in an ACK of their own. Data of version 0 have no
                     // room for them, and a server would learn too late that a box changed one.
@@ -377,7 +318,7 @@ impl Connection {
         match answer {
             Ok(session) => {
                 self.count(Counter::CapableAckRx);
-                self.begin_session(session, index);
+                self.begin_session(now, session, index);
                 let shift = self.subflows[index].window_shift;
                 let window = u64::from(segment.window) << shift;
                 self.send.set_window(self.send.unacked_dsn(), window);
@@ -417,15 +358,10 @@ impl Connection {
     }
 
     /// Both keys are known.
-    fn begin_session(&mut self, session: Session, index: usize) {
+    fn begin_session(&mut self, now: Instant, session: Session, index: usize) {
         self.phase = Phase::Mptcp(session);
-        let capacity = self.receive.capacity();
-        self.receive = ReceiveBuffer::new(session.remote_idsn.add(1), capacity);
-        let window = self.config.buffers.max_receive as u64;
-        let subflow = &mut self.subflows[index];
-        subflow.incoming = SubflowMappings::new(session.checksum, window);
-        subflow.outgoing = SentMappings::new(session.checksum);
-        subflow.tcp.set_shared_window(true);
+        self.number_streams(now, &session, index);
+        self.subflows[index].tcp.set_shared_window(true);
         self.paths.begin(&session);
         self.count(Counter::CurrEstab);
     }
@@ -527,6 +463,7 @@ impl Connection {
     pub(super) fn fully_established(&mut self) {
         if !self.progress.is_fully_established {
             self.progress.is_fully_established = true;
+            self.early = Payload::EMPTY;
             self.tell(Event::FullyEstablished);
             self.on_established();
         }

@@ -60,12 +60,18 @@ impl Connection {
             } else if goes_on {
                 self.on_farewell_segment(&options, !segment.payload.is_empty());
             }
-            // Options may have ended the subflow, or the connection.
-            if goes_on && self.subflows[index].end.is_none() {
+            // Options may have ended the subflow, or the connection. Data of the SYN wait until it is known
+            // where they belong.
+            let is_waiting = matches!(self.phase, Phase::SynReceived(_));
+            if goes_on && !is_waiting && self.subflows[index].end.is_none() {
                 self.deliver(now, index, segment, received.delivered.clone(), position);
             }
         }
         self.handle_acked(now, index, received.acked);
+        let is_refused = received.events.contains(TcpEvent::Refused);
+        if is_refused && self.outlives_refusal(index) {
+            return false;
+        }
         self.handle_tcp_events(now, index, received.events, &options);
         self.settle(now);
         let reopens = received.events.contains(TcpEvent::Reopen);
@@ -91,7 +97,11 @@ impl Connection {
         };
         self.progress.now = now;
         let events = self.subflows[index].tcp.handle_icmp(now, quoted, error);
-        if events.contains(TcpEvent::Refused) {
+        let is_refused = events.contains(TcpEvent::Refused);
+        if is_refused && self.outlives_refusal(index) {
+            return;
+        }
+        if is_refused {
             self.end_subflow(index, SubflowEnd::Unreachable);
             if self.state == State::Opening {
                 self.refused(ConnectionEnd::Refused);
@@ -130,8 +140,8 @@ impl Connection {
         segment: &Segment<'_>,
         options: &ReceivedOptions,
     ) -> bool {
-        let irs = self.subflows[index].tcp.initial_numbers().1;
-        let is_first = segment.seq == irs.add(1) || options.capable.is_some();
+        let first = self.subflows[index].first_seq();
+        let is_first = segment.seq == first || options.capable.is_some();
         let is_waiting = matches!(self.phase, Phase::SynReceived(_));
         let has_data = !segment.payload.is_empty() || segment.flags.fin();
         is_waiting && has_data && !is_first && !segment.flags.syn() && !segment.flags.rst()

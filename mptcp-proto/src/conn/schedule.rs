@@ -46,6 +46,7 @@ impl Connection {
         match self.phase {
             Phase::Mptcp(_) if self.state != State::FastCloseWait => self.schedule_mptcp(now),
             Phase::Tcp(_) => self.schedule_tcp(now),
+            Phase::SynSent(_) => self.schedule_early(now),
             _ => {}
         }
     }
@@ -199,7 +200,7 @@ impl Connection {
             return false;
         }
         // MP_CAPABLE with data has no flag for a DATA_FIN.
-        let has_fin = has_fin && subflow.outgoing.end() > 0;
+        let has_fin = has_fin && !subflow.outgoing.is_fresh();
         let Some(tag) = subflow.outgoing.push(dsn, &payload, has_fin) else {
             return false;
         };
@@ -228,7 +229,7 @@ impl Connection {
         let view = self.views.iter().find(|view| view.id == on);
         let mss = view.map_or(1, |view| u64::from(view.mss.max(1)));
         let subflow = self.subflows.iter().find(|subflow| subflow.id == on);
-        let is_first = subflow.is_some_and(|subflow| subflow.outgoing.end() == 0);
+        let is_first = subflow.is_some_and(|subflow| subflow.outgoing.is_fresh());
         let len = if is_first && !self.progress.is_fully_established {
             // RFC 8684 §3.1: one segment carries MP_CAPABLE with the data, and names their length.
             max.min(mss)

@@ -152,6 +152,12 @@ impl Subflow {
         self.tcp.path()
     }
 
+    /// Number of the peer's first byte after its SYN and the data in that.
+    pub(crate) fn first_seq(&self) -> TcpSeq {
+        let early = u32::try_from(self.tcp.early_received()).unwrap_or(0);
+        self.tcp.initial_numbers().1.add(1).add(early)
+    }
+
     /// Whether its handshake is complete and it has not ended.
     pub(crate) fn is_up(&self) -> bool {
         self.step == Step::Up && self.end.is_none()

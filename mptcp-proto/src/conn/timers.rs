@@ -12,13 +12,17 @@ use crate::tcp::TcpEvent;
 use crate::time::Instant;
 use crate::wire::mptcp::ResetReason;
 
-/// How often each data-level timer has expired since the last progress.
+/// How often each data-level timer has expired since the last progress, and how often the SYN was refused.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tries {
     retransmissions: u32,
     pub(super) data_fins: u32,
     window_probes: u32,
     pub(super) fast_closes: u32,
+    /// SYNs with MP_CAPABLE that were refused.
+    pub(super) refusals: u32,
+    /// A SYN without it is to leave.
+    pub(super) is_retry_due: bool,
 }
 
 impl Tries {

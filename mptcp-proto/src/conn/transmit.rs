@@ -19,6 +19,7 @@ impl Connection {
         context: &mut Context<'_>,
     ) -> bool {
         self.progress.now = now;
+        self.retry_refused(now, context);
         self.run_actions(now, context);
         if self.progress.may_schedule {
             self.progress.may_schedule = false;
@@ -134,7 +135,7 @@ impl Connection {
             (Step::Initial, Phase::SynSent(step)) if is_syn => {
                 let tries = subflow.tcp.syn_transmissions();
                 // RFC 8684 §3.9.3: some boxes drop SYNs with the option.
-                if tries > self.config.patience.syns_with_option {
+                if !self.offers_mptcp(tries) {
                     self.count(Counter::CapableSynTxDrop);
                     return;
                 }
@@ -238,7 +239,14 @@ impl Connection {
         let session = self.session()?;
         let subflow = &self.subflows[index];
         let is_initial = self.role == Role::Client && subflow.id == SubflowId(0);
-        let is_first = outgoing.seq == subflow.tcp.initial_numbers().0.add(1);
+        let first = subflow.outgoing.first();
+        let early = u32::try_from(first).unwrap_or(0);
+        let start = subflow.tcp.initial_numbers().0.add(1);
+        // A third ACK comes behind data of the SYN that are to go again.
+        let unmapped = u32::try_from(self.early.len()).unwrap_or(0);
+        let is_behind = outgoing.payload.is_empty() && unmapped > early;
+        let is_first =
+            outgoing.seq == start.add(early) || is_behind && outgoing.seq == start.add(unmapped);
         if !is_initial || self.progress.is_fully_established || !is_first {
             return None;
         }
@@ -247,7 +255,7 @@ impl Connection {
             let is_fin_next = subflow.announce.data_fin && self.progress.has_repeated_third_ack;
             return (!is_fin_next).then(|| session.third_ack(None));
         }
-        let mapping = subflow.outgoing.at(0)?;
+        let mapping = subflow.outgoing.at(first)?;
         (session.version == Version::V1 && !mapping.has_fin).then(|| {
             session.third_ack(Some(CapableData {
                 len: mapping.len,

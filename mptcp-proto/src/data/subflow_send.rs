@@ -19,14 +19,18 @@ pub struct SentMappings {
     first_tag: u64,
     /// Position of the next byte.
     end: u64,
+    /// Position of the byte with the subflow sequence number 1.
+    first: u64,
 }
 
 /// One mapping. Positions count the bytes of the subflow from 0; the byte at 0 has the subflow
-/// sequence number 1.
+/// sequence number 1, unless data came with the SYN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SentMapping {
     /// Position of the first byte.
     pub position: u64,
+    /// Subflow sequence number of the first byte.
+    pub ssn: Ssn,
     /// DSN of the first byte.
     pub dsn: Dsn,
     /// Bytes of payload.
@@ -42,7 +46,7 @@ impl SentMapping {
     pub fn option(&self, short: bool) -> DssMapping {
         DssMapping {
             dsn: wire_dsn(self.dsn, short),
-            ssn: ssn(self.position),
+            ssn: self.ssn,
             len: self.len.saturating_add(u16::from(self.has_fin)),
             checksum: self.checksum,
         }
@@ -67,7 +71,23 @@ impl SentMappings {
             mappings: VecDeque::new(),
             first_tag: 0,
             end: 0,
+            first: 0,
         }
+    }
+
+    /// No mapping yet, on a subflow whose first `early` bytes went with the SYN and have none: numbers
+    /// count from the byte after them (RFC 8684 appendix B.2).
+    pub fn after_early(checksum: bool, early: u64) -> Self {
+        Self {
+            end: early,
+            first: early,
+            ..Self::new(checksum)
+        }
+    }
+
+    /// Position of the first byte that a mapping can have.
+    pub const fn first(&self) -> u64 {
+        self.first
     }
 
     /// Declares that the next bytes of the subflow are `payload`, the data from `dsn` on, with a
@@ -77,12 +97,14 @@ impl SentMappings {
         let len = u16::try_from(payload.len()).ok().filter(|len| *len > 0)?;
         let declared = len.checked_add(u16::from(has_fin))?;
         let position = self.end;
+        let ssn = self.ssn(position);
         let checksum = self
             .checksum
-            .then(|| dss_checksum(dsn, ssn(position), declared, PartialSum::of(payload)));
+            .then(|| dss_checksum(dsn, ssn, declared, PartialSum::of(payload)));
         let tag = self.next_tag();
         self.mappings.push_back(SentMapping {
             position,
+            ssn,
             dsn,
             len,
             has_fin,
@@ -135,6 +157,11 @@ impl SentMappings {
         self.end
     }
 
+    /// Whether no byte was put after the data of the SYN.
+    pub const fn is_fresh(&self) -> bool {
+        self.end == self.first
+    }
+
     /// The mappings that are not acknowledged, in order.
     pub fn iter(&self) -> impl Iterator<Item = &SentMapping> {
         self.mappings.iter()
@@ -158,20 +185,20 @@ impl SentMappings {
     pub fn infinite_option(&self, position: u64, dsn: Dsn) -> DssMapping {
         DssMapping {
             dsn: WireDsn::Long(dsn.0),
-            ssn: ssn(position),
+            ssn: self.ssn(position),
             len: 0,
             checksum: self.checksum.then_some(0),
         }
     }
-}
 
-/// The subflow sequence number of a position: the first byte has 1.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "subflow sequence numbers wrap"
-)]
-const fn ssn(position: u64) -> Ssn {
-    Ssn(position.wrapping_add(1) as u32)
+    /// The subflow sequence number of a position.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "subflow sequence numbers wrap"
+    )]
+    const fn ssn(&self, position: u64) -> Ssn {
+        Ssn(position.wrapping_sub(self.first).wrapping_add(1) as u32)
+    }
 }
 
 const fn wire_dsn(dsn: Dsn, short: bool) -> WireDsn {
@@ -224,6 +251,15 @@ mod tests {
         assert_eq!(sent.push(Dsn(0), &vec![0; 65_535], true), None);
         assert_eq!(sent.push(Dsn(0), &[], true), None);
         assert_eq!(sent.push(Dsn(0), &vec![0; 65_534], true), Some(0));
+    }
+
+    #[test]
+    fn numbers_count_from_the_byte_after_the_data_of_the_syn() {
+        let mut sent = SentMappings::after_early(false, 400);
+        sent.push(Dsn(7), b"ab", false);
+        let mapping = sent.at(400).unwrap();
+        assert_eq!((mapping.position, mapping.option(false).ssn), (400, Ssn(1)));
+        assert_eq!(sent.infinite_option(402, Dsn(9)).ssn, Ssn(3));
     }
 
     #[test]

@@ -141,6 +141,9 @@ impl Endpoint {
             self.counters.count(Counter::JoinNoTokenFound);
             return self.refuse_join(segment);
         };
+        if self.answers_with_cookies(segment.destination) {
+            return self.answer_join_with_cookie(now, segment, (id, token), request);
+        }
         let Some(slot) = self.slots.get_mut(id.slot as usize) else {
             return Handled::Dropped;
         };
@@ -173,7 +176,7 @@ impl Endpoint {
         self.refuse(segment, Violation::UnknownToken)
     }
 
-    fn refuse(&mut self, segment: &Segment<'_>, violation: Violation) -> Handled {
+    pub(super) fn refuse(&mut self, segment: &Segment<'_>, violation: Violation) -> Handled {
         let reason = match violation.reaction() {
             Reaction::Reset(reason) | Reaction::FallBackOrReset(_, reason) => reason,
             Reaction::Ignore | Reaction::Fail => ResetReason::UNSPECIFIED,

@@ -10,7 +10,6 @@
 //!
 //! Nothing is sent from within `handle_packet`: the answers come from `poll_transmit`.
 
-pub mod addresses;
 pub mod blackhole;
 pub mod cookie;
 mod demux;
@@ -18,6 +17,7 @@ mod listener;
 mod open;
 mod ready;
 mod stateless;
+mod stateless_join;
 pub mod tokens;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -29,7 +29,7 @@ pub use open::ConnectError;
 
 use crate::conn::{Connection, Counters, Event};
 use crate::endpoint::blackhole::Destinations;
-use crate::endpoint::cookie::CookieJar;
+use crate::endpoint::cookie::{CookieJar, PendingJoins};
 use crate::endpoint::listener::Listeners;
 use crate::endpoint::tokens::TokenTable;
 use crate::path::SubflowId;
@@ -109,6 +109,8 @@ pub struct Endpoint {
     /// What is known of the hosts that connections go to.
     destinations: Destinations,
     jar: CookieJar,
+    /// Joins whose SYN was answered with a cookie.
+    joins: PendingJoins,
     /// Offset of the timestamp clock under SYN cookies.
     cookie_clock: u32,
     /// Time of the last call.
@@ -170,6 +172,21 @@ pub struct Dropped {
     pub replies: u64,
 }
 
+/// Entries of the tables of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TableSizes {
+    /// Connections, as [`Endpoint::connection_count`] has them.
+    pub connections: usize,
+    /// Subflows that packets are sorted to by their 4-tuple.
+    pub paths: usize,
+    /// Tokens that are taken.
+    pub tokens: usize,
+    /// Connections that wait for a time.
+    pub deadlines: usize,
+    /// Answers that belong to no connection and are not sent yet.
+    pub replies: usize,
+}
+
 impl Endpoint {
     /// A host without connections. The random source decides about keys, nonces and sequence numbers.
     pub fn new(config: Config, mut random: Box<dyn RandomSource + Send>) -> Self {
@@ -193,6 +210,7 @@ impl Endpoint {
             dropped: Dropped::default(),
             destinations,
             jar,
+            joins: PendingJoins::default(),
             cookie_clock,
             now: Instant::ZERO,
             addresses: Vec::new(),
@@ -279,6 +297,24 @@ impl Endpoint {
     /// Connections, those that are being closed among them.
     pub fn connection_count(&self) -> usize {
         self.slots.len().saturating_sub(self.free.len())
+    }
+
+    /// Joins whose SYN was answered with a cookie and whose third ACK is awaited: at most
+    /// [`PendingJoins::MAX_PENDING`].
+    pub fn pending_joins(&self) -> usize {
+        self.joins.len()
+    }
+
+    /// Entries of the tables that connections fill. All are zero once the last connection is gone,
+    /// TIME-WAIT included.
+    pub fn table_sizes(&self) -> TableSizes {
+        TableSizes {
+            connections: self.connection_count(),
+            paths: self.paths.len(),
+            tokens: self.tokens.len(),
+            deadlines: self.deadlines.len(),
+            replies: self.replies.len(),
+        }
     }
 
     /// Counters with the names that Linux has, over all connections.

@@ -1,5 +1,7 @@
 //! Connections begin.
 
+use std::net::SocketAddr;
+
 use crate::conn::handshake::{Offer, SynSent};
 use crate::conn::open::Begin;
 use crate::conn::received::ReceivedOptions;
@@ -7,10 +9,11 @@ use crate::conn::{self, Connection, Counter, FallbackReason};
 use crate::endpoint::listener::ListenerId;
 use crate::endpoint::{ConnId, Endpoint, Entry, Handled, Slot, SynCookies};
 use crate::seq::TcpSeq;
-use crate::tcp::Path;
+use crate::tcp::{FastOpen, Path};
 use crate::time::Instant;
 use crate::version::Version;
 use crate::wire::segment::Segment;
+use crate::wire::tcp_option::{TcpOptionValue, TcpOptions};
 
 /// Why no connection began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -85,18 +88,13 @@ impl Endpoint {
         segment: &Segment<'_>,
         options: &ReceivedOptions,
     ) -> Option<Handled> {
+        let by_cookie = self.answers_with_cookies(segment.destination);
         let listener = self.listeners.find(segment.destination)?;
-        let is_full = listener.half_open >= listener.backlog;
-        let by_cookie = match self.config.syn_cookies {
-            SynCookies::Never => false,
-            SynCookies::WhenFull => is_full,
-            SynCookies::Always => true,
-        };
         if by_cookie {
             let config = listener.config.clone();
             return Some(self.answer_with_cookie(now, segment, options, &config));
         }
-        if is_full {
+        if listener.half_open >= listener.backlog {
             self.dropped.backlog = self.dropped.backlog.saturating_add(1);
             return Some(Handled::Dropped);
         }
@@ -110,6 +108,7 @@ impl Endpoint {
         }
         let begin = self.choose_answer(id, options, &config);
         self.randomize(&mut config);
+        config.tcp.fast_open = self.judge_fast_open(segment, config.tcp.fast_open);
         let path = Path {
             local: segment.destination,
             remote: segment.source,
@@ -118,6 +117,37 @@ impl Endpoint {
         let connection = Connection::accept(config, path, begin, isn, segment, now);
         self.insert(id, connection, path, Some(listener_id));
         Some(Handled::Began(id))
+    }
+
+    /// Whether SYNs for this address are answered without remembering them.
+    pub(super) fn answers_with_cookies(&mut self, local: SocketAddr) -> bool {
+        let syn_cookies = self.config.syn_cookies;
+        self.listeners
+            .find(local)
+            .is_some_and(|listener| match syn_cookies {
+                SynCookies::Never => false,
+                SynCookies::WhenFull => listener.half_open >= listener.backlog,
+                SynCookies::Always => true,
+            })
+    }
+
+    /// RFC 7413 §4.2.2: data are taken from whom shows the cookie of its address; others are granted it if
+    /// they ask. Those who wait for their third ACK are counted by the backlog (RFC 7413 §5.1).
+    fn judge_fast_open(&self, syn: &Segment<'_>, fast_open: FastOpen) -> FastOpen {
+        let FastOpen::Accept(own) = fast_open else {
+            return FastOpen::Off;
+        };
+        let expected = own.or_else(|| self.jar.fast_open(syn.source.ip()));
+        let mut options = TcpOptions::new(syn.options).flatten();
+        let shown = options.find_map(|option| match option.value() {
+            TcpOptionValue::FastOpen { cookie, .. } => Some(cookie),
+            _ => None,
+        });
+        match (shown, expected) {
+            (Some(shown), Some(expected)) if expected.is(shown) => FastOpen::Accept(None),
+            (Some(_), Some(expected)) => FastOpen::Grant(expected),
+            _ => FastOpen::Off,
+        }
     }
 
     fn choose_answer(

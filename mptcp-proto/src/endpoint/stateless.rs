@@ -5,10 +5,10 @@ use crate::conn::handshake::{Offer, SynReceived};
 use crate::conn::open::Begin;
 use crate::conn::received::ReceivedOptions;
 use crate::conn::{self, Connection, Counter, FallbackReason, Role};
-use crate::endpoint::cookie::{Ends, SynOptions};
+use crate::endpoint::cookie::{Cookie, Ends, SynOptions};
 use crate::endpoint::{ConnId, Endpoint, Handled, SynCookies};
 use crate::seq::TcpSeq;
-use crate::tcp::{Negotiated, Path, Tcp, WindowScale};
+use crate::tcp::{self, Negotiated, Path, Tcp, WindowScale};
 use crate::time::Instant;
 use crate::wire::mptcp::MptcpOption;
 use crate::wire::segment::{Ecn, Flags, Segment};
@@ -17,8 +17,8 @@ use crate::wire::writer::OptionArea;
 
 /// What the TCP options of a segment say.
 #[derive(Debug, Clone, Copy)]
-struct Plain {
-    mss: u16,
+pub(super) struct Plain {
+    pub(super) mss: u16,
     window_scale: Option<u8>,
     sack: bool,
     /// The peer's clock, and the echo of ours.
@@ -26,7 +26,7 @@ struct Plain {
 }
 
 impl Plain {
-    fn parse(area: &[u8]) -> Self {
+    pub(super) fn parse(area: &[u8]) -> Self {
         let mut plain = Self {
             mss: DEFAULT_MSS,
             window_scale: None,
@@ -48,7 +48,7 @@ impl Plain {
     }
 }
 
-const fn ends(segment: &Segment<'_>) -> Ends {
+pub(super) const fn ends(segment: &Segment<'_>) -> Ends {
     Ends {
         local: segment.destination,
         remote: segment.source,
@@ -65,14 +65,26 @@ impl Endpoint {
         config: &conn::Config,
     ) -> Handled {
         let plain = Plain::parse(segment.options);
-        let iss = self.jar.bake(now, ends(segment), segment.seq, plain.mss);
         let is_ipv4 = segment.destination.is_ipv4();
-        let mut area = self.cookie_options(now, &plain, is_ipv4, config);
+        let mut area = self.cookie_options(now, &plain, is_ipv4, &config.tcp);
         if let Some(capable) = self.cookie_capable(now, segment, options, config) {
             let _ = MptcpOption::Capable(capable).emit(&mut area);
         }
+        self.reply_with_cookie(now, segment, area, &config.tcp)
+    }
+
+    /// The SYN/ACK whose number is the cookie.
+    pub(super) fn reply_with_cookie(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'_>,
+        mut area: OptionArea,
+        config: &tcp::Config,
+    ) -> Handled {
+        let mss = Plain::parse(segment.options).mss;
+        let iss = self.jar.bake(now, ends(segment), segment.seq, mss);
         area.pad();
-        let window = config.tcp.initial_window.min(u32::from(u16::MAX));
+        let window = config.initial_window.min(u32::from(u16::MAX));
         let answer = Segment {
             source: segment.destination,
             destination: segment.source,
@@ -89,26 +101,24 @@ impl Endpoint {
     }
 
     /// Without timestamps a cookie cannot remember window scale and SACK.
-    fn cookie_options(
+    pub(super) fn cookie_options(
         &self,
         now: Instant,
         plain: &Plain,
         is_ipv4: bool,
-        config: &conn::Config,
+        config: &tcp::Config,
     ) -> OptionArea {
         let mut area = OptionArea::new();
         let headers = if is_ipv4 { HEADERS_V4 } else { HEADERS_V6 };
-        let mss = u16::try_from(config.tcp.mtu.saturating_sub(headers)).unwrap_or(u16::MAX);
+        let mss = u16::try_from(config.mtu.saturating_sub(headers)).unwrap_or(u16::MAX);
         let [high, low] = mss.to_be_bytes();
         let _ = area.push(&[2, 4, high, low]);
-        let (Some((peer, _)), Some(_)) = (plain.timestamps, config.tcp.timestamps) else {
+        let (Some((peer, _)), Some(_)) = (plain.timestamps, config.timestamps) else {
             return area;
         };
         let kept = SynOptions {
-            window_scale: plain
-                .window_scale
-                .filter(|_| config.tcp.window_scale.is_some()),
-            sack: plain.sack && config.tcp.sack,
+            window_scale: plain.window_scale.filter(|_| config.window_scale.is_some()),
+            sack: plain.sack && config.sack,
             ecn: false,
         };
         if kept.sack {
@@ -119,7 +129,7 @@ impl Endpoint {
         timestamps[2..6].copy_from_slice(&value.to_be_bytes());
         timestamps[6..].copy_from_slice(&peer.to_be_bytes());
         let _ = area.push(&timestamps);
-        if let (Some(_), Some(own)) = (kept.window_scale, config.tcp.window_scale) {
+        if let (Some(_), Some(own)) = (kept.window_scale, config.window_scale) {
             let _ = area.push(&[1, 3, 3, own]);
         }
         area
@@ -157,24 +167,15 @@ impl Endpoint {
         let irs = TcpSeq(segment.seq.0.wrapping_sub(1));
         let iss = TcpSeq(segment.ack.0.wrapping_sub(1));
         let cookie = self.jar.check(now, ends(segment), irs, iss)?;
-        let plain = Plain::parse(segment.options);
-        let kept = plain
-            .timestamps
-            .and_then(|(_, echo)| SynOptions::from_timestamp(echo));
-        let own_shift = config.tcp.window_scale;
-        let peer_shift = kept.and_then(|kept| kept.window_scale);
-        let negotiated = Negotiated {
-            peer_mss: cookie.mss,
-            window_scale: peer_shift
-                .zip(own_shift)
-                .map(|(peer, own)| WindowScale { peer, own }),
-            sack: kept.is_some_and(|kept| kept.sack),
-            timestamps: kept.is_some(),
-            ecn: false,
-        };
-        config.tcp.timestamps = kept.map(|_| self.cookie_clock);
-        let id = self.reserve()?;
         let options = ReceivedOptions::parse(None, segment.options);
+        // A join that has lost its option on the way must not become a connection.
+        let is_join = self.joins.get(ends(segment), irs).is_some();
+        if is_join || options.join.is_some() {
+            return Some(self.accept_cookie_join(now, segment, cookie, options.join.as_ref()));
+        }
+        let negotiated = negotiated(segment, cookie, &config.tcp);
+        config.tcp.timestamps = negotiated.timestamps.then_some(self.cookie_clock);
+        let id = self.reserve()?;
         let begin = self.cookie_begin(id, segment, &options, cookie, &config);
         let path = Path {
             local: segment.destination,
@@ -195,7 +196,7 @@ impl Endpoint {
         id: ConnId,
         segment: &Segment<'_>,
         options: &ReceivedOptions,
-        cookie: crate::endpoint::cookie::Cookie,
+        cookie: Cookie,
         config: &conn::Config,
     ) -> Begin {
         let Some(capable) = &options.capable else {
@@ -213,6 +214,26 @@ impl Endpoint {
             return Begin::Tcp(FallbackReason::NoToken);
         }
         Begin::Answer(SynReceived::rebuilt(capable, version, key, config.wishes))
+    }
+}
+
+/// What a cookie and the timestamp that comes back say that both SYNs agreed on.
+pub(super) fn negotiated(
+    segment: &Segment<'_>,
+    cookie: Cookie,
+    config: &tcp::Config,
+) -> Negotiated {
+    let timestamps = Plain::parse(segment.options).timestamps;
+    let kept = timestamps.and_then(|(_, echo)| SynOptions::from_timestamp(echo));
+    let peer_shift = kept.and_then(|kept| kept.window_scale);
+    Negotiated {
+        peer_mss: cookie.mss,
+        window_scale: peer_shift
+            .zip(config.window_scale)
+            .map(|(peer, own)| WindowScale { peer, own }),
+        sack: kept.is_some_and(|kept| kept.sack),
+        timestamps: kept.is_some(),
+        ecn: false,
     }
 }
 

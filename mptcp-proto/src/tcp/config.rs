@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::hmac::equal_in_constant_time;
 use crate::time::Instant;
 
 /// The 4-tuple of a connection.
@@ -112,8 +113,11 @@ pub enum FastOpen {
     Request,
     /// Client: the SYN carries this cookie and what has been pushed before it leaves.
     Cookie(FastOpenCookie),
-    /// Server: data in the SYN is taken, and the SYN/ACK grants this cookie.
+    /// Server: data in the SYN is taken, and the SYN/ACK grants this cookie. In the configuration of a
+    /// listener the cookie, or one for each address of a client, is what such a SYN must show.
     Accept(Option<FastOpenCookie>),
+    /// Server: data in the SYN is not taken, and the SYN/ACK grants this cookie.
+    Grant(FastOpenCookie),
 }
 
 /// A Fast Open cookie: 4 to 16 bytes (RFC 7413 §4.1.1).
@@ -134,6 +138,13 @@ impl FastOpenCookie {
         Some(Self {
             bytes: cookie,
             len: u8::try_from(bytes.len()).ok()?,
+        })
+    }
+
+    /// Whether these bytes are the cookie. How long it takes does not tell where they differ.
+    pub fn is(&self, shown: &[u8]) -> bool {
+        Self::new(shown).is_some_and(|shown| {
+            shown.len == self.len && equal_in_constant_time(&shown.bytes, &self.bytes)
         })
     }
 

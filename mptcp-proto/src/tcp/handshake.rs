@@ -20,7 +20,7 @@ use crate::data::Payload;
 use crate::seq::TcpSeq;
 use crate::time::Instant;
 use crate::wire::segment::{Ecn, Flags, Segment};
-use crate::wire::writer::OptionArea;
+use crate::wire::writer::{MAX_OPTION_AREA, OptionArea};
 
 impl Tcp {
     /// Active open; the SYN leaves at the next [`Tcp::poll_transmit`]. `isn` must be hard to guess
@@ -44,7 +44,7 @@ impl Tcp {
         let incoming = Incoming::parse(syn.options);
         tcp.take_syn(now, syn, &incoming);
         if matches!(config.fast_open, FastOpen::Accept(_)) && !syn.payload.is_empty() {
-            tcp.receiver.keep_first(syn.payload);
+            tcp.keep_early(syn.payload);
             tcp.handshake.fast_open = FastOpenState::Early;
         }
         if incoming.fast_open.is_none() {
@@ -74,6 +74,37 @@ impl Tcp {
         };
         tcp.timers.set(Timer::Retransmission, now + tcp.rtt.rto());
         tcp
+    }
+
+    fn keep_early(&mut self, payload: &[u8]) {
+        self.receiver.keep_first(payload);
+        self.handshake.early = self.receiver.next();
+    }
+
+    /// Bytes that came with the peer's SYN or SYN/ACK and were taken: they begin its stream.
+    pub const fn early_received(&self) -> u64 {
+        self.handshake.early
+    }
+
+    /// Bytes of options that the caller can append to the SYN or SYN/ACK when it leaves next.
+    pub fn syn_option_room(&self, now: Instant) -> usize {
+        let mut area = OptionArea::new();
+        let is_answer = self.state == State::SynReceived;
+        let is_first = self.handshake.transmissions == 0;
+        self.syn_options(now, is_answer, is_first).write(&mut area);
+        area.room()
+    }
+
+    /// Bytes that the SYN can carry beside `reserve` bytes of the caller's options; none without a
+    /// cookie, and none any more when it has left (RFC 7413 §4.2.1).
+    pub fn syn_room(&self, now: Instant, reserve: usize) -> usize {
+        let has_cookie = matches!(self.config.fast_open, FastOpen::Cookie(_));
+        let is_first = self.state == State::SynSent && self.handshake.transmissions == 0;
+        if !has_cookie || !is_first {
+            return 0;
+        }
+        let used = MAX_OPTION_AREA.saturating_sub(self.syn_option_room(now));
+        usize::from(self.negotiated.peer_mss).saturating_sub(used.saturating_add(reserve))
     }
 
     fn new(config: &Config, path: Path, state: State, iss: TcpSeq, now: Instant) -> Self {
@@ -196,7 +227,7 @@ impl Tcp {
         self.establish(now, &mut received.events);
         self.debt.due = Due::Now;
         if self.config.fast_open.of_syn().is_some() && !segment.payload.is_empty() {
-            self.receiver.keep_first(segment.payload);
+            self.keep_early(segment.payload);
         }
         if self.board.is_empty() {
             return;
@@ -319,7 +350,9 @@ impl Tcp {
                 sack: agreed.sack,
                 timestamps: timestamps.filter(|_| agreed.timestamps),
                 fast_open: match self.config.fast_open {
-                    FastOpen::Accept(Some(cookie)) => Some(FastOpenOption::Cookie(cookie)),
+                    FastOpen::Accept(Some(cookie)) | FastOpen::Grant(cookie) => {
+                        Some(FastOpenOption::Cookie(cookie))
+                    }
                     _ => None,
                 },
             };

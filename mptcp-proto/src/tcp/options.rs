@@ -204,7 +204,7 @@ impl FastOpen {
         match *self {
             Self::Request => Some(FastOpenOption::Request),
             Self::Cookie(cookie) => Some(FastOpenOption::Cookie(cookie)),
-            Self::Off | Self::Accept(_) => None,
+            Self::Off | Self::Accept(_) | Self::Grant(_) => None,
         }
     }
 }

@@ -112,6 +112,8 @@ pub(super) struct Handshake {
     /// Whether the peer's SYN came first.
     pub(super) is_passive: bool,
     pub(super) fast_open: FastOpenState,
+    /// Bytes that came with the peer's SYN and were taken.
+    pub(super) early: u64,
 }
 
 /// How far Fast Open has come.

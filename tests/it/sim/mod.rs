@@ -1,10 +1,13 @@
 //! The simulator, with `smoltcp` in its hosts: a TCP that is not ours.
 
 mod boxes;
+mod buffers;
+mod bulk;
 mod matrix;
 mod networks;
 mod recordings;
 mod runs;
+mod soak;
 mod throughput;
 mod transfers;
 

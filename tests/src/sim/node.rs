@@ -110,7 +110,8 @@ impl<S: Stack, A: Application> Node<S, A> {
                 });
             }
         }
-        for job in &mut self.jobs {
+        let at_work = self.jobs.iter_mut();
+        for job in at_work.filter(|job| !job.application.is_done()) {
             let application = &mut job.application;
             self.stack
                 .with_socket(job.id, &mut |socket| application.run(now, socket));

@@ -9,7 +9,7 @@ use mptcp_proto::wire::checksum::{PartialSum, dss_checksum_holds};
 use super::direction::DataDirection;
 use super::waiting::{overlap, part_of};
 use crate::model::CheckResult;
-use crate::rebuild::pack::{Pack, Packer, Unpacker, pack_fields};
+use crate::rebuild::pack::{Pack, Packer, Unpacker};
 use crate::rebuild::rare::{Absent, Rare};
 
 /// Distinct mappings that are kept apart for each direction of a subflow.
@@ -142,13 +142,6 @@ impl Absent for Sums {
     const ABSENT: &'static Self = &Sums::new();
 }
 
-pack_fields!(Known {
-    place,
-    data,
-    len,
-    payload_len
-});
-
 impl Default for OpenMappings {
     fn default() -> Self {
         Self::ABSENT.clone()
@@ -176,28 +169,104 @@ impl Pack for OpenMappings {
             old_below,
         } = self;
         to.require(*unjudged == 0);
-        let (bare, with_data): (Vec<Known>, Vec<Known>) =
-            known.iter().partition(|known| known.place == NOWHERE);
-        let (closed, kept) = with_data.split_at(with_data.len().saturating_sub(MAX_AT_REST));
-        let ends = closed.iter().map(|known| {
-            let len = i64::from(known.payload_len);
-            known.place.saturating_add(len)
-        });
-        to.require(bare.len() <= MAX_AT_REST);
-        bare.pack(to);
-        kept.to_vec().pack(to);
-        let below = ends.fold(*old_below, i64::max);
-        (below != NOWHERE).then_some(below).pack(to);
+        // Those without place come first.
+        let bare = known.partition_point(|known| known.place == NOWHERE);
+        to.require(bare <= MAX_AT_REST);
+        let kept = (known.len() - bare).min(MAX_AT_REST);
+        let closed = known.range(bare..known.len() - kept);
+        let below = closed.map(Known::end).fold(*old_below, i64::max);
+        (below != NOWHERE).pack(to);
+        if below != NOWHERE {
+            to.place(below);
+        }
+        let mut before = Known::before(below);
+        (bare, kept).pack(to);
+        for known in known.range(..bare.min(MAX_AT_REST)) {
+            known.data.pack(to);
+            (known.len, known.payload_len).pack(to);
+        }
+        for known in known.range(known.len() - kept..) {
+            known.pack_behind(&before, to);
+            before = *known;
+        }
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
-        let (bare, with_data) = <(Vec<Known>, Vec<Known>)>::unpack(from);
+        let old_below = if bool::unpack(from) {
+            from.place()
+        } else {
+            NOWHERE
+        };
+        let (bare, kept) = <(usize, usize)>::unpack(from);
+        let mut before = Known::before(old_below);
+        let mut known = VecDeque::new();
+        if !from.is_for_report() {
+            known.reserve_exact((bare + kept).min(2 * MAX_AT_REST));
+        }
+        for _ in 0..bare.min(MAX_AT_REST) {
+            let bare = Known {
+                place: NOWHERE,
+                data: Pack::unpack(from),
+                len: Pack::unpack(from),
+                payload_len: Pack::unpack(from),
+            };
+            if !from.is_for_report() {
+                known.push_back(bare);
+            }
+        }
+        for _ in 0..kept.min(MAX_AT_REST) {
+            before = Known::unpack_behind(&before, from);
+            if !from.is_for_report() {
+                known.push_back(before);
+            }
+        }
         OpenMappings {
-            known: bare.into_iter().chain(with_data).collect(),
+            known,
             sums: Rare::default(),
             last: None,
             unjudged: 0,
-            old_below: Option::unpack(from).unwrap_or(NOWHERE),
+            old_below,
+        }
+    }
+}
+
+impl Known {
+    /// What would be there if one ended at `end`.
+    fn before(end: i64) -> Self {
+        let place = if end == NOWHERE { 0 } else { end };
+        Known {
+            place,
+            data: place,
+            len: 0,
+            payload_len: 0,
+        }
+    }
+
+    fn end(&self) -> i64 {
+        self.place.saturating_add(i64::from(self.payload_len))
+    }
+
+    fn offset(&self) -> i64 {
+        self.data.wrapping_sub(self.place)
+    }
+
+    /// Packs it by what it has in common with the one before.
+    fn pack_behind(&self, before: &Self, to: &mut Packer<'_>) {
+        self.place.wrapping_sub(before.end()).pack(to);
+        self.offset().wrapping_sub(before.offset()).pack(to);
+        self.len.pack(to);
+        self.len.wrapping_sub(self.payload_len).pack(to);
+    }
+
+    fn unpack_behind(before: &Self, from: &mut Unpacker<'_>) -> Self {
+        let place = before.end().wrapping_add(i64::unpack(from));
+        let offset = before.offset().wrapping_add(i64::unpack(from));
+        let len = u16::unpack(from);
+        Known {
+            place,
+            data: place.wrapping_add(offset),
+            len,
+            payload_len: len.wrapping_sub(u16::unpack(from)),
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Origin {
 
 pack_fields!(Origin {
     anchor,
-    last,
+    last: place,
     zero,
     settled,
     bounds,

@@ -4,10 +4,10 @@
 use tracing::debug;
 
 use super::Rebuilder;
-use super::connection::ConnectionBuilder;
+use super::connection::{ConnectionBuilder, Identity};
 use super::flow::StreamId;
 use super::pack::{Pack as _, Packer, Unpacker};
-use super::slots::Asleep;
+use super::slots::{Asleep, Head};
 use super::stream::{Place, Stream};
 use crate::model::{Direction, PerDirection};
 
@@ -34,11 +34,11 @@ impl Rebuilder {
             return;
         };
         debug!(connection, "a late packet");
-        let (builder, streams) = asleep.unpack(&self.words);
+        let (builder, streams) = asleep.unpack(&self.packing.words);
         for (stream, unpacked) in streams {
-            self.streams.wake(stream, unpacked);
+            self.streams.wake(stream, Box::new(unpacked));
         }
-        self.connections.wake(connection, builder);
+        self.connections.wake(connection, Box::new(builder));
         self.ending.push_back((self.frame, connection));
     }
 
@@ -81,7 +81,7 @@ impl Rebuilder {
             return;
         }
         if let Some(asleep) = self.packed(connection) {
-            for &stream in &asleep.streams {
+            for stream in self.connections[connection].streams.iter() {
                 self.streams.put_to_sleep(stream, connection);
             }
             self.connections.put_to_sleep(connection, asleep);
@@ -97,54 +97,73 @@ impl Rebuilder {
         if !builder.is_over() || !is_settled || dropped > 0 || !builder.data_limits().is_empty() {
             return None;
         }
-        let streams: Box<[StreamId]> = builder.streams.iter().collect();
-        let of = |id: &StreamId| self.streams.get(*id);
-        let base = streams
-            .iter()
-            .filter_map(of)
-            .map(|stream| stream.first_at)
-            .min()?;
-        let mut packer = Packer::new(&mut self.words, base);
-        builder.pack(&mut packer);
+        let streams = || builder.streams.iter().map(|id| self.streams.get(id));
         let (mut first_frame, mut duplicates) = (u64::MAX, 0);
-        for stream in &streams {
-            let stream = self.streams.get(*stream)?;
-            let mptcp = stream.mptcp.as_deref()?;
-            packer.require(mptcp.connection == connection);
-            packer.require(mptcp.ends.iter().all(|end| end.data.limits().is_empty()));
-            stream.pack(&mut packer);
+        for stream in streams() {
+            let stream = stream?;
             first_frame = first_frame.min(stream.first_frame);
             duplicates += stream.duplicates;
         }
         let near = |direction| builder.data.of(direction).near();
-        Some(Asleep {
+        let head = Head {
+            first_frame,
+            duplicates,
+            streams: builder.streams.clone(),
             near: PerDirection {
                 to_server: near(Direction::ToServer),
                 to_client: near(Direction::ToClient),
             },
-            tokens: builder.tokens_and_idsns().0,
-            keys: builder.keys,
-            first_frame,
-            duplicates,
-            base,
-            bytes: packer.finish()?,
-            streams,
-        })
+        };
+        let mut packer = Packer::new(&mut self.packing);
+        head.pack(&mut packer);
+        builder.pack(&mut packer);
+        for stream in streams() {
+            let stream = stream?;
+            let mptcp = stream.mptcp.as_deref()?;
+            packer.require(mptcp.connection == connection);
+            packer.require(mptcp.ends.iter().all(|end| end.data.limits().is_empty()));
+            stream.pack(&mut packer);
+        }
+        let bytes = packer.finish()?;
+        Some(Asleep { bytes })
     }
 }
 
 impl Asleep {
-    /// The builder and its streams.
-    pub(super) fn unpack(
-        &self,
-        words: &[&'static str],
-    ) -> (Box<ConnectionBuilder>, Vec<(StreamId, Box<Stream>)>) {
-        let mut from = Unpacker::new(&self.bytes, words, self.base);
-        let builder = Box::unpack(&mut from);
-        let streams = self.streams.iter();
-        let streams = streams.map(|&id| (id, Box::unpack(&mut from))).collect();
-        (builder, streams)
+    /// What others may ask of it.
+    pub(super) fn head(&self) -> Head {
+        Head::unpack(&mut Unpacker::new(&self.bytes, &[]))
     }
+
+    /// Who its hosts are.
+    pub(super) fn identity(&self) -> Identity {
+        let mut from = Unpacker::new(&self.bytes, &[]);
+        Head::unpack(&mut from);
+        Identity::unpack(&mut from)
+    }
+
+    /// The builder and its streams.
+    pub(super) fn unpack(&self, words: &[&'static str]) -> Unpacked {
+        unpack(Unpacker::new(&self.bytes, words))
+    }
+
+    /// The same as far as a report needs it: no packet can follow.
+    pub(super) fn unpack_for_report(&self, words: &[&'static str]) -> Unpacked {
+        unpack(Unpacker::new(&self.bytes, words).for_report())
+    }
+}
+
+/// A builder and its streams.
+type Unpacked = (ConnectionBuilder, Vec<(StreamId, Stream)>);
+
+fn unpack(mut from: Unpacker<'_>) -> Unpacked {
+    let head = Head::unpack(&mut from);
+    let builder = ConnectionBuilder::unpack(&mut from);
+    let mut streams = Vec::with_capacity(head.streams.len());
+    for id in head.streams.iter() {
+        streams.push((id, Stream::unpack(&mut from)));
+    }
+    (builder, streams)
 }
 
 #[cfg(test)]

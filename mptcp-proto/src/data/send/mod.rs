@@ -145,6 +145,12 @@ impl SendBuffer {
         self.capacity = capacity;
     }
 
+    /// The first `len` bytes, already sent, went with the SYN: they lie before the first DSN, which belongs
+    /// to the byte after them (RFC 8684 appendix B.2).
+    pub fn set_early(&mut self, len: u64) {
+        self.first = Dsn(self.first.0.wrapping_sub(len));
+    }
+
     /// Nothing more will be written: a DATA_FIN follows the last byte.
     pub fn shut_down(&mut self) {
         self.fin = self.fin.max(Fin::Queued);

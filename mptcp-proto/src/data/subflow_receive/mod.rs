@@ -12,7 +12,7 @@ use crate::wire::mptcp::DssMapping;
 /// of one.
 ///
 /// Positions count the bytes of the subflow from 0, without wrapping: the byte with the subflow
-/// sequence number 1 has position 0. A mapping may come before its data, with them or after them. It
+/// sequence number 1 has position 0, unless data came with the SYN. A mapping may come before its data, with them or after them. It
 /// is fixed once it was declared: the same again changes nothing, another one for the same bytes is a
 /// fault.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct SubflowMappings {
     max_unmapped: u64,
     /// Position after the last byte that came.
     received: u64,
+    /// Position of the byte with the subflow sequence number 1.
+    first: u64,
     /// From this position on, everything is mapped to the data from this DSN on.
     infinite: Option<(u64, Dsn)>,
     /// Whether some mapping was whole and good.
@@ -172,12 +174,35 @@ impl SubflowMappings {
             unmapped_bytes: 0,
             max_unmapped,
             received: 0,
+            first: 0,
             infinite: None,
             has_verified: false,
             delivered: VecDeque::new(),
             fault: None,
             dropped: 0,
         }
+    }
+
+    /// The same for a subflow whose first `early` bytes came with the SYN. No mapping covers those, and
+    /// they are the data before `first`, the IDSN plus one (RFC 8684 appendix B.2).
+    pub fn after_early(checksum: bool, max_unmapped: u64, early: u64, first: Dsn) -> Self {
+        let mut mappings = Self::new(checksum, max_unmapped);
+        if early > 0 {
+            mappings.first = early;
+            mappings.mappings.push_back(Mapping {
+                position: 0,
+                len: early,
+                dsn: Dsn(first.0.wrapping_sub(early)),
+                declared: 0,
+                has_fin: false,
+                checksum: None,
+                ssn: Ssn(0),
+                seen: 0,
+                sum: PartialSum::default(),
+                held: Pieces::default(),
+            });
+        }
+        mappings
     }
 
     /// Sets how many bytes may wait for a mapping.
@@ -246,8 +271,8 @@ impl SubflowMappings {
             checksum,
         };
         // Sent again it may have another length, as the segment may; the first one stays.
-        let known = self.mappings.front();
-        let is_known = known.is_some_and(|known| known.position == 0 && known.dsn == first);
+        let mut known = self.mappings.iter().take(2);
+        let is_known = known.any(|known| known.position == self.first && known.dsn == first);
         if len == 0 || is_known {
             return Ok(Mapped::Repeated);
         }
@@ -316,7 +341,8 @@ impl SubflowMappings {
 
     /// Whether any mapping was declared.
     pub fn is_mapped(&self) -> bool {
-        self.infinite.is_some() || !self.mappings.is_empty()
+        let last = self.mappings.back();
+        self.infinite.is_some() || last.is_some_and(|known| known.end() > self.first)
     }
 
     /// Bytes that wait for a mapping.
@@ -349,8 +375,9 @@ impl SubflowMappings {
     /// The position of a subflow sequence number, the one nearest to what came last.
     fn position(&self, ssn: Ssn) -> u64 {
         // One up, so that the number 0, of the SYN, does not lie before the beginning.
-        let near = self.received.saturating_add(1);
-        Dsn::expand(ssn.0, Dsn(near)).0.wrapping_sub(1)
+        let near = self.received.saturating_sub(self.first).saturating_add(1);
+        let number = Dsn::expand(ssn.0, Dsn(near)).0;
+        number.wrapping_sub(1).wrapping_add(self.first)
     }
 
     fn check_distance(&self, position: u64) -> Result<(), MappingFault> {
@@ -527,7 +554,7 @@ impl SubflowMappings {
             }
             deliver_held(mapping, &mut self.delivered);
         }
-        self.has_verified = true;
+        self.has_verified |= mapping.end() > self.first;
         if mapping.has_fin {
             self.delivered.push_back(Delivered::Fin(mapping.fin_dsn()));
         }

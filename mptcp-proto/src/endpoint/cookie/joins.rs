@@ -51,6 +51,12 @@ impl PendingJoins {
         self.next = self.next.saturating_add(1);
     }
 
+    /// The join that waits between these ends, whose SYN had this sequence number.
+    pub fn get(&self, ends: Ends, irs: TcpSeq) -> Option<&PendingJoin> {
+        let (_, join) = self.waiting.get(&ends)?;
+        (join.irs == irs).then_some(join)
+    }
+
     /// The join that waits between these ends, which waits no longer.
     pub fn take(&mut self, ends: Ends) -> Option<PendingJoin> {
         let (number, join) = self.waiting.remove(&ends)?;

@@ -11,6 +11,7 @@ use crate::hmac::{HASH_BLOCK, hmac_sha256, leftmost};
 use crate::key::Key;
 use crate::random::RandomSource;
 use crate::seq::TcpSeq;
+use crate::tcp::FastOpenCookie;
 use crate::time::Instant;
 use crate::wire::mptcp::Capable;
 
@@ -150,6 +151,18 @@ impl CookieJar {
         let in_syn = (capable.version == 0).then_some(peer);
         let own = self.server_key(cookie.period, ends, irs, in_syn);
         (capable.receiver_key == Some(own)).then_some((own, peer))
+    }
+
+    /// The Fast Open cookie of a client (RFC 7413 §4.1.2). It is as long as the SYN/ACK has room for beside
+    /// timestamps and MP_CAPABLE (RFC 8684 appendix B.1).
+    pub fn fast_open(&self, client: IpAddr) -> Option<FastOpenCookie> {
+        let any = SocketAddr::from(([0; 4], 0));
+        let ends = Ends {
+            local: any,
+            remote: SocketAddr::new(client, 0),
+        };
+        let cookie: [u8; 6] = leftmost(self.mac(b"fast open", ends, Period(0), &[]));
+        FastOpenCookie::new(&cookie)
     }
 
     fn hash(&self, what: &[u8], ends: Ends, period: Period) -> u32 {

@@ -2,8 +2,10 @@
 
 mod address;
 mod close;
+mod cookie_join;
 mod fail;
 mod fallback;
+mod fast_open;
 pub(crate) mod handshake;
 mod hostile;
 pub(crate) mod join;
@@ -11,6 +13,7 @@ mod manager;
 mod matrix;
 pub(crate) mod meddle;
 pub(crate) mod pair;
+mod refused;
 mod stateless;
 mod transfer;
 mod version;

@@ -6,6 +6,7 @@
 mod addresses;
 mod boxes;
 mod ends;
+mod fast_open;
 mod impaired;
 mod joins;
 mod roles;
@@ -39,6 +40,8 @@ struct Plan<'a> {
     after: &'a str,
     /// A capture is made and looked at.
     records: bool,
+    /// With Fast Open: a first connection brings the cookie, and a second one has so many bytes in its SYN.
+    early: Option<usize>,
 }
 
 /// Our endpoint connects over IPv4, and nothing is special.
@@ -49,6 +52,7 @@ const CLIENT: Plan<'_> = Plan {
     before: "",
     after: "",
     records: false,
+    early: None,
 };
 
 /// Our endpoint listens.
@@ -121,20 +125,30 @@ impl Plan<'_> {
         let mut ours = app(lab, HOST, &line, "listening");
         let recording = self.prepare(lab);
         let to = self.pick("10.200.0.2:5001", "[fd00:200:0::2]:5001");
-        let kernel = app(lab, HOST, &format!("connect mptcp read {to}"), "connected");
-        ours.wait_for("connected", 1).unwrap();
+        let line = match self.early {
+            None => format!("connect mptcp read {to}"),
+            Some(bytes) => format!("connect-fast mptcp read {to} {bytes}"),
+        };
+        let kernel = app(lab, HOST, &line, "connected");
+        let connections = 1 + usize::from(self.early.is_some());
+        ours.wait_for("connected", connections).unwrap();
         (ours, kernel, recording)
     }
 
     fn kernel_listens(&self, lab: &Lab) -> (Process, Process, Option<(Recording, PathBuf)>) {
         let at = self.pick("0.0.0.0:5001", "[::]:5001");
-        let kernel = app(lab, HOST, &format!("listen mptcp read {at}"), "listening");
+        let role = self.early.map_or("listen", |_| "listen-fast");
+        let kernel = app(lab, HOST, &format!("{role} mptcp read {at}"), "listening");
         let to = self.pick("10.200.0.1:5001", "[fd00:200:0::1]:5001");
         let line = format!("tun connect {} {to} later {}", self.family, self.settings);
         let mut ours = app(lab, HOST, &line, "devices");
         let recording = self.prepare(lab);
         tell(&mut ours, "go");
         ours.wait_for("connected", 1).unwrap();
+        if let Some(bytes) = self.early {
+            tell(&mut ours, &format!("again {bytes}"));
+            ours.wait_for("connected", 2).unwrap();
+        }
         (ours, kernel, recording)
     }
 

@@ -21,12 +21,6 @@ impl Case {
     pub(super) fn may_move_the_end(self) -> bool {
         self.spec.contains("field=dsn")
     }
-
-    /// Whether the client is told by a RST that nobody listens. A TCP believes it (RFC 9293 §3.10.7.3), and
-    /// Linux tells its application ECONNREFUSED; RFC 8684 §3.9.3 has another try for silence only.
-    pub(super) fn refuses(self) -> bool {
-        self.spec.contains("mp_capable") && self.spec.contains("how=rst")
-    }
 }
 
 const fn plain(spec: &'static str) -> Case {

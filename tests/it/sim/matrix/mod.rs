@@ -40,6 +40,7 @@ impl Row {
                     offer,
                     paths,
                     loss_percent,
+                    is_early: false,
                 };
                 setup.run()
             })
@@ -56,6 +57,7 @@ impl Row {
                 offer: Offer::Off,
                 paths: 1,
                 loss_percent,
+                is_early: false,
             };
             setup.run()
         });
@@ -134,7 +136,7 @@ impl Row {
             return Some(format!("{} connections are left", outcome.left));
         }
         let is_hit_everywhere = paths == 2 && self.place == Place::Both && self.case.acts_late();
-        if is_hit_everywhere || self.case.refuses() && !has_good_path {
+        if is_hit_everywhere {
             // RFC 8684 §3.7: a subflow that fails beside another one is reset, and the last one may go
             // on as TCP only if no data that count went over another. If it fails as well, the
             // connection is closed, as Linux does (`allow_infinite_fallback`).
@@ -206,6 +208,40 @@ fn data_arrive_over_every_box_at_every_place() {
     insta::assert_snapshot!("findings", findings);
     let blamed: Vec<String> = rows.iter().flat_map(Row::blamed).collect();
     assert!(blamed.is_empty(), "{}", blamed.join("\n"));
+}
+
+#[test]
+fn data_in_the_syn_arrive_over_every_box_as_well() {
+    let mut complaints = Vec::new();
+    for case in CASES {
+        for offer in [Offer::V0, Offer::V1] {
+            let setup = Setup {
+                case: *case,
+                place: Place::Initial,
+                offer,
+                paths: 1,
+                loss_percent: 0,
+                is_early: true,
+            };
+            let late = Setup {
+                is_early: false,
+                ..setup
+            };
+            let late = late.run();
+            if !late.is_good() {
+                continue;
+            }
+            let outcome = setup.run();
+            let is_hidden = late.received.contains(&Data::Changed);
+            let is_host = matches!(outcome.seen.by, Some(Blame::Client | Blame::Server));
+            let is_whole = outcome.received == [Data::Whole; 2] || is_hidden;
+            let fails = !is_whole || outcome.left > 0 || outcome.stop != Stop::Done;
+            if fails || is_host || case.spec.is_empty() && !outcome.seen.findings.is_empty() {
+                complaints.push(format!("{setup:?}: {outcome:?}"));
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
 #[test]

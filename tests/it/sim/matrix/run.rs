@@ -9,6 +9,7 @@ use mptcp_analyze::rebuild::RebuildOptions;
 use mptcp_proto::conn::config::Offer;
 use mptcp_proto::conn::{Config, ConnectionEnd, Event, FallbackReason, SubflowEnd};
 use mptcp_proto::pm;
+use mptcp_proto::tcp::{FastOpen, FastOpenCookie};
 use mptcp_proto::time::Instant;
 use mptcp_tests::sim::{
     CLIENT, Link, MptcpStack, Net, Node, Pair, PathId, Script, Seed, Stop, Stream, secs,
@@ -36,6 +37,8 @@ pub(super) struct Setup {
     pub(super) offer: Offer,
     pub(super) paths: usize,
     pub(super) loss_percent: u32,
+    /// Whether the first data go with the SYN, as a cookie of Fast Open allows.
+    pub(super) is_early: bool,
 }
 
 /// What came of it.
@@ -88,11 +91,15 @@ pub(super) struct Seen {
 type Hosts = Pair<Node<MptcpStack>, Node<MptcpStack>>;
 
 impl Setup {
-    fn config(&self) -> Config {
+    fn config(&self, fast_open: impl Fn(FastOpenCookie) -> FastOpen) -> Config {
         let mut config = Config {
             mptcp: self.offer,
             ..Config::default()
         };
+        if self.is_early {
+            let cookie = FastOpenCookie::new(&[7; 6]).expect("a cookie may be so long");
+            config.tcp.fast_open = fast_open(cookie);
+        }
         config.wishes.checksum = self.case.checksum;
         config
     }
@@ -125,20 +132,24 @@ impl Setup {
             .map(|path| net.path(self.link(path)))
             .collect();
         net.record(CLIENT);
-        let mut client = self.config();
+        let mut client = self.config(FastOpen::Cookie);
         client.path_manager = pm::Kind::Fullmesh;
         let mut client = MptcpStack::new(client, seed.derive("client"));
         for path in &paths {
             client.endpoint.address_up(net.client_address(*path));
         }
-        let server = MptcpStack::new(self.config(), seed.derive("server"));
+        let server = self.config(|cookie| FastOpen::Accept(Some(cookie)));
+        let server = MptcpStack::new(server, seed.derive("server"));
         let mut hosts = Pair {
             client: Node::new(client),
             server: Node::new(server),
         };
         let local = SocketAddr::new(net.client_address(paths[0]), 40_000);
         let remote = SocketAddr::new(net.server_address(paths[0]), PORT);
-        let up = Script::new("up").send(LEN).wait_for_end().close();
+        let mut up = Script::new("up").send(LEN).wait_for_end().close();
+        if self.is_early {
+            up = up.early();
+        }
         hosts.client.dial(Instant::ZERO, local, remote, up);
         hosts.server.serve(PORT, || {
             Script::new("down").send(LEN).close().wait_for_end()

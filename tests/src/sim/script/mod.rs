@@ -36,6 +36,7 @@ pub struct Script {
     wakes: Option<Instant>,
     state: Option<SocketState>,
     is_closed: bool,
+    is_early: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -99,7 +100,16 @@ impl Script {
             wakes: None,
             state: None,
             is_closed: false,
+            is_early: false,
         }
+    }
+
+    /// It does not wait until it is connected, so that its first data may go with the SYN.
+    #[must_use]
+    pub fn early(mut self) -> Self {
+        self.text.push_str(" early");
+        self.is_early = true;
+        self
     }
 
     fn then(mut self, text: &str, step: Step) -> Self {
@@ -381,7 +391,7 @@ impl Application for Script {
         self.wakes = None;
         self.note_state(socket);
         self.inbox.note_state(now, socket.state());
-        if socket.state() == SocketState::Connecting {
+        if socket.state() == SocketState::Connecting && !self.is_early {
             return;
         }
         self.read(now, socket);

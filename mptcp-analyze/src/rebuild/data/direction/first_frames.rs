@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::rebuild::pack::pack_fields;
+use crate::rebuild::pack::{Pack, Packer, Unpacker};
 use crate::rebuild::rare::{Absent, FrameMark, Rare};
 
 /// The first frame of each subflow with data; most directions have one such subflow, or two.
@@ -12,7 +12,28 @@ pub(super) struct FirstFrames {
     others: Rare<BTreeMap<u32, u64>>,
 }
 
-pack_fields!(FirstFrames { one, others });
+impl Pack for FirstFrames {
+    fn pack(&self, to: &mut Packer<'_>) {
+        let FirstFrames { one, others } = self;
+        one.is_some().pack(to);
+        if let Some((subflow, frame)) = one {
+            to.stream(u64::from(*subflow));
+            frame.pack(to);
+        }
+        others.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        let one = bool::unpack(from).then(|| {
+            let subflow = u32::try_from(from.stream()).unwrap_or_default();
+            (subflow, Pack::unpack(from))
+        });
+        FirstFrames {
+            one,
+            others: Pack::unpack(from),
+        }
+    }
+}
 
 impl Absent for BTreeMap<u32, u64> {
     const ABSENT: &'static Self = &BTreeMap::new();

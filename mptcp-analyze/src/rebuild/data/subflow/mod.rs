@@ -107,11 +107,28 @@ struct SynData {
 /// segment has more.
 const MAX_SYN_BYTES: usize = 64 << 10;
 
-pack_fields!(ByteCounts {
-    wire_bytes,
-    unique_bytes,
-    odd,
-});
+impl Pack for ByteCounts {
+    /// Most bytes are sent once.
+    fn pack(&self, to: &mut Packer<'_>) {
+        let ByteCounts {
+            wire_bytes,
+            unique_bytes,
+            odd,
+        } = self;
+        wire_bytes.pack(to);
+        wire_bytes.wrapping_sub(*unique_bytes).pack(to);
+        odd.pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        let wire_bytes = u64::unpack(from);
+        ByteCounts {
+            wire_bytes,
+            unique_bytes: wire_bytes.wrapping_sub(Pack::unpack(from)),
+            odd: Pack::unpack(from),
+        }
+    }
+}
 
 pack_fields!(OddBytes {
     tcp_retransmitted_bytes,
@@ -141,8 +158,9 @@ impl Pack for SubflowDirection {
         } = &**rare;
         to.require(waiting.is_none() && held.is_empty());
         to.require(syn_data.is_none() && implicit.is_none());
-        origin.pack(to);
+        // First the runs, to which places are near.
         seen.pack(to);
+        origin.pack(to);
         maps.pack(to);
         open.pack(to);
         last_mapping_frame.pack(to);
@@ -152,10 +170,16 @@ impl Pack for SubflowDirection {
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
         SubflowDirection {
-            origin: Pack::unpack(from),
             seen: Pack::unpack(from),
+            origin: Pack::unpack(from),
             maps: Pack::unpack(from),
-            open: Pack::unpack(from),
+            open: if from.is_for_report() {
+                // They were all judged.
+                Option::<OpenMappings>::unpack(from);
+                Rare::default()
+            } else {
+                Pack::unpack(from)
+            },
             last_mapping_frame: Pack::unpack(from),
             syn_data_decided: Pack::unpack(from),
             rare: Rare::default(),

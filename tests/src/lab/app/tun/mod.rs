@@ -7,6 +7,7 @@
 //! | command | does |
 //! |---|---|
 //! | `go` | connects, if it was told to do so `later` |
+//! | `again BYTES` | connects once more, with the Fast Open cookie that it was granted and BYTES to send at once |
 //! | `join N [ADDRESS]` | opens a subflow from its address behind the device N to the peer's initial address, or another |
 //! | `announce N [PORT]` | advertises its address behind the device N |
 //! | `withdraw N` | withdraws it |
@@ -36,7 +37,7 @@ use anyhow::Context;
 use mptcp_proto::conn::{self, Event};
 use mptcp_proto::endpoint::{ConnId, Endpoint};
 use mptcp_proto::random::RandomSource;
-use mptcp_proto::tcp::Path;
+use mptcp_proto::tcp::{FastOpen, Path};
 use mptcp_proto::time::Instant;
 
 use self::link::Links;
@@ -69,13 +70,15 @@ struct Machine {
     connection: Option<ConnId>,
     /// What is still to be connected.
     plan: Option<(Path, conn::Config)>,
+    /// Whether the connection that came in last counts.
+    takes_last: bool,
     events: Vec<Event>,
 }
 
 /// Runs the endpoint until its orders end. `family` is 4 or 6, `words` are [`settings`].
 pub(super) fn run(role: &Role, family: &str, words: &[&str]) -> anyhow::Result<()> {
     let links = Links::create(DEVICES, family)?;
-    let settings = Settings::parse(words)?;
+    let mut settings = Settings::parse(words)?;
     let random = Box::new(OsRandom(fastrand::Rng::new()));
     let outward = match role {
         Role::Connect(_) => Direction::ToServer,
@@ -88,6 +91,7 @@ pub(super) fn run(role: &Role, family: &str, words: &[&str]) -> anyhow::Result<(
         start: Clock::now(),
         connection: None,
         plan: None,
+        takes_last: settings.is_fast,
         events: Vec::new(),
     };
     if settings.knows_addresses {
@@ -95,6 +99,12 @@ pub(super) fn run(role: &Role, family: &str, words: &[&str]) -> anyhow::Result<(
             let address = machine.local(usize::from(number))?;
             machine.endpoint.address_up(address);
         }
+    }
+    if settings.is_fast {
+        settings.connection.tcp.fast_open = match role {
+            Role::Connect(_) => FastOpen::Request,
+            Role::Listen(_) => FastOpen::Accept(None),
+        };
     }
     let local = machine.local(0)?;
     match role {
@@ -125,10 +135,24 @@ impl Machine {
     }
 
     fn connect(&mut self) -> anyhow::Result<()> {
-        let (path, config) = self.plan.take().context("nothing to connect to")?;
+        let (path, config) = self.plan.clone().context("nothing to connect to")?;
         let now = self.now();
         self.connection = Some(self.endpoint.connect(now, path, config)?);
         Ok(())
+    }
+
+    /// Gives up the connection for another one, whose SYN carries data if there was a cookie.
+    fn connect_again(&mut self) -> anyhow::Result<()> {
+        let connection = self.connection()?;
+        let mut subflows = connection.subflows();
+        let cookie = subflows.find_map(|subflow| subflow.tcp.fast_open_cookie);
+        drop(subflows);
+        connection.abort();
+        let (path, config) = self.plan.as_mut().context("nothing to connect to")?;
+        path.local.set_port(path.local.port() + 1);
+        config.tcp.fast_open = FastOpen::Cookie(cookie.context("no cookie was granted")?);
+        self.events.clear();
+        self.connect()
     }
 
     fn work(&mut self) -> anyhow::Result<()> {
@@ -205,8 +229,10 @@ impl Machine {
     /// Takes note of what the endpoint tells.
     fn hear(&mut self) -> anyhow::Result<()> {
         while let Some((id, event)) = self.endpoint.poll_event() {
-            if let Event::Incoming { .. } = event {
-                self.connection.get_or_insert(id);
+            let is_wanted = self.takes_last || self.connection.is_none();
+            if matches!(event, Event::Incoming { .. }) && is_wanted {
+                self.connection = Some(id);
+                self.events.clear();
             }
             if self.connection != Some(id) {
                 continue;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant as Clock};
 use anyhow::bail;
 use mptcp_proto::conn::command::Read;
 use mptcp_proto::conn::{ConnectionEnd, Event};
+use mptcp_proto::endpoint::ConnId;
 use sha2::{Digest, Sha256};
 
 use super::Machine;
@@ -29,6 +30,8 @@ pub(super) struct Orders {
     sent: (u64, Sha256),
     received: (u64, Sha256),
     end: Option<&'static str>,
+    /// The connection that all this is about.
+    subject: Option<ConnId>,
 }
 
 impl Orders {
@@ -52,6 +55,7 @@ impl Orders {
             sent: (0, Sha256::new()),
             received: (0, Sha256::new()),
             end: None,
+            subject: None,
         }
     }
 
@@ -125,6 +129,13 @@ impl Orders {
             ["take"] => self.holds = false,
             ["report"] => self.report()?,
             ["go"] => machine.connect()?,
+            ["again", bytes] => {
+                machine.connect_again()?;
+                let data = self.payload.take(bytes.parse()?);
+                let taken = machine.connection()?.write(&data)?;
+                self.sent.0 += taken as u64;
+                self.sent.1.update(data.get(..taken).unwrap_or_default());
+            }
             _ => machine.tell(&words)?,
         }
         Ok(())
@@ -132,10 +143,15 @@ impl Orders {
 
     /// Takes what has arrived.
     fn read(&mut self, machine: &mut Machine) {
+        let subject = machine.connection;
         let Ok(connection) = machine.connection() else {
             return;
         };
         let mut buffer = [0; 16_384];
+        if subject != self.subject {
+            self.subject = subject;
+            self.end = None;
+        }
         while !self.holds {
             match connection.read(&mut buffer) {
                 Read::Data(0) | Read::Blocked => break,

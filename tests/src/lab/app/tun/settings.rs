@@ -6,6 +6,7 @@
 //! | `tcp` | it does not offer MPTCP |
 //! | `private` | no joins to its initial address (flag C) |
 //! | `cookies` | it answers every SYN with a cookie |
+//! | `fast` | it asks for Fast Open cookies, or grants them; as a listener it turns to the connection that came last |
 //! | `later` | it connects when it is told `go` |
 //! | `addresses` | the path manager knows the addresses of all devices |
 //! | `mute` | strays get no RST |
@@ -34,6 +35,7 @@ pub(super) struct Settings {
     pub(super) middlebox: Option<Box<dyn Middlebox>>,
     pub(super) waits: bool,
     pub(super) knows_addresses: bool,
+    pub(super) is_fast: bool,
 }
 
 impl Settings {
@@ -47,6 +49,7 @@ impl Settings {
             middlebox: None,
             waits: false,
             knows_addresses: false,
+            is_fast: false,
         };
         for word in words {
             let known = match word.split_once('=') {
@@ -69,6 +72,7 @@ impl Settings {
             "tcp" => self.connection.mptcp = config::Offer::Off,
             "cookies" => self.host.syn_cookies = SynCookies::Always,
             "mute" => self.host.resets_strays = false,
+            "fast" => self.is_fast = true,
             "later" => self.waits = true,
             "addresses" => self.knows_addresses = true,
             _ => return false,

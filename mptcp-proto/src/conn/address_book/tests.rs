@@ -328,6 +328,24 @@ fn removing_unknown_ids_changes_nothing() {
 }
 
 #[test]
+fn an_id_that_is_withdrawn_keeps_its_meaning_while_a_subflow_has_it() {
+    let mut book = book(Version::V1);
+    check_new(&mut book, &from_peer(1, "10.9.1.1", None), "10.9.1.1:80");
+    book.on_subflow(AddressId(1), socket("10.9.1.1:80"));
+    let ids = AddressIds::new(&[AddressId(1), AddressId(0)]).unwrap();
+    assert_eq!(book.handle_remove_addr(&ids).0.len(), 2);
+    let mut known = book.remotes().iter();
+    assert!(known.all(|known| known.origin == Origin::Withdrawn));
+    // It comes again for the same subflow, and is no unknown id.
+    assert_eq!(book.handle_remove_addr(&ids).1, 0);
+    // The same address may come back, and then it can be joined again.
+    check_new(&mut book, &from_peer(1, "10.9.1.1", None), "10.9.1.1:80");
+    assert_eq!(book.remote(AddressId(1)).unwrap().subflows, 1);
+    book.on_subflow_closed(AddressId(0));
+    assert!(book.remote(AddressId(0)).is_none());
+}
+
+#[test]
 fn add_remove_and_add_of_one_id_leave_the_last_address() {
     let mut book = book(Version::V1);
     check_new(&mut book, &from_peer(1, "10.9.1.1", None), "10.9.1.1:80");

@@ -70,6 +70,9 @@ pub enum Origin {
     Joined,
     /// An ADD_ADDR named it.
     Advertised,
+    /// A REMOVE_ADDR named it while subflows ended there, which may go on (RFC 8684 §3.4.2). No more are
+    /// opened.
+    Withdrawn,
 }
 
 /// What an ADD_ADDR was.
@@ -351,12 +354,13 @@ impl AddressBook {
             return Err(AddAddrRefusal::Own);
         }
         if let Some(known) = self.remote.iter().find(|known| known.id == id) {
-            if known.address == target {
+            if known.address == target && known.origin != Origin::Withdrawn {
                 self.echo(option);
                 return Ok(Advertised::Repeated);
             }
             let is_known_by_join = known.address.ip() == target.ip();
-            if known.subflows > 0 && !is_known_by_join {
+            let is_withdrawn = known.origin == Origin::Withdrawn;
+            if known.subflows > 0 && !is_known_by_join && !is_withdrawn {
                 return Err(AddAddrRefusal::IdInUse);
             }
         }
@@ -367,15 +371,20 @@ impl AddressBook {
     }
 
     /// Takes a REMOVE_ADDR: gives the addresses that are no longer to be used, and how many of the ids
-    /// are unknown. What to do with subflows that end there is up to others.
+    /// are unknown. What to do with subflows that end there is up to others: while there are any, the id
+    /// keeps its meaning, and only no more are opened (RFC 8684 §3.4.2).
     pub fn handle_remove_addr(&mut self, ids: &AddressIds) -> (Vec<RemoteAddress>, usize) {
         let mut removed = Vec::new();
         let mut unknown = 0;
         for id in ids.iter() {
-            match self.remote.iter().position(|known| known.id == id) {
-                Some(index) => removed.push(self.remote.remove(index)),
+            match self.remote.iter_mut().find(|known| known.id == id) {
+                Some(known) => {
+                    removed.push(*known);
+                    known.origin = Origin::Withdrawn;
+                }
                 None => unknown += 1,
             }
+            self.remote.retain(RemoteAddress::is_of_use);
         }
         (removed, unknown)
     }
@@ -394,14 +403,9 @@ impl AddressBook {
 
     /// A subflow with the peer's address `id` is gone.
     pub fn on_subflow_closed(&mut self, id: AddressId) {
-        if let Some(index) = self.remote.iter().position(|known| known.id == id)
-            && let Some(known) = self.remote.get_mut(index)
-        {
+        if let Some(known) = self.remote.iter_mut().find(|known| known.id == id) {
             known.subflows = known.subflows.saturating_sub(1);
-            // The source of a join is nowhere to connect to.
-            if known.subflows == 0 && known.origin == Origin::Joined {
-                self.remote.remove(index);
-            }
+            self.remote.retain(RemoteAddress::is_of_use);
         }
     }
 
@@ -486,13 +490,20 @@ impl AddressBook {
             .filter(|known| known.origin == Origin::Advertised);
         let is_full = match origin {
             Origin::Advertised => advertised.count() >= self.config.max_remote,
-            Origin::Initial | Origin::Joined => false,
+            Origin::Initial | Origin::Joined | Origin::Withdrawn => false,
         };
         if is_full || self.remote.len() >= Self::MAX_REMOTE {
             return None;
         }
         self.remote.push(learnt);
         Some(learnt)
+    }
+}
+
+impl RemoteAddress {
+    /// Whether it is to be remembered. The source of a join is nowhere to connect to.
+    const fn is_of_use(&self) -> bool {
+        self.subflows > 0 || matches!(self.origin, Origin::Initial | Origin::Advertised)
     }
 }
 

@@ -1,0 +1,90 @@
+//! Data in the SYN (RFC 7413, RFC 8684 appendix B).
+//!
+//! They have no DSS, as the keys are not known. The receiver takes them as the begin of the stream, before
+//! the byte with the DSN IDSN plus one, and subflow sequence numbers count from the byte after them. Data
+//! that the peer did not take are sent again as the first ones that have a mapping.
+
+use crate::conn::handshake::Session;
+use crate::conn::open::Begin;
+use crate::conn::timer::Timer;
+use crate::conn::{Connection, Role};
+use crate::data::send::DataAcked;
+use crate::data::{ReceiveBuffer, SentMappings, SubflowMappings};
+use crate::seq::Dsn;
+use crate::tcp::{FastOpen, Tcp};
+use crate::time::Instant;
+use crate::wire::mptcp::MptcpOption;
+use crate::wire::writer::OptionArea;
+
+/// Fast Open as it fits beside MP_CAPABLE in the SYN or SYN/ACK that `tcp` would send.
+pub(super) fn fitting(fast_open: FastOpen, begin: &Begin, tcp: &Tcp, now: Instant) -> FastOpen {
+    let option = match begin {
+        Begin::Offer(step) => step.option(),
+        Begin::Answer(step) => step.option(),
+        Begin::Tcp(_) => return fast_open,
+    };
+    let mut area = OptionArea::new();
+    let is_whole = MptcpOption::Capable(option).emit(&mut area).is_ok();
+    if is_whole && area.as_bytes().len() <= tcp.syn_option_room(now) {
+        return fast_open;
+    }
+    // RFC 8684 appendix B.1 leaves it to the hosts what to leave out. MPTCP lasts for the connection, a
+    // cookie saves one round trip of the next.
+    match fast_open {
+        FastOpen::Accept(_) => FastOpen::Accept(None),
+        _ => FastOpen::Off,
+    }
+}
+
+impl Connection {
+    /// Gives the SYN what it can carry, if it is to carry data.
+    pub(super) fn schedule_early(&mut self, now: Instant) {
+        let Some(subflow) = self.subflows.first_mut() else {
+            return;
+        };
+        let room = subflow.tcp.syn_room(now, super::transmit::MAX_RESERVE);
+        if room == 0 || !self.early.is_empty() {
+            return;
+        }
+        self.send.set_window(self.send.unacked_dsn(), room as u64);
+        let Some((_, payload)) = self.send.take_new(subflow.id, room) else {
+            return;
+        };
+        subflow.outgoing.skip(payload.len() as u64);
+        if subflow.tcp.push(payload.clone(), EARLY_TAG).is_some() {
+            self.early = payload;
+        }
+    }
+
+    /// Both keys are known: numbers begin after what went with the SYNs.
+    pub(super) fn number_streams(&mut self, now: Instant, session: &Session, index: usize) {
+        let first = session.remote_idsn.add(1);
+        let capacity = self.receive.capacity();
+        let window = self.config.buffers.max_receive as u64;
+        let subflow = &mut self.subflows[index];
+        let received = subflow.tcp.early_received();
+        self.receive = ReceiveBuffer::new(Dsn(first.0.wrapping_sub(received)), capacity);
+        subflow.incoming = SubflowMappings::after_early(session.checksum, window, received, first);
+        let early = self.early.clone();
+        let taken = subflow.tcp.acked_until().min(early.len() as u64);
+        subflow.outgoing = SentMappings::after_early(session.checksum, taken);
+        if self.role == Role::Server || early.is_empty() {
+            return;
+        }
+        let first = session.local_idsn.add(1);
+        self.send.set_early(taken);
+        subflow.linear.note(taken, first);
+        let rest = early.slice(usize::try_from(taken).unwrap_or(usize::MAX)..early.len());
+        // They lie in the queue of TCP, and need a mapping only.
+        if subflow.outgoing.push(first, &rest, false).is_some() {
+            let due = now + self.retransmission_wait();
+            self.timers.set_if_stopped(Timer::DataRetransmit, due);
+        }
+        if let DataAcked::Advanced { bytes, fin } = self.send.on_data_ack(first) {
+            self.on_data_acked(now, bytes, fin);
+        }
+    }
+}
+
+/// Tag of the data in the SYN. It is no number of a mapping, so that they share no segment with others.
+pub(super) const EARLY_TAG: u64 = u64::MAX - 1;

@@ -258,6 +258,8 @@ pub enum Code {
     PathStripsSyn,
     /// MPTCP is removed from SYN/ACKs.
     PathStripsSynAck,
+    /// MP_CAPABLE is lost on its way there or on the way back: no router tells which.
+    PathStripsCapable,
     /// MPTCP is removed from data.
     PathStripsData,
     /// MP_JOIN does not pass.
@@ -323,6 +325,7 @@ impl Code {
             Self::ServerNoMptcp => "server_no_mptcp",
             Self::PathStripsSyn => "path_strips_syn",
             Self::PathStripsSynAck => "path_strips_synack",
+            Self::PathStripsCapable => "path_strips_capable",
             Self::PathStripsData => "path_strips_data",
             Self::PathBreaksJoin => "path_breaks_join",
             Self::PathAltersMptcp => "path_alters_mptcp",
@@ -355,6 +358,16 @@ impl fmt::Display for Place {
             Self::Hop(ttl) => write!(f, "hop {ttl}"),
             Self::Target => f.write_str("the target"),
         }
+    }
+}
+
+impl Hop {
+    /// Whether the TTL ran out at more than one router: packets take more than one way. Who refuses a packet
+    /// need not be at this TTL.
+    pub fn is_balanced(&self) -> bool {
+        let routers = self.routers.iter();
+        let here = routers.filter(|router| router.said == ErrorKind::TimeExceeded);
+        here.count() > 1
     }
 }
 

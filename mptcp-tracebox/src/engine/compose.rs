@@ -34,6 +34,12 @@ impl Composer {
         }
     }
 
+    /// Steps of chance, or a box that changes a timestamp a little would make it that of another packet.
+    fn tick(&mut self) {
+        let step = 1 + (self.random.next_u32() & 0x3ff);
+        self.clock = self.clock.wrapping_add(step);
+    }
+
     /// A SYN. None when the probe has more options than a header has room for.
     pub(super) fn syn(
         &mut self,
@@ -41,7 +47,7 @@ impl Composer {
         target: SocketAddr,
         purpose: &Purpose,
     ) -> Option<Vec<u8>> {
-        self.clock = self.clock.wrapping_add(1);
+        self.tick();
         self.ip_id = self.ip_id.checked_add(1).unwrap_or(1);
         let mut options = plain_options(source.is_ipv4(), self.clock);
         options.extend(purpose.probe.syn_options(&mut self.random));
@@ -75,7 +81,7 @@ impl Composer {
         packet.ip_id = self.ip_id;
         packet.flow_label = self.label;
         if is_copy {
-            self.clock = self.clock.wrapping_add(1);
+            self.tick();
             set_timestamp(&mut packet.options, self.clock);
         }
     }

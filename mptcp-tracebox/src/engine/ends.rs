@@ -1,6 +1,8 @@
 //! Probes that are to reach the target, one at a time: the target must not see two connections begin
 //! between the same ports at once.
 
+use mptcp_proto::time::Instant;
+
 use super::compose::FULL_TTL;
 use super::{Ask, Outcome, Want};
 use crate::evidence::Role;
@@ -42,11 +44,14 @@ impl Ends {
         self.is_reached
     }
 
-    pub(super) fn want(&self) -> Want {
+    /// Until `quiet`, the target may still have the connection before. A probe that was not answered is not
+    /// sent again before, or it might be taken for a segment of that one.
+    pub(super) fn want(&self, now: Instant, quiet: Instant) -> Want {
         if self.in_flight {
             return Want::Answer;
         }
         match self.left.last() {
+            Some(&(_, attempt)) if attempt > 0 && now < quiet => Want::Wait(quiet),
             Some(&(probe, attempt)) => Want::Send(Ask {
                 probe,
                 role: Role::End,

@@ -5,6 +5,8 @@
 //! packet. One that agrees is enough; where more than one packet agrees, the last that had no answer yet
 //! is meant.
 
+use std::time::Duration;
+
 use mptcp_proto::time::Instant;
 use mptcp_proto::wire::tcp_option::{TcpOptionValue, TcpOptions};
 
@@ -18,7 +20,7 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
     let seq = quote.tcp.seq()?;
     let id = quote.ip.id();
     let time = timestamp(quote.tcp);
-    best(sent, at, |fields, _| {
+    best(sent, at, |fields, packet| {
         if fields.ip.is_v4() != quote.ip.is_v4() || fields.ip.source != error.to {
             return None;
         }
@@ -31,9 +33,16 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
             .distance_from(ours)
             .is_some_and(|distance| distance < len.max(1));
         let points = 4 * u8::from(is_part) + 2 * u8::from(has_id) + u8::from(has_time);
-        // The id alone has 16 bits, but who guesses it must also know where we probe.
-        (points > 0 && (is_part || has_time || has_id)).then_some(points)
+        let is_proven = is_part || has_time;
+        // The id alone has 16 bits. A box that sets all ids to one value hits one of ours now and then.
+        let is_plausible = has_id && time.is_none() && is_waiting(packet, at);
+        (is_proven || is_plausible).then_some(points)
     })
+}
+
+/// Whether an answer is likely to be under way.
+fn is_waiting(packet: &Sent, at: Instant) -> bool {
+    packet.answers.is_empty() && at.since(packet.at) < LONG
 }
 
 /// The packet that a segment answers.
@@ -42,7 +51,7 @@ pub(super) fn answered(sent: &[Sent], at: Instant, answer: &Fields<'_>) -> Optio
     let flags = answer.tcp.flags()?;
     let ack = answer.tcp.ack()?;
     let echo = echo(answer.tcp);
-    best(sent, at, |fields, role| {
+    best(sent, at, |fields, packet| {
         let (source, destination) = fields.ends()?;
         if ends != (destination, source) {
             return None;
@@ -52,7 +61,7 @@ pub(super) fn answered(sent: &[Sent], at: Instant, answer: &Fields<'_>) -> Optio
         let is_acked = flags.ack() && ack == fields.tcp.seq()?.add(taken);
         let is_echoed = echo.is_some() && timestamp(fields.tcp) == echo;
         // Once a segment was sent in full, its acknowledgements are no answers to the copies before.
-        let is_meant = is_acked && role == Role::Connection;
+        let is_meant = is_acked && packet.purpose.role == Role::Connection;
         Some(1 + 8 * u8::from(is_meant) + 4 * u8::from(is_acked) + 2 * u8::from(is_echoed))
     })
 }
@@ -61,12 +70,12 @@ pub(super) fn answered(sent: &[Sent], at: Instant, answer: &Fields<'_>) -> Optio
 fn best(
     sent: &[Sent],
     at: Instant,
-    points: impl Fn(&Fields<'_>, Role) -> Option<u8>,
+    points: impl Fn(&Fields<'_>, &Sent) -> Option<u8>,
 ) -> Option<SentId> {
     let candidates = sent.iter().enumerate().filter_map(|(number, sent)| {
         let is_asked = sent.purpose.role != Role::Reset && sent.at <= at;
         let fields = is_asked.then(|| Fields::parse(&sent.bytes)).flatten()?;
-        let points = points(&fields, sent.purpose.role)?;
+        let points = points(&fields, sent)?;
         Some(((points, sent.answers.is_empty(), number), SentId(number)))
     });
     candidates.max_by_key(|(key, _)| *key).map(|(_, id)| id)
@@ -91,3 +100,6 @@ fn timestamps(tcp: TcpFields<'_>) -> Option<(u32, u32)> {
         _ => None,
     })
 }
+
+/// Answers rarely take longer.
+const LONG: Duration = Duration::from_secs(4);

@@ -12,13 +12,10 @@ use crate::trace::{Hop, Interval, Located, Place};
 
 /// Changes of the flow, each once.
 pub(super) fn changes(packets: &Packets<'_>, hops: &[Hop]) -> Vec<Located> {
-    let branch = hops
-        .iter()
-        .find(|hop| hop.routers.len() > 1)
-        .map(|hop| hop.ttl);
+    let is_balanced = hops.iter().any(Hop::is_balanced);
     let mut located: Vec<Located> = Vec::new();
     for sights in by_probe(packets) {
-        for found in sights.located(branch) {
+        for found in sights.located(is_balanced) {
             let same = located
                 .iter_mut()
                 .find(|known| is_same(&known.change, &found.change));
@@ -32,9 +29,14 @@ pub(super) fn changes(packets: &Packets<'_>, hops: &[Hop]) -> Vec<Located> {
     located
 }
 
-/// Whether two changes are one: what is done, not to which value, which may differ by probe.
+/// Whether two changes are one: what is done, not to which value, which may differ by probe. What is left
+/// of a lost option may look otherwise behind the next box: it is lost once.
 fn is_same(one: &Change, other: &Change) -> bool {
-    one.field == other.field && one.how == other.how
+    one.field == other.field && (one.how == other.how || (is_loss(one.how) && is_loss(other.how)))
+}
+
+const fn is_loss(how: How) -> bool {
+    matches!(how, How::Removed | How::Nopped | How::Ended | How::Renamed)
 }
 
 impl Located {
@@ -100,10 +102,13 @@ fn by_probe<'a>(packets: &Packets<'a>) -> Vec<Sights<'a>> {
 }
 
 impl Sights<'_> {
-    fn located(&self, branch: Option<u8>) -> Vec<Located> {
+    fn located(&self, is_balanced: bool) -> Vec<Located> {
         let mut found: Vec<Located> = Vec::new();
         for (ttl, comparison) in &self.quotes {
             for change in &comparison.changes {
+                if change.field == Field::Length && self.is_explained(comparison) {
+                    continue;
+                }
                 if let Some(known) = found
                     .iter_mut()
                     .find(|known| is_same(&known.change, change))
@@ -111,73 +116,100 @@ impl Sights<'_> {
                     known.witnesses += 1;
                     continue;
                 }
+                let mut between = self.between(change, *ttl, comparison);
+                if self.takes_ways(change, *ttl, is_balanced) {
+                    between.after = 0;
+                }
                 found.push(Located {
                     change: change.clone(),
                     probes: vec![self.probe.clone()],
-                    between: Interval {
-                        after: self.last_clean(change, *ttl, branch),
-                        until: Place::Hop(*ttl),
-                    },
+                    between,
                     witnesses: 1,
                 });
             }
         }
-        self.explain_lengths(&mut found);
         found
     }
 
-    /// The last hop before this TTL that quotes the field as it was sent.
-    fn last_clean(&self, change: &Change, ttl: u8, branch: Option<u8>) -> u8 {
-        // Behind the point where ways part, a clean hop may lie on another way than the box.
-        let limit = branch.unwrap_or(u8::MAX).min(ttl);
-        let clean = self
-            .quotes
-            .iter()
-            .filter(|(at, comparison)| *at < limit && is_clean(change, comparison));
-        clean.map(|(at, _)| *at).max().unwrap_or(0)
+    /// A router that quotes no more than the ports shows only that the packet became shorter or longer;
+    /// one that quotes more may show that this is the doing of options.
+    fn is_explained(&self, vague: &Comparison) -> bool {
+        is_vague(vague)
+            && self.quotes.iter().any(|(_, comparison)| {
+                !is_vague(comparison)
+                    && comparison.growth == vague.growth
+                    && comparison.state(Field::Length) == State::Same
+            })
     }
 
-    /// A router that quotes little shows only that the packet became shorter or longer; one behind it
-    /// shows why. That is one change.
-    fn explain_lengths(&self, found: &mut Vec<Located>) {
-        let Some(at) = found
-            .iter()
-            .position(|located| located.change.field == Field::Length)
-        else {
-            return;
-        };
-        let Place::Hop(first) = found[at].between.until else {
-            return;
-        };
-        let growth = |ttl: u8| {
-            let mut quotes = self.quotes.iter().filter(|(at, _)| *at == ttl);
-            quotes
-                .find(|(_, comparison)| comparison.growth != 0)
-                .map(|(_, comparison)| comparison.growth)
-        };
-        let Some(here) = growth(first) else { return };
-        let after = found[at].between.after;
-        let mut is_explained = false;
-        for located in found.iter_mut() {
-            let Place::Hop(until) = located.between.until else {
-                continue;
-            };
-            let resizes = matches!(
-                located.change.how,
-                How::Removed | How::Added | How::Duplicated | How::Ended
-            );
-            if resizes && until > first && growth(until) == Some(here) {
-                located.between = Interval {
-                    after: located.between.after.max(after),
-                    until: Place::Hop(first),
-                };
-                is_explained = true;
+    /// Whether packets may take more than one way, so that a clean hop may lie on another way than the box.
+    /// Quotes that contradict each other show it. Where routers do, the quotes must be so many, and agree so
+    /// well, that it would be a rare chance if the box were on one of several ways.
+    fn takes_ways(&self, change: &Change, ttl: u8, is_balanced: bool) -> bool {
+        let (mut clean, mut changed) = (0_u32, 0_u32);
+        for (at, comparison) in &self.quotes {
+            let mut known = comparison.changes.iter();
+            if known.any(|known| is_same(known, change)) {
+                changed += 1;
+            } else if is_clean(change, comparison) {
+                if *at >= ttl && change.field != Field::Length {
+                    return true;
+                }
+                clean += 1;
             }
         }
-        if is_explained {
-            found.remove(at);
-        }
+        let [clean, changed] = [clean, changed].map(f64::from);
+        let all = clean + changed;
+        // The share of packets that meet the box for which what was seen is most likely.
+        let chance = (clean / all).powf(clean) * (changed / all).powf(changed);
+        is_balanced && clean > 0.0 && chance > CHANCE
     }
+
+    fn between(&self, change: &Change, ttl: u8, comparison: &Comparison) -> Interval {
+        let last = |before: u8, is_clean: &dyn Fn(&Comparison) -> bool| {
+            let earlier = self.quotes.iter().filter(|(at, _)| *at < before);
+            let clean = earlier.filter(|(_, comparison)| is_clean(comparison));
+            clean.map(|(at, _)| *at).max().unwrap_or(0)
+        };
+        let growth = comparison.growth;
+        if change.field == Field::Length && is_vague(comparison) {
+            return Interval {
+                after: last(ttl, &|earlier| earlier.growth != growth),
+                until: Place::Hop(ttl),
+            };
+        }
+        let mut between = Interval {
+            after: last(ttl, &|earlier| is_clean(change, earlier)),
+            until: Place::Hop(ttl),
+        };
+        // Where this change alone makes the packet longer or shorter, its length tells the place even of
+        // routers that do not quote the option.
+        let resizing = comparison.changes.iter().filter(|one| resizes(one));
+        if growth != 0 && resizes(change) && resizing.count() == 1 {
+            let mut alike = self.quotes.iter().filter(|(_, one)| one.growth == growth);
+            let first = alike.next().map_or(ttl, |(at, _)| *at);
+            if between.after < first {
+                between.until = Place::Hop(first);
+                let unchanged = last(first, &|earlier| earlier.growth == 0);
+                between.after = between.after.max(unchanged);
+            }
+        }
+        between
+    }
+}
+
+/// Whether the quote ends before the length of the TCP header, so that what came or went is not known.
+fn is_vague(comparison: &Comparison) -> bool {
+    comparison.state(Field::Reserved) == State::NotQuoted
+}
+
+/// Whether a change may make the header longer or shorter.
+fn resizes(change: &Change) -> bool {
+    matches!(change.field, Field::Option(_))
+        && matches!(
+            change.how,
+            How::Removed | How::Added | How::Duplicated | How::Ended
+        )
 }
 
 /// Whether a quote shows that the change has not happened yet.
@@ -200,3 +232,6 @@ fn is_clean(change: &Change, comparison: &Comparison) -> bool {
         (field, _) => comparison.state(field) == State::Same,
     }
 }
+
+/// What is less likely than this is no chance.
+const CHANCE: f64 = 1e-4;

@@ -36,7 +36,7 @@ impl Composer {
 
     /// Steps of chance, or a box that changes a timestamp a little would make it that of another packet.
     fn tick(&mut self) {
-        let step = 1 + (self.random.next_u32() & 0x3ff);
+        let step = LEAST_STEP + (self.random.next_u32() & 0x3ff);
         self.clock = self.clock.wrapping_add(step);
     }
 
@@ -135,6 +135,8 @@ fn set_timestamp(area: &mut [u8], clock: u32) {
     }
 }
 
+/// Ticks between the timestamps of two packets, at least.
+const LEAST_STEP: u32 = 64;
 /// TTL of what is to reach the target.
 pub(super) const FULL_TTL: u8 = 64;
 /// As Linux has it in a SYN.

@@ -1,8 +1,10 @@
 //! What the target says: an answer of a host, never to be compared with what was sent to it.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use mptcp_proto::seq::TcpSeq;
+use mptcp_proto::time::Instant;
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{MptcpOption, Subtype};
 use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptions};
@@ -18,6 +20,7 @@ use crate::trace::{End, EndAnswer, EndOption};
 pub(super) fn ends(packets: &Packets<'_>, target: IpAddr) -> Vec<End> {
     let mut ends: Vec<End> = Vec::new();
     let plain = plain_fillers(packets);
+    let strays = bare_acks(packets);
     for (_, sent) in packets {
         if !is_for_the_end(sent, target) {
             continue;
@@ -37,6 +40,10 @@ pub(super) fn ends(packets: &Packets<'_>, target: IpAddr) -> Vec<End> {
         });
         if let Some(end) = ends.get_mut(at) {
             add(end, sent, plain);
+            let is_near = |at: &Instant| sent.at < *at && at.since(sent.at) < NEAR;
+            if end.answer == EndAnswer::Silent && strays.iter().any(is_near) {
+                end.answer = EndAnswer::Ack;
+            }
         }
     }
     ends
@@ -125,6 +132,20 @@ fn mptcp(area: &[u8]) -> impl Iterator<Item = &[u8]> {
         .map(|option| option.bytes)
 }
 
+/// When ACKs came that neither begin nor end anything: the target still knows a connection of before, and took
+/// a probe for a segment of that one (RFC 9293 §3.10.7.4). They acknowledge what belongs to that one.
+fn bare_acks(packets: &Packets<'_>) -> Vec<Instant> {
+    let syns = packets
+        .iter()
+        .filter(|(_, sent)| sent.purpose.role == Role::End);
+    let answers = syns.flat_map(|(_, sent)| &sent.answers);
+    let bare = answers.filter(|answer| {
+        let flags = answer.segment().map(|segment| segment.flags);
+        flags.is_some_and(|flags| flags.ack() && !flags.syn() && !flags.rst())
+    });
+    bare.map(|answer| answer.at).collect()
+}
+
 /// Fillers in a row that answers to plain SYNs have too: another option was erased there.
 fn plain_fillers(packets: &Packets<'_>) -> usize {
     let controls = packets
@@ -196,3 +217,5 @@ fn longest_filler(area: &[u8]) -> usize {
 
 /// Three no-operations are padding; four are not.
 const LEAST_ERASED: usize = 4;
+/// A bare ACK that comes within this time may be for the probe.
+const NEAR: Duration = Duration::from_secs(3);

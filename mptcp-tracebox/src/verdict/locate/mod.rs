@@ -235,3 +235,6 @@ fn is_clean(change: &Change, comparison: &Comparison) -> bool {
 
 /// What is less likely than this is no chance.
 const CHANCE: f64 = 1e-4;
+
+#[cfg(test)]
+mod tests;

@@ -155,6 +155,14 @@ pub struct Interval {
     pub until: Place,
 }
 
+impl Interval {
+    /// Anywhere, for what no router quotes: what comes back, or what became of a connection.
+    pub const WHOLE_PATH: Self = Self {
+        after: 0,
+        until: Place::Target,
+    };
+}
+
 /// A point of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::time::Instant;
 use mptcp_proto::wire::tcp_option::{TcpOptionValue, TcpOptions};
 
@@ -20,11 +21,10 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
     let seq = quote.tcp.seq()?;
     let id = quote.ip.id();
     let time = timestamp(quote.tcp);
-    best_of_one_ttl(sent, at, |fields, packet| {
+    best_of_one_ttl(sent, at, seq, |fields, packet| {
         if fields.ip.is_v4() != quote.ip.is_v4() || fields.ip.source != error.to {
             return None;
         }
-        let has_id = id.is_some() && [id, id.map(u16::swap_bytes)].contains(&fields.ip.id());
         let has_time = time.is_some() && timestamp(fields.tcp) == time;
         let ours = fields.tcp.seq()?;
         let len = u32::try_from(fields.tcp.payload().len()).unwrap_or(0);
@@ -32,12 +32,23 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
         let is_part = seq
             .distance_from(ours)
             .is_some_and(|distance| distance < len.max(1));
+        let is_later = is_part && seq != ours;
+        let has_id = has_id(id, fields.ip.id(), is_later);
         let points = 4 * u8::from(is_part) + 2 * u8::from(has_id) + u8::from(has_time);
         let is_proven = is_part || has_time;
         // The id alone has 16 bits. A box that sets all ids to one value hits one of ours now and then.
         let is_plausible = has_id && time.is_none() && is_waiting(packet, at);
         (is_proven || is_plausible).then_some(points)
     })
+}
+
+/// Whether an IP id is that of a packet, in either order of bytes, or the next ones of a later part of it.
+fn has_id(quoted: Option<u16>, ours: Option<u16>, is_later: bool) -> bool {
+    let (Some(quoted), Some(ours)) = (quoted, ours) else {
+        return false;
+    };
+    let is_same = quoted == ours || quoted.swap_bytes() == ours;
+    is_same || (is_later && quoted.wrapping_sub(ours) < MAX_PARTS)
 }
 
 /// Whether an answer is likely to be under way.
@@ -82,13 +93,16 @@ fn best(
 fn best_of_one_ttl(
     sent: &[Sent],
     at: Instant,
+    seq: TcpSeq,
     points: impl Fn(&Fields<'_>, &Sent) -> Option<u8>,
 ) -> Option<SentId> {
     let all: Vec<_> = candidates(sent, at, points).collect();
     let ((points, is_open, number), best) = *all.iter().max_by_key(|(key, _)| *key)?;
+    // The first part of a segment may have had its answer, the second not.
+    let ours = Fields::parse(&best.bytes)?.tcp.seq()?;
     let mut alike = all
         .iter()
-        .filter(|((other, open, _), _)| (*other, *open) == (points, is_open));
+        .filter(|((other, open, _), _)| *other == points && (*open == is_open || ours != seq));
     alike
         .all(|(_, other)| other.purpose.ttl == best.purpose.ttl)
         .then_some(SentId(number))
@@ -131,6 +145,8 @@ fn timestamps(tcp: TcpFields<'_>) -> Option<(u32, u32)> {
     })
 }
 
+/// IP ids that parts of a segment may have: the one of the whole, and the next ones.
+const MAX_PARTS: u16 = 16;
 /// Answers rarely take longer.
 const LONG: Duration = Duration::from_secs(4);
 

@@ -7,6 +7,7 @@ use mptcp_tests::path::{
     Family, HopPlan, Path, PathPlan, Quotes, Rate, RouterPlan, Spread, TargetPlan,
 };
 use mptcp_tests::sim::Seed;
+use mptcp_tracebox::probe::Probe;
 use mptcp_tracebox::trace::Code;
 
 use super::{Run, plan, run, truth};
@@ -48,7 +49,10 @@ struct Tally {
 fn check(seed: Seed, tally: &mut Tally) -> Result<(), String> {
     let (description, family) = random_path(&mut seed.generator("plan"));
     let mut path = Path::new(&description, family, seed).map_err(|error| error.to_string())?;
-    let plan = plan(&path);
+    let mut plan = plan(&path);
+    if seed.0.is_multiple_of(2) {
+        plan.probes = Probe::ALL.to_vec();
+    }
     let run = run(&mut path, plan, seed).map_err(|endless| endless.0)?;
     tally.paths += 1;
     tally.packets += run.evidence.all().len();
@@ -79,7 +83,12 @@ fn check(seed: Seed, tally: &mut Tally) -> Result<(), String> {
 fn is_founded(run: &Run, path: &Path, plan: &PathPlan) -> bool {
     let passages = path.passages();
     let verdict = &run.trace.verdict;
-    let is_touched = |direction| truth::is_touched(direction, passages);
+    // Nobody quotes what goes back.
+    let is_touched = |direction| {
+        let between = verdict.between.filter(|_| direction == Direction::ToServer);
+        truth::is_touched(direction, between, passages)
+    };
+    let is_data_touched = truth::is_payload_touched(verdict.between, passages);
     match verdict.code {
         Code::PathStripsSyn | Code::PathAltersMptcp => is_touched(Direction::ToServer),
         Code::PathStripsSynAck => is_touched(Direction::ToClient),
@@ -92,7 +101,13 @@ fn is_founded(run: &Run, path: &Path, plan: &PathPlan) -> bool {
         Code::PathDropsCapable | Code::PathRejects => {
             truth::is_stopped(0, verdict.between, passages)
         }
-        Code::Mirror => plan.target == TargetPlan::Mirror || is_touched(Direction::ToClient),
+        Code::PathStripsData => {
+            is_touched(Direction::ToServer) || is_touched(Direction::ToClient) || is_data_touched
+        }
+        Code::PayloadModified => is_data_touched || is_touched(Direction::ToServer),
+        Code::PathResegments => is_data_touched,
+        Code::ProactiveAck => truth::is_acked_early(passages),
+        Code::Mirror => plan.target == TargetPlan::Mirror || truth::is_answer_touched(passages),
         Code::PortClosed => plan.target == TargetPlan::Closed || !passages.is_empty(),
         Code::ServerNoMptcp | Code::MptcpV0Only => {
             !matches!(plan.target, TargetPlan::V1 | TargetPlan::Both) || !passages.is_empty()
@@ -181,7 +196,7 @@ fn random_router(random: &mut fastrand::Rng, loss: f64, family: Family) -> Route
     }
 }
 
-/// Boxes that act on SYNs, on their answers, or on all that passes.
+/// Boxes that act on SYNs, on their answers, on data, or on all that passes.
 const BOXES: &[&str] = &[
     "strip:option=mptcp",
     "strip:option=mptcp,on=syn",
@@ -223,6 +238,18 @@ const BOXES: &[&str] = &[
     "refuse:options_over=24,on=syn",
     "quote:tcp_bytes=8",
     "quote:mpls=77",
+    "strip:option=dss,on=data",
+    "strip:option=dss,how=remove",
+    "strip:option=mptcp,on=non_syn",
+    "strip:option=add_addr",
+    "rewrite:field=dsn,on=data",
+    "flip:at=3,xor=0x20,toward=server",
+    "split:at=7",
+    "split:at=7,options=first",
+    "coalesce:hold_ms=20",
+    "hole:toward=server",
+    "ack:how=correct",
+    "proactive:toward=server",
     "impair:delay_ms=30,jitter_ms=40,order=free,seed=3",
 ];
 /// Share of errors that is lost, at most.

@@ -149,14 +149,8 @@ fn explains(change: &Change, before: &[u8], after: &[u8]) -> bool {
 /// Whether some box in the interval made the change, as far as the records of the path say.
 pub(super) fn is_true(change: &Change, between: Interval, passages: &[Passage]) -> bool {
     passages.iter().any(|passage| {
-        let hop = passage.spot.hop;
-        let is_within = between.after <= hop
-            && match between.until {
-                Place::Hop(until) => hop <= until,
-                Place::Target => true,
-            };
         let mut after = passage.after.iter();
-        is_within
+        is_within(passage, Some(between))
             && passage.direction == Direction::ToServer
             && after.any(|(_, after)| explains(change, &passage.before, after))
     })
@@ -168,13 +162,7 @@ pub(super) fn is_stopped(subtype: u8, between: Option<Interval>, passages: &[Pas
     passages.iter().any(|passage| {
         let has_it = has_mptcp(&passage.before, subtype);
         let goes_on = |(way, _): &(Direction, Vec<u8>)| *way == passage.direction;
-        let is_within = between.is_none_or(|between| {
-            let hop = passage.spot.hop;
-            let Place::Hop(until) = between.until else {
-                return between.after <= hop;
-            };
-            (between.after..=until).contains(&hop)
-        });
+        let is_within = is_within(passage, between);
         let is_spoilt = |(_, after): &(Direction, Vec<u8>)| {
             let raw = [&passage.before, after].map(|packet| Raw::of(packet));
             matches!(raw, [Some(before), Some(after)] if before.is_sound() && !after.is_sound())
@@ -184,8 +172,12 @@ pub(super) fn is_stopped(subtype: u8, between: Option<Interval>, passages: &[Pas
     })
 }
 
-/// Whether a box changed the MPTCP option of a packet of this direction.
-pub(super) fn is_touched(direction: Direction, passages: &[Passage]) -> bool {
+/// Whether a box in the interval changed the MPTCP option of a packet of this direction.
+pub(super) fn is_touched(
+    direction: Direction,
+    between: Option<Interval>,
+    passages: &[Passage],
+) -> bool {
     let mptcp = |packet: &[u8]| -> Vec<Vec<u8>> {
         let raw = Raw::of(packet);
         let options = raw.map(|raw| raw.options()).unwrap_or_default();
@@ -195,7 +187,52 @@ pub(super) fn is_touched(direction: Direction, passages: &[Passage]) -> bool {
     passages.iter().any(|passage| {
         let mut after = passage.after.iter();
         passage.direction == direction
+            && is_within(passage, between)
             && after.any(|(_, after)| mptcp(&passage.before) != mptcp(after))
+    })
+}
+
+/// Whether a box changed the bytes of a payload on its way there, or parted or joined segments.
+pub(super) fn is_payload_touched(between: Option<Interval>, passages: &[Passage]) -> bool {
+    let payload = |packet: &[u8]| Raw::of(packet).map(|raw| raw.payload().to_vec());
+    passages.iter().any(|passage| {
+        let before = payload(&passage.before);
+        let has_data = before.as_ref().is_some_and(|bytes| !bytes.is_empty());
+        let mut after = passage.after.iter();
+        passage.direction == Direction::ToServer
+            && has_data
+            && is_within(passage, between)
+            && (passage.after.len() != 1 || after.any(|(_, after)| payload(after) != before))
+    })
+}
+
+/// Whether a box changed the options of what comes back.
+pub(super) fn is_answer_touched(passages: &[Passage]) -> bool {
+    let area = |packet: &[u8]| Raw::of(packet).map(|raw| raw.area().to_vec());
+    passages.iter().any(|passage| {
+        let mut after = passage.after.iter();
+        passage.direction == Direction::ToClient
+            && after.any(|(_, after)| area(after) != area(&passage.before))
+    })
+}
+
+/// Whether a box answered data itself.
+pub(super) fn is_acked_early(passages: &[Passage]) -> bool {
+    passages.iter().any(|passage| {
+        let has_data = Raw::of(&passage.before).is_some_and(|raw| !raw.payload().is_empty());
+        let mut after = passage.after.iter();
+        has_data && after.any(|(way, _)| *way != passage.direction)
+    })
+}
+
+fn is_within(passage: &Passage, between: Option<Interval>) -> bool {
+    let hop = passage.spot.hop;
+    between.is_none_or(|between| {
+        between.after <= hop
+            && match between.until {
+                Place::Hop(until) => hop <= until,
+                Place::Target => true,
+            }
     })
 }
 

@@ -117,7 +117,9 @@ impl Sights<'_> {
                     continue;
                 }
                 let mut between = self.between(change, *ttl, comparison);
-                if self.takes_ways(change, *ttl, is_balanced) {
+                // Segments are joined when they happen to meet: a clean hop proves nothing.
+                let is_joined = change.field == Field::Length && comparison.growth > 0;
+                if is_joined || self.takes_ways(change, *ttl, is_balanced) {
                     between.after = 0;
                 }
                 found.push(Located {

@@ -7,10 +7,11 @@ mod way_back;
 use std::net::SocketAddr;
 
 use crate::diff::{Field, How};
-use crate::probe::Probe;
+use crate::probe::{Phase, Probe};
 use crate::quote::ErrorKind;
 use crate::trace::{
-    Blame, Code, Confidence, End, EndAnswer, EndOption, Flow, Interval, Located, Place, Verdict,
+    Blame, CellState, Code, Confidence, End, EndAnswer, EndOption, Flow, Interval, Located, Place,
+    Verdict,
 };
 
 /// What the flows say together: the worst of them, and how many are like it.
@@ -103,14 +104,20 @@ impl Facts<'_> {
         heard.map(|hop| hop.ttl).max().unwrap_or(0)
     }
 
-    /// Behind the last hop that is known to have seen this probe as it was sent, unless that hop may lie on
-    /// another way.
+    /// Behind the last hop that this probe has passed in any form, for what stops it.
     fn behind(&self, probe: &Probe) -> Interval {
-        let after = if self.flow.is_balanced {
-            0
-        } else {
-            self.last_seen(probe)
-        };
+        use crate::trace::CellState::{NotQuoted, Same};
+        self.beyond(self.last(probe, |state| matches!(state, Same | NotQuoted)))
+    }
+
+    /// Behind the last hop that is known to have seen this probe as it was sent, for what changes it.
+    fn behind_unchanged(&self, probe: &Probe) -> Interval {
+        self.beyond(self.last_seen(probe))
+    }
+
+    fn beyond(&self, hop: u8) -> Interval {
+        // Where ways part, that hop may lie on another one.
+        let after = if self.flow.is_balanced { 0 } else { hop };
         Interval {
             after,
             until: Place::Target,
@@ -119,11 +126,14 @@ impl Facts<'_> {
 
     /// The last hop that is known to have seen this probe as it was sent; 0 for none.
     fn last_seen(&self, probe: &Probe) -> u8 {
-        use crate::trace::CellState::{NotQuoted, Same};
+        self.last(probe, |state| state == CellState::Same)
+    }
+
+    fn last(&self, probe: &Probe, is_meant: impl Fn(CellState) -> bool) -> u8 {
         let column = self.flow.probes.iter().position(|known| known == probe);
         let passed = self.flow.hops.iter().filter(|hop| {
             let cell = column.and_then(|column| hop.cells.get(column));
-            cell.is_some_and(|cell| matches!(cell.state, Same | NotQuoted))
+            cell.is_some_and(|cell| is_meant(cell.state))
         });
         passed.map(|hop| hop.ttl).max().unwrap_or(0)
     }
@@ -242,12 +252,11 @@ impl Facts<'_> {
     }
 
     fn first_refusal(&self, probe: &Probe) -> Option<u8> {
-        use crate::trace::CellState::{Reached, Refused};
         let column = self.flow.probes.iter().position(|known| known == probe)?;
         let refused = self.flow.hops.iter().find(|hop| {
             hop.cells
                 .get(column)
-                .is_some_and(|cell| matches!(cell.state, Reached | Refused))
+                .is_some_and(|cell| matches!(cell.state, CellState::Reached | CellState::Refused))
         });
         refused.map(|hop| hop.ttl)
     }
@@ -373,7 +382,8 @@ impl Facts<'_> {
             ),
             Some(first) => {
                 let splits = first.change.field == Field::Length;
-                let resegments = splits && first.probes.contains(&Probe::Dss);
+                let mut probes = first.probes.iter();
+                let resegments = splits && probes.all(|probe| probe.phase() == Phase::Data);
                 let code = if resegments {
                     Code::PathResegments
                 } else {
@@ -419,7 +429,7 @@ impl Facts<'_> {
             return None;
         }
         let target = self.target;
-        let between = self.behind(&Probe::CapableV1);
+        let between = self.behind_unchanged(&Probe::CapableV1);
         if self.speaks_v0() {
             return Some(Verdict {
                 code: Code::MptcpV0Only,

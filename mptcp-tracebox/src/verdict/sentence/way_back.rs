@@ -2,7 +2,7 @@
 
 use super::Facts;
 use crate::probe::Probe;
-use crate::trace::{Blame, Code, Confidence, EndAnswer, EndOption, Interval, Place, Verdict};
+use crate::trace::{Blame, Code, Confidence, EndAnswer, EndOption, Interval, Verdict};
 
 impl Facts<'_> {
     /// What is to be said of a SYN/ACK without an MP_CAPABLE of the target's own.
@@ -33,7 +33,7 @@ impl Facts<'_> {
             let sentence = format!(
                 "{target} speaks MPTCP, as its answer to MP_JOIN shows, but a box on the way back puts the option of the SYN in the place of its own."
             );
-            (sentence, Blame::Path, Some(WAY_BACK))
+            (sentence, Blame::Path, Some(Interval::WHOLE_PATH))
         } else {
             let sentence = format!(
                 "{target} repeats the option of the SYN: it, or a box before it, copies options that it does not know."
@@ -63,7 +63,7 @@ impl Facts<'_> {
             ),
             blame: Blame::Path,
             confidence: Confidence::Likely,
-            between: Some(WAY_BACK),
+            between: Some(Interval::WHOLE_PATH),
             kernel_effect: "Linux falls back to TCP at once; the server does too.".to_owned(),
         }
     }
@@ -82,7 +82,7 @@ impl Facts<'_> {
             ),
             blame: Blame::Path,
             confidence: Confidence::Proven,
-            between: Some(WAY_BACK),
+            between: Some(Interval::WHOLE_PATH),
             kernel_effect: "Linux falls back to TCP at once.".to_owned(),
         }
     }
@@ -97,15 +97,10 @@ fn erased_copy(len: usize) -> Verdict {
         ),
         blame: Blame::Path,
         confidence: Confidence::Likely,
-        between: Some(WAY_BACK),
+        between: Some(Interval::WHOLE_PATH),
         kernel_effect: "Linux falls back to TCP at once.".to_owned(),
     }
 }
 
-/// No router quotes what comes back: all of the way may be meant.
-const WAY_BACK: Interval = Interval {
-    after: 0,
-    until: Place::Target,
-};
 /// Length of a server's MP_CAPABLE.
 const CAPABLE_LEN: usize = 12;

@@ -155,6 +155,14 @@ pub struct Interval {
     pub until: Place,
 }
 
+impl Interval {
+    /// Anywhere, for what no router quotes: what comes back, or what became of a connection.
+    pub const WHOLE_PATH: Self = Self {
+        after: 0,
+        until: Place::Target,
+    };
+}
+
 /// A point of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
@@ -258,6 +266,8 @@ pub enum Code {
     PathStripsSyn,
     /// MPTCP is removed from SYN/ACKs.
     PathStripsSynAck,
+    /// MP_CAPABLE is lost on its way there or on the way back: no router tells which.
+    PathStripsCapable,
     /// MPTCP is removed from data.
     PathStripsData,
     /// MP_JOIN does not pass.
@@ -323,6 +333,7 @@ impl Code {
             Self::ServerNoMptcp => "server_no_mptcp",
             Self::PathStripsSyn => "path_strips_syn",
             Self::PathStripsSynAck => "path_strips_synack",
+            Self::PathStripsCapable => "path_strips_capable",
             Self::PathStripsData => "path_strips_data",
             Self::PathBreaksJoin => "path_breaks_join",
             Self::PathAltersMptcp => "path_alters_mptcp",
@@ -355,6 +366,16 @@ impl fmt::Display for Place {
             Self::Hop(ttl) => write!(f, "hop {ttl}"),
             Self::Target => f.write_str("the target"),
         }
+    }
+}
+
+impl Hop {
+    /// Whether the TTL ran out at more than one router: packets take more than one way. Who refuses a packet
+    /// need not be at this TTL.
+    pub fn is_balanced(&self) -> bool {
+        let routers = self.routers.iter();
+        let here = routers.filter(|router| router.said == ErrorKind::TimeExceeded);
+        here.count() > 1
     }
 }
 

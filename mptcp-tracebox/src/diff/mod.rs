@@ -36,6 +36,12 @@ impl Comparison {
         let found = self.states.iter().find(|(known, _)| *known == field);
         found.map_or(State::NotQuoted, |(_, state)| *state)
     }
+
+    /// Says nothing of a field any more.
+    pub(crate) fn forget(&mut self, field: Field) {
+        self.states.retain(|(known, _)| *known != field);
+        self.changes.retain(|change| change.field != field);
+    }
 }
 
 /// Compares two packets, from their IP headers on. None when one is no packet, or they are of two

@@ -34,6 +34,12 @@ impl Composer {
         }
     }
 
+    /// Steps of chance, or a box that changes a timestamp a little would make it that of another packet.
+    fn tick(&mut self) {
+        let step = LEAST_STEP + (self.random.next_u32() & 0x3ff);
+        self.clock = self.clock.wrapping_add(step);
+    }
+
     /// A SYN. None when the probe has more options than a header has room for.
     pub(super) fn syn(
         &mut self,
@@ -41,8 +47,8 @@ impl Composer {
         target: SocketAddr,
         purpose: &Purpose,
     ) -> Option<Vec<u8>> {
-        self.clock = self.clock.wrapping_add(1);
-        self.ip_id = self.ip_id.checked_add(1).unwrap_or(1);
+        self.tick();
+        self.ip_id = self.ip_id.checked_add(ID_STEP).unwrap_or(1);
         let mut options = plain_options(source.is_ipv4(), self.clock);
         options.extend(purpose.probe.syn_options(&mut self.random));
         // Behind the last option, as RFC 9293 §3.1 has it.
@@ -71,11 +77,11 @@ impl Composer {
     /// Gives a packet of the connection its IP id and the flow's label; a copy gets a timestamp of its own
     /// too, by which its quote is known.
     pub(super) fn sign(&mut self, packet: &mut Packet, is_copy: bool) {
-        self.ip_id = self.ip_id.checked_add(1).unwrap_or(1);
+        self.ip_id = self.ip_id.checked_add(ID_STEP).unwrap_or(1);
         packet.ip_id = self.ip_id;
         packet.flow_label = self.label;
         if is_copy {
-            self.clock = self.clock.wrapping_add(1);
+            self.tick();
             set_timestamp(&mut packet.options, self.clock);
         }
     }
@@ -88,7 +94,7 @@ impl Composer {
             return None;
         }
         let (theirs, ours) = answer.ends()?;
-        self.ip_id = self.ip_id.checked_add(1).unwrap_or(1);
+        self.ip_id = self.ip_id.checked_add(ID_STEP).unwrap_or(1);
         let packet = Packet {
             source: ours,
             destination: theirs,
@@ -129,6 +135,10 @@ fn set_timestamp(area: &mut [u8], clock: u32) {
     }
 }
 
+/// Ticks between the timestamps of two packets, at least.
+const LEAST_STEP: u32 = 64;
+/// IP ids leave room for those of the parts into which a box may split a segment.
+const ID_STEP: u16 = 29;
 /// TTL of what is to reach the target.
 pub(super) const FULL_TTL: u8 = 64;
 /// As Linux has it in a SYN.

@@ -1,6 +1,8 @@
 //! Probes that are to reach the target, one at a time: the target must not see two connections begin
 //! between the same ports at once.
 
+use mptcp_proto::time::Instant;
+
 use super::compose::FULL_TTL;
 use super::{Ask, Outcome, Want};
 use crate::evidence::Role;
@@ -42,11 +44,14 @@ impl Ends {
         self.is_reached
     }
 
-    pub(super) fn want(&self) -> Want {
+    /// Until `quiet`, the target may still have the connection before. A probe that was not answered is not
+    /// sent again before, or it might be taken for a segment of that one.
+    pub(super) fn want(&self, now: Instant, quiet: Instant) -> Want {
         if self.in_flight {
             return Want::Answer;
         }
         match self.left.last() {
+            Some(&(_, attempt)) if attempt > 0 && now < quiet => Want::Wait(quiet),
             Some(&(probe, attempt)) => Want::Send(Ask {
                 probe,
                 role: Role::End,
@@ -87,3 +92,66 @@ impl Ends {
 
 /// Number of the control.
 pub(super) const CONTROL: usize = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Probes in the order in which they are sent, with the answers to them.
+    fn played(mut ends: Ends, answer: impl Fn(usize, u8) -> Outcome) -> Vec<(usize, u8)> {
+        let mut sent = Vec::new();
+        while let Want::Send(ask) = ends.want(Instant::ZERO, Instant::ZERO) {
+            assert!(sent.len() < 100, "it does not end: {sent:?}");
+            ends.note_sent(ask);
+            assert!(matches!(
+                ends.want(Instant::ZERO, Instant::ZERO),
+                Want::Answer
+            ));
+            sent.push((ask.probe, ask.attempt));
+            ends.settle(ask, answer(ask.probe, ask.attempt));
+        }
+        assert!(matches!(
+            ends.want(Instant::ZERO, Instant::ZERO),
+            Want::Over
+        ));
+        sent
+    }
+
+    #[test]
+    fn answered_probes_are_sent_once_and_in_order() {
+        let sent = played(Ends::special(4), |_, _| Outcome::Reached);
+        assert_eq!(sent, [(1, 0), (2, 0), (3, 0)]);
+        assert_eq!(played(Ends::control(), |_, _| Outcome::Reached), [(0, 0)]);
+    }
+
+    #[test]
+    fn a_control_follows_each_try_in_vain() {
+        let sent = played(Ends::special(3), |probe, _| match probe {
+            1 => Outcome::Silent,
+            _ => Outcome::Reached,
+        });
+        let expected = [(1, 0), (0, 0), (1, 1), (0, 0), (1, 2), (0, 0), (2, 0)];
+        assert_eq!(sent, expected);
+    }
+
+    #[test]
+    fn where_the_control_is_silent_too_nothing_more_is_asked_of_the_probe() {
+        let sent = played(Ends::special(2), |_, _| Outcome::Silent);
+        assert_eq!(sent, [(1, 0), (0, 0), (0, 1), (0, 2)]);
+        let sent = played(Ends::control(), |_, _| Outcome::Silent);
+        assert_eq!(sent, [(0, 0), (0, 1), (0, 2)]);
+    }
+
+    #[test]
+    fn a_new_try_waits_until_the_target_is_quiet() {
+        let mut ends = Ends::control();
+        let quiet = Instant::from_millis(40);
+        let Want::Send(ask) = ends.want(Instant::ZERO, quiet) else {
+            panic!("a first try does not wait");
+        };
+        ends.note_sent(ask);
+        ends.settle(ask, Outcome::Silent);
+        assert!(matches!(ends.want(Instant::ZERO, quiet), Want::Wait(at) if at == quiet));
+        assert!(matches!(ends.want(quiet, quiet), Want::Send(_)));
+    }
+}

@@ -237,3 +237,115 @@ impl Ladder {
 const WINDOW: u8 = 4;
 /// Routers in a row that do not answer before the way is given up, if the target does not answer either.
 const GIVE_UP: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::ZERO;
+
+    fn routers() -> Vec<Bucket> {
+        vec![Bucket::new(1000, 1000, NOW); 30]
+    }
+
+    /// TTLs that are asked, one after the other, of a target at this distance.
+    fn discovered(hint: Option<u8>, is_there: bool, distance: u8) -> (Discovery, Vec<u8>) {
+        let mut discovery = Discovery::new(hint, is_there, 30);
+        let mut asked = Vec::new();
+        let mut in_flight: Vec<Ask> = Vec::new();
+        loop {
+            match discovery.want(NOW, &routers()) {
+                Want::Send(ask) => {
+                    discovery.note_sent(ask);
+                    asked.push(ask.ttl);
+                    in_flight.push(ask);
+                }
+                Want::Answer => {
+                    for ask in in_flight.drain(..) {
+                        let outcome = match ask.ttl {
+                            ttl if ttl < distance => Outcome::Expired,
+                            _ if is_there => Outcome::Reached,
+                            _ => Outcome::Silent,
+                        };
+                        discovery.settle(ask, outcome);
+                    }
+                }
+                _ => return (discovery, asked),
+            }
+        }
+    }
+
+    #[test]
+    fn discovery_ends_at_the_target_whatever_the_hint_says() {
+        for hint in [None, Some(1), Some(4), Some(9)] {
+            let (discovery, asked) = discovered(hint, true, 6);
+            assert_eq!(discovery.distance(), Some(6), "{hint:?}");
+            // Only a hint that is too large sends more than is needed, all before the first answer.
+            let expected = hint.filter(|hint| *hint > 6).map_or(6, |hint| hint - 1);
+            assert_eq!(asked.last(), Some(&expected), "{hint:?}");
+        }
+    }
+
+    #[test]
+    fn discovery_gives_up_behind_the_last_router_of_a_silent_target() {
+        let (discovery, asked) = discovered(None, false, 4);
+        assert_eq!(discovery.distance(), None);
+        assert_eq!(asked.last(), Some(&8));
+        let ladder = Ladder::new(&discovery, 2, 1);
+        assert_eq!(ladder.steps.len(), 4 * 2);
+        assert!(!ladder.is_target_there());
+    }
+
+    /// Packets for each probe at the one hop of a path, the control first.
+    fn climbed(answer: impl Fn(usize, u8) -> Outcome, queries: u8) -> [u8; 3] {
+        let (discovery, _) = discovered(None, true, 2);
+        let mut ladder = Ladder::new(&discovery, 3, queries);
+        loop {
+            match ladder.want(NOW, &routers()) {
+                Want::Send(ask) => {
+                    ladder.note_sent(ask);
+                    ladder.settle(ask, answer(ask.probe, ask.attempt));
+                }
+                Want::Over => return [0, 1, 2].map(|probe| ladder.steps[probe].sent),
+                _ => panic!("nothing is in flight"),
+            }
+        }
+    }
+
+    #[test]
+    fn each_probe_is_asked_once_where_all_is_answered() {
+        assert_eq!(climbed(|_, _| Outcome::Expired, 1), [1, 1, 1]);
+        assert_eq!(climbed(|_, _| Outcome::Expired, 3), [3, 3, 3]);
+    }
+
+    #[test]
+    fn a_silent_probe_gets_three_tries_and_each_further_one_a_control() {
+        let silent = |probe, _| match probe {
+            1 => Outcome::Silent,
+            _ => Outcome::Expired,
+        };
+        assert_eq!(climbed(silent, 1), [3, 3, 1]);
+        let late = |probe, attempt| match (probe, attempt) {
+            (1, 0) => Outcome::Silent,
+            _ => Outcome::Expired,
+        };
+        assert_eq!(climbed(late, 1), [2, 2, 1]);
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_router_has_tokens_for_probe_and_control() {
+        let (discovery, _) = discovered(None, true, 2);
+        let mut ladder = Ladder::new(&discovery, 2, 1);
+        let mut empty = vec![Bucket::new(1, 1, NOW)];
+        let Want::Send(ask) = ladder.want(NOW, &empty) else {
+            panic!("one token is there");
+        };
+        ladder.note_sent(ask);
+        empty[0].take(NOW);
+        ladder.settle(ask, Outcome::Silent);
+        let Want::Wait(until) = ladder.want(NOW, &empty) else {
+            panic!("a further try needs two tokens");
+        };
+        assert!(until > NOW);
+    }
+}

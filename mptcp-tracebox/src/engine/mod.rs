@@ -57,6 +57,8 @@ pub struct Engine {
     events: VecDeque<Event>,
     /// Longest time that an answer took.
     slowest: Duration,
+    /// By then the target has the RST of the last connection that it began.
+    quiet: Instant,
     flow: usize,
     stage: Stage,
 }
@@ -159,6 +161,7 @@ impl Engine {
             ready: None,
             events: VecDeque::new(),
             slowest: Duration::ZERO,
+            quiet: now,
             flow: 0,
             stage: Stage::Reach(Ends::control()),
             plan,
@@ -171,11 +174,15 @@ impl Engine {
             self.evidence.note_sent(now, purpose.clone(), bytes.clone());
             return Some(Transmit { purpose, bytes });
         }
-        if self.pacer.ready_at(1, now) > now {
-            return None;
-        }
+        // Whether a stage is over does not depend on the pacer.
+        let is_early = self.pacer.ready_at(1, now) > now;
         loop {
             match self.want(now) {
+                Want::Send(_) if is_early => return None,
+                Want::Packet(prepared) if is_early => {
+                    self.ready = Some(prepared);
+                    return None;
+                }
                 Want::Send(ask) => return self.send(now, ask),
                 Want::Packet(prepared) => return self.send_prepared(now, *prepared),
                 Want::Over => self.advance(now),
@@ -218,7 +225,7 @@ impl Engine {
             return Want::Packet(prepared);
         }
         match &mut self.stage {
-            Stage::Reach(ends) | Stage::Ends(ends) => ends.want(),
+            Stage::Reach(ends) | Stage::Ends(ends) => ends.want(now, self.quiet),
             Stage::Discover(discovery) => discovery.want(now, &self.routers),
             Stage::Climb(ladder) => ladder.want(now, &self.routers),
             Stage::Converse(conversation) => match conversation.next(now, &mut self.composer) {
@@ -327,9 +334,10 @@ impl Engine {
     /// A packet for our host came, from its IP header on.
     pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) -> Option<SentId> {
         let id = self.evidence.note_received(now, packet)?;
-        match &mut self.stage {
-            Stage::Converse(conversation) => conversation.handle_packet(now, packet),
-            _ => self.close(packet),
+        if let Stage::Converse(conversation) = &mut self.stage {
+            conversation.handle_packet(now, packet);
+        } else if self.close(packet) {
+            self.quiet = now + self.slowest;
         }
         self.events.push_back(Event::Answered(id));
         let sent = self.evidence.sent(id)?;
@@ -346,10 +354,10 @@ impl Engine {
         Some(id)
     }
 
-    /// A half-open connection of the target is taken back.
-    fn close(&mut self, packet: &[u8]) {
+    /// A half-open connection of the target is taken back, if the packet is a sign of one.
+    fn close(&mut self, packet: &[u8]) -> bool {
         let reset = Fields::parse(packet).and_then(|fields| self.composer.reset(&fields));
-        let Some(bytes) = reset else { return };
+        let Some(bytes) = reset else { return false };
         let purpose = Purpose {
             flow: self.flow,
             probe: Probe::Syn,
@@ -360,6 +368,7 @@ impl Engine {
         if self.replies.len() < MAX_REPLIES {
             self.replies.push_back((purpose, bytes));
         }
+        true
     }
 
     fn settle(&mut self, ask: Ask, outcome: Outcome) {

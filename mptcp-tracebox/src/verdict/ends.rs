@@ -1,8 +1,10 @@
 //! What the target says: an answer of a host, never to be compared with what was sent to it.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use mptcp_proto::seq::TcpSeq;
+use mptcp_proto::time::Instant;
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{MptcpOption, Subtype};
 use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptions};
@@ -17,6 +19,8 @@ use crate::trace::{End, EndAnswer, EndOption};
 /// What the target says to each probe, the control first.
 pub(super) fn ends(packets: &Packets<'_>, target: IpAddr) -> Vec<End> {
     let mut ends: Vec<End> = Vec::new();
+    let plain = plain_fillers(packets);
+    let strays = bare_acks(packets);
     for (_, sent) in packets {
         if !is_for_the_end(sent, target) {
             continue;
@@ -35,7 +39,11 @@ pub(super) fn ends(packets: &Packets<'_>, target: IpAddr) -> Vec<End> {
             ends.len() - 1
         });
         if let Some(end) = ends.get_mut(at) {
-            add(end, sent);
+            add(end, sent, plain);
+            let is_near = |at: &Instant| sent.at < *at && at.since(sent.at) < NEAR;
+            if end.answer == EndAnswer::Silent && strays.iter().any(is_near) {
+                end.answer = EndAnswer::Ack;
+            }
         }
     }
     ends
@@ -69,13 +77,13 @@ fn is_acked(sent: &Sent) -> bool {
             .any(|segment| segment.flags.ack() && end == Some(TcpSeq(segment.ack)))
 }
 
-fn add(end: &mut End, sent: &Sent) {
+fn add(end: &mut End, sent: &Sent, plain: usize) {
     end.sent += 1;
     end.answered += u32::from(!sent.answers.is_empty());
     for answer in &sent.answers {
         let rtt = answer.at.since(sent.at);
         end.rtt = Some(end.rtt.map_or(rtt, |known| known.min(rtt)));
-        let said = said(answer, sent);
+        let said = said(answer, sent, plain);
         if weight(&said) > weight(&end.answer) {
             end.answer = said;
             end.ttl = Some(answer.ttl);
@@ -83,7 +91,7 @@ fn add(end: &mut End, sent: &Sent) {
     }
 }
 
-fn said(answer: &Answer, sent: &Sent) -> EndAnswer {
+fn said(answer: &Answer, sent: &Sent, plain: usize) -> EndAnswer {
     match &answer.kind {
         AnswerKind::Error { kind, .. } => EndAnswer::Error {
             from: answer.from,
@@ -93,7 +101,7 @@ fn said(answer: &Answer, sent: &Sent) -> EndAnswer {
             reason: reset_reason(&segment.options),
         },
         AnswerKind::Segment(segment) if segment.flags.syn() => EndAnswer::SynAck {
-            option: option(segment, sent),
+            option: option(segment, sent, plain),
             window: segment.window,
         },
         AnswerKind::Segment(_) => EndAnswer::Ack,
@@ -124,8 +132,34 @@ fn mptcp(area: &[u8]) -> impl Iterator<Item = &[u8]> {
         .map(|option| option.bytes)
 }
 
-/// What a SYN/ACK has of the option of the SYN.
-fn option(segment: &SegmentAnswer, sent: &Sent) -> EndOption {
+/// When ACKs came that neither begin nor end anything: the target still knows a connection of before, and took
+/// a probe for a segment of that one (RFC 9293 §3.10.7.4). They acknowledge what belongs to that one.
+fn bare_acks(packets: &Packets<'_>) -> Vec<Instant> {
+    let syns = packets
+        .iter()
+        .filter(|(_, sent)| sent.purpose.role == Role::End);
+    let answers = syns.flat_map(|(_, sent)| &sent.answers);
+    let bare = answers.filter(|answer| {
+        let flags = answer.segment().map(|segment| segment.flags);
+        flags.is_some_and(|flags| flags.ack() && !flags.syn() && !flags.rst())
+    });
+    bare.map(|answer| answer.at).collect()
+}
+
+/// Fillers in a row that answers to plain SYNs have too: another option was erased there.
+fn plain_fillers(packets: &Packets<'_>) -> usize {
+    let controls = packets
+        .iter()
+        .filter(|(_, sent)| sent.purpose.probe == Probe::Syn);
+    let answers = controls
+        .flat_map(|(_, sent)| &sent.answers)
+        .filter_map(Answer::segment);
+    let runs = answers.map(|segment| longest_filler(&segment.options));
+    runs.max().unwrap_or(0)
+}
+
+/// What a SYN/ACK has of the option of the SYN. `plain` fillers in a row say nothing.
+fn option(segment: &SegmentAnswer, sent: &Sent, plain: usize) -> EndOption {
     let asked = Fields::parse(&sent.bytes).map(|fields| fields.tcp.options());
     let special = asked
         .and_then(|area| special(area, &sent.purpose.probe))
@@ -148,7 +182,7 @@ fn option(segment: &SegmentAnswer, sent: &Sent) -> EndOption {
         }
     }
     let erased = longest_filler(&segment.options);
-    if !special.is_empty() && erased >= LEAST_ERASED {
+    if !special.is_empty() && erased >= LEAST_ERASED && erased > plain {
         EndOption::Erased(erased)
     } else {
         EndOption::Absent
@@ -183,3 +217,5 @@ fn longest_filler(area: &[u8]) -> usize {
 
 /// Three no-operations are padding; four are not.
 const LEAST_ERASED: usize = 4;
+/// A bare ACK that comes within this time may be for the probe.
+const NEAR: Duration = Duration::from_secs(3);

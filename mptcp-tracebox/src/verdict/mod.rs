@@ -9,7 +9,7 @@ mod talk;
 use std::net::SocketAddr;
 
 use crate::evidence::{Evidence, Sent, SentId};
-use crate::trace::{Flow, Trace};
+use crate::trace::{Flow, Hop, Trace};
 
 /// What the evidence says of the paths to a target.
 pub fn judge(evidence: &Evidence, target: SocketAddr) -> Trace {
@@ -46,7 +46,7 @@ fn flow(evidence: &Evidence, number: usize, target: SocketAddr) -> Option<Flow> 
     let distance = hops::distance(&packets, target.ip());
     let changes = locate::changes(&packets, &hops);
     let ends = ends::ends(&packets, target.ip());
-    let is_balanced = hops.iter().any(|hop| hop.routers.len() > 1);
+    let is_balanced = hops.iter().any(Hop::is_balanced);
     let below = distance.unwrap_or(u8::MAX);
     Some(Flow {
         source,

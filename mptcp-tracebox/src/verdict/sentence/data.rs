@@ -28,7 +28,7 @@ impl Facts<'_> {
         }
         let talk = self.flow.talk?;
         let is_lost = talk.is_mptcp && talk.acked == Acked::ByTcp && !talk.failed;
-        let between = self.behind(&Probe::Dss);
+        let between = Interval::WHOLE_PATH;
         is_lost.then(|| Verdict {
             code: Code::PathStripsData,
             sentence: format!(
@@ -48,12 +48,16 @@ impl Facts<'_> {
         let failed = self.flow.talk.is_some_and(|talk| talk.failed);
         let between = match located {
             Some(located) => located.between,
-            None if failed => self.behind(&Probe::Dss),
+            None if failed => Interval::WHOLE_PATH,
             None => return None,
         };
         Some(Verdict {
             code: Code::PayloadModified,
-            sentence: format!("The payload is rewritten, {between}: checksums of MPTCP do not hold."),
+            sentence: if located.is_some() {
+                format!("The payload is rewritten, {between}: checksums of MPTCP do not hold.")
+            } else {
+                format!("The payload, or what MPTCP says of it, is rewritten, {between}: the target says that a checksum does not hold.")
+            },
             blame: Blame::Path,
             confidence: if located.is_some() { Confidence::Proven } else { Confidence::Likely },
             between: Some(between),

@@ -1,14 +1,17 @@
 //! One sentence for all of it.
 
 mod data;
+mod silence;
+mod way_back;
 
 use std::net::SocketAddr;
 
 use crate::diff::{Field, How};
-use crate::probe::Probe;
+use crate::probe::{Phase, Probe};
 use crate::quote::ErrorKind;
 use crate::trace::{
-    Blame, Code, Confidence, End, EndAnswer, EndOption, Flow, Interval, Located, Place, Verdict,
+    Blame, CellState, Code, Confidence, End, EndAnswer, EndOption, Flow, Interval, Located, Place,
+    Verdict,
 };
 
 /// What the flows say together: the worst of them, and how many are like it.
@@ -48,7 +51,7 @@ impl Code {
             Self::ProactiveAck => 10,
             Self::PayloadModified => 11,
             Self::PathStripsData => 12,
-            Self::PathStripsSynAck => 13,
+            Self::PathStripsCapable | Self::PathStripsSynAck => 13,
             Self::PathStripsSyn => 14,
             Self::PathDropsCapable => 15,
             Self::PathRejects => 16,
@@ -70,6 +73,7 @@ impl Facts<'_> {
             Self::refused,
             Self::stripped_on_the_way,
             Self::dropped,
+            Self::altered_capable,
             Self::stripped_on_the_way_back,
             Self::altered,
             Self::stripped_from_data,
@@ -100,18 +104,38 @@ impl Facts<'_> {
         heard.map(|hop| hop.ttl).max().unwrap_or(0)
     }
 
-    /// Behind the last hop that is known to have seen this probe as it was sent.
+    /// Behind the last hop that this probe has passed in any form, for what stops it.
     fn behind(&self, probe: &Probe) -> Interval {
         use crate::trace::CellState::{NotQuoted, Same};
+        self.beyond(self.last(probe, |state| matches!(state, Same | NotQuoted)))
+    }
+
+    /// Behind the last hop that is known to have seen this probe as it was sent, for what changes it.
+    fn behind_unchanged(&self, probe: &Probe) -> Interval {
+        self.beyond(self.last_seen(probe))
+    }
+
+    fn beyond(&self, hop: u8) -> Interval {
+        // Where ways part, that hop may lie on another one.
+        let after = if self.flow.is_balanced { 0 } else { hop };
+        Interval {
+            after,
+            until: Place::Target,
+        }
+    }
+
+    /// The last hop that is known to have seen this probe as it was sent; 0 for none.
+    fn last_seen(&self, probe: &Probe) -> u8 {
+        self.last(probe, |state| state == CellState::Same)
+    }
+
+    fn last(&self, probe: &Probe, is_meant: impl Fn(CellState) -> bool) -> u8 {
         let column = self.flow.probes.iter().position(|known| known == probe);
         let passed = self.flow.hops.iter().filter(|hop| {
             let cell = column.and_then(|column| hop.cells.get(column));
-            cell.is_some_and(|cell| matches!(cell.state, Same | NotQuoted))
+            cell.is_some_and(|cell| is_meant(cell.state))
         });
-        Interval {
-            after: passed.map(|hop| hop.ttl).max().unwrap_or(0),
-            until: Place::Target,
-        }
+        passed.map(|hop| hop.ttl).max().unwrap_or(0)
     }
 
     fn no_answer(&self) -> Option<Verdict> {
@@ -126,15 +150,22 @@ impl Facts<'_> {
                         "{target} does not answer a plain SYN; hop {heard} is the last that is heard of."
                     )
                 };
+                let behind = Interval {
+                    after: heard,
+                    until: Place::Target,
+                };
+                let breaks = self.broken();
                 Some(Verdict {
                     code: Code::Unreachable,
-                    sentence,
-                    blame: Blame::Unknown,
+                    sentence: match breaks {
+                        Some(between) => format!(
+                            "{sentence} The TCP checksum does not hold any more, {between}, so it drops what it gets."
+                        ),
+                        None => sentence,
+                    },
+                    blame: breaks.map_or(Blame::Unknown, |_| Blame::Path),
                     confidence: Confidence::Likely,
-                    between: Some(Interval {
-                        after: heard,
-                        until: Place::Target,
-                    }),
+                    between: breaks.or(Some(behind)),
                     kernel_effect: "A connection times out, with MPTCP or without.".to_owned(),
                 })
             }
@@ -168,6 +199,15 @@ impl Facts<'_> {
         }
     }
 
+    /// Where the checksum of plain SYNs ceases to hold.
+    fn broken(&self) -> Option<Interval> {
+        let mut changes = self.flow.changes.iter();
+        let located = changes.find(|located| {
+            located.change.how == How::Broken && located.probes.contains(&Probe::Syn)
+        })?;
+        Some(located.between)
+    }
+
     /// A SYN with MPTCP is answered with RST or ICMP, a plain one is not.
     fn refused(&self) -> Option<Verdict> {
         let end = self.end(&Probe::CapableV1)?;
@@ -182,6 +222,10 @@ impl Facts<'_> {
         let mut between = self.behind(&Probe::CapableV1);
         if let Some(hop) = self.first_refusal(&Probe::CapableV1) {
             between.until = Place::Hop(hop);
+            if between.after >= hop {
+                // It is refused on one way and passes on another.
+                between.after = 0;
+            }
         }
         let ttl = |probe: &Probe| self.end(probe).and_then(|end| end.ttl);
         let is_by_path = matches!(between.until, Place::Hop(_))
@@ -208,12 +252,11 @@ impl Facts<'_> {
     }
 
     fn first_refusal(&self, probe: &Probe) -> Option<u8> {
-        use crate::trace::CellState::{Reached, Refused};
         let column = self.flow.probes.iter().position(|known| known == probe)?;
         let refused = self.flow.hops.iter().find(|hop| {
             hop.cells
                 .get(column)
-                .is_some_and(|cell| matches!(cell.state, Reached | Refused))
+                .is_some_and(|cell| matches!(cell.state, CellState::Reached | CellState::Refused))
         });
         refused.map(|hop| hop.ttl)
     }
@@ -287,99 +330,20 @@ impl Facts<'_> {
         })
     }
 
-    /// Where a probe is dropped: behind the last hop that quotes it, and before one that answers controls
-    /// so reliably that its silence cannot be chance.
-    fn narrowed(&self, probe: &Probe) -> Interval {
-        let mut between = self.behind(probe);
-        let Some(column) = self.flow.probes.iter().position(|known| known == probe) else {
-            return between;
-        };
-        let beyond = self.flow.hops.iter().filter(|hop| hop.ttl > between.after);
-        for hop in beyond {
-            let (mut sent, mut answered) = (0, 0);
-            for (at, cell) in hop.cells.iter().enumerate() {
-                let is_answering = at != column && cell.answered > 0;
-                sent += if is_answering { cell.sent } else { 0 };
-                answered += cell.answered;
-            }
-            let tries = hop.cells.get(column).map_or(0, |cell| cell.sent);
-            // The rule of succession, with half an observation of either kind.
-            let loss = (f64::from(sent.saturating_sub(answered)) + 0.5) / (f64::from(sent) + 1.0);
-            let exponent = i32::try_from(tries).unwrap_or(0);
-            if sent > 0 && loss.powi(exponent) < CHANCE {
-                between.until = Place::Hop(hop.ttl);
-                return between;
-            }
-        }
-        between
-    }
-
-    fn stripped_on_the_way_back(&self) -> Option<Verdict> {
-        let EndAnswer::SynAck { option, .. } = self.answer(&Probe::CapableV1)? else {
-            return None;
-        };
-        let join = self.answer(&Probe::Join);
-        match option {
-            EndOption::Mirrored => Some(Verdict {
-                code: Code::Mirror,
-                sentence: format!(
-                    "{} repeats the option of the SYN: it, or a box before it, copies options that it does not know.",
-                    self.target
-                ),
-                blame: Blame::Server,
-                confidence: Confidence::Proven,
-                between: None,
-                kernel_effect: "Linux takes the answer for plain TCP.".to_owned(),
-            }),
-            EndOption::Erased(len) if *len >= CAPABLE_LEN => Some(self.erased(*len)),
-            EndOption::Erased(len) => Some(Verdict {
-                code: Code::Mirror,
-                sentence: format!(
-                    "The SYN/ACK has {len} fillers where the option of the SYN would be: a copy of it that a box erased. Whether the target speaks MPTCP is not known."
-                ),
-                blame: Blame::Path,
-                confidence: Confidence::Likely,
-                between: Some(self.behind(&Probe::CapableV1)),
-                kernel_effect: "Linux falls back to TCP at once.".to_owned(),
-            }),
-            EndOption::Absent if matches!(join, Some(EndAnswer::Reset { reason: Some(_) })) => {
-                Some(Verdict {
-                    code: Code::PathStripsSynAck,
-                    sentence: format!(
-                        "{} speaks MPTCP, as its answer to MP_JOIN shows, but MP_CAPABLE does not come back.",
-                        self.target
-                    ),
-                    blame: Blame::Path,
-                    confidence: Confidence::Proven,
-                    between: Some(self.behind(&Probe::CapableV1)),
-                    kernel_effect: "Linux falls back to TCP at once.".to_owned(),
-                })
-            }
-            _ => None,
-        }
-    }
-
-    fn erased(&self, len: usize) -> Verdict {
-        Verdict {
-            code: Code::PathStripsSynAck,
-            sentence: format!(
-                "{} speaks MPTCP, but its MP_CAPABLE is erased on the way back: the SYN/ACK has {len} fillers in its place.",
-                self.target
-            ),
-            blame: Blame::Path,
-            confidence: Confidence::Likely,
-            between: Some(Interval {
-                after: 0,
-                until: Place::Target,
-            }),
-            kernel_effect: "Linux falls back to TCP at once; the server does too.".to_owned(),
-        }
+    /// MP_CAPABLE itself, so that its answer is not the one that it would have had.
+    fn altered_capable(&self) -> Option<Verdict> {
+        self.altered_where(|located| located.probes.contains(&Probe::CapableV1))
     }
 
     fn altered(&self) -> Option<Verdict> {
+        self.altered_where(|_| true)
+    }
+
+    fn altered_where(&self, is_meant: impl Fn(&Located) -> bool) -> Option<Verdict> {
         let located = self.flow.changes.iter().find(|located| {
             matches!(located.change.field, Field::Option(id) if id.is_mptcp())
                 && matches!(located.change.how, How::Rewritten | How::Duplicated)
+                && is_meant(located)
         })?;
         Some(Verdict {
             code: Code::PathAltersMptcp,
@@ -418,7 +382,8 @@ impl Facts<'_> {
             ),
             Some(first) => {
                 let splits = first.change.field == Field::Length;
-                let resegments = splits && first.probes.contains(&Probe::Dss);
+                let mut probes = first.probes.iter();
+                let resegments = splits && probes.all(|probe| probe.phase() == Phase::Data);
                 let code = if resegments {
                     Code::PathResegments
                 } else {
@@ -464,16 +429,8 @@ impl Facts<'_> {
             return None;
         }
         let target = self.target;
-        let v0 = self.answer(&Probe::CapableV0);
-        let speaks_v0 = matches!(
-            v0,
-            Some(EndAnswer::SynAck {
-                option: EndOption::Capable(0),
-                ..
-            })
-        );
-        let between = self.behind(&Probe::CapableV1);
-        if speaks_v0 {
+        let between = self.behind_unchanged(&Probe::CapableV1);
+        if self.speaks_v0() {
             return Some(Verdict {
                 code: Code::MptcpV0Only,
                 sentence: format!("{target} speaks MPTCP version 0 only, which Linux does not."),
@@ -483,19 +440,20 @@ impl Facts<'_> {
                 kernel_effect: "Linux falls back to TCP at once.".to_owned(),
             });
         }
-        let where_clean = match between.after {
+        let seen = self.last_seen(&Probe::CapableV1);
+        let where_clean = match seen {
             0 => "no hop tells whether the option arrived".to_owned(),
             hop => format!("the option was seen to arrive at hop {hop}"),
         };
         Some(Verdict {
             code: Code::ServerNoMptcp,
             sentence: format!("{target} answers as plain TCP; {where_clean}."),
-            blame: if between.after == 0 {
+            blame: if seen == 0 {
                 Blame::Unknown
             } else {
                 Blame::Server
             },
-            confidence: if between.after == 0 {
+            confidence: if seen == 0 {
                 Confidence::Unknown
             } else {
                 Confidence::Likely
@@ -504,6 +462,16 @@ impl Facts<'_> {
             kernel_effect: "Linux falls back to TCP at once: the connection works, with one path."
                 .to_owned(),
         })
+    }
+
+    fn speaks_v0(&self) -> bool {
+        matches!(
+            self.answer(&Probe::CapableV0),
+            Some(EndAnswer::SynAck {
+                option: EndOption::Capable(0),
+                ..
+            })
+        )
     }
 
     fn not_asked(&self) -> Verdict {
@@ -570,7 +538,3 @@ fn reason(kind: ErrorKind, target: SocketAddr) -> String {
 
 /// Tries of a probe, all in vain, that are more than bad luck.
 const LEAST_SILENT: u32 = 3;
-/// A silence that is less likely than this is no chance.
-const CHANCE: f64 = 1e-3;
-/// Length of a server's MP_CAPABLE.
-const CAPABLE_LEN: usize = 12;

@@ -3,15 +3,12 @@
 use mptcp_cli::{Output, OutputArgs, UsageError, Verdict};
 
 use crate::args::{PhaseArg, ReanalyzeArgs, TraceArgs};
-use crate::engine::Engine;
 use crate::evidence::Evidence;
-use crate::net::{Clock, KernelRandom, NetError, Ports, Route, Wire, privilege};
-use crate::plan::Plan;
 use crate::probe::{Phase, Probe};
 use crate::report::plain;
-use crate::session::{self, Ended, Nobody, Stop};
 use crate::target::Target;
 use crate::trace::{Code, Trace};
+use crate::tracer::{Ended, NetError, Nobody, Outcome, Request, Stop, Tracer, trace_unprivileged};
 use crate::unprivileged;
 use crate::verdict::judge;
 
@@ -24,57 +21,18 @@ pub(crate) fn trace(
     let target = args.target.as_ref().ok_or_else(|| {
         UsageError("no host; `mptcp-tracebox HOST[:PORT]`, `--help` for more".to_owned())
     })?;
-    let probes = probes(args)?;
+    let request = request(args, target)?;
     let stop = Stop::on_signals()?;
-    let route = route(args, target)?;
-    let clock = Clock::start();
-    let run = match open(&route, usize::from(args.flows)) {
-        Ok((ports, wire)) => {
-            let plan = plan(args, &route, ports.sources.clone(), probes);
-            privileged(plan, wire, clock, &stop)?
-        }
+    let outcome = match Tracer::open(&request) {
+        Ok(tracer) => tracer.run(&stop, &mut Nobody)?,
         Err(NetError::NoPrivilege) => {
             check_unprivileged(args)?;
             common.note(unprivileged::NOTE);
-            unprivileged(args, &route, clock, &stop)?
+            trace_unprivileged(&request, &stop)?
         }
         Err(error) => return Err(error.into()),
     };
-    finish(run, &route, common, out)
-}
-
-/// What a run brought.
-struct Run {
-    evidence: Evidence,
-    ended: Ended,
-    foreign_resets: u64,
-}
-
-fn open(route: &Route, flows: usize) -> Result<(Ports, Wire), NetError> {
-    let ports = Ports::take(route, flows)?;
-    let wire = Wire::open(route, &ports.sources)?;
-    privilege::drop_all()?;
-    Ok((ports, wire))
-}
-
-fn privileged(plan: Plan, mut wire: Wire, clock: Clock, stop: &Stop) -> anyhow::Result<Run> {
-    let random = Box::new(KernelRandom::open()?);
-    let mut engine = Engine::new(plan, random, clock.now());
-    let ended = session::drive(&mut engine, &mut wire, clock, stop, &mut Nobody)?;
-    Ok(Run {
-        evidence: engine.evidence().clone(),
-        ended,
-        foreign_resets: wire.foreign_resets(),
-    })
-}
-
-fn unprivileged(args: &TraceArgs, route: &Route, clock: Clock, stop: &Stop) -> anyhow::Result<Run> {
-    let (evidence, ended) = unprivileged::trace(route, args.max_ttl, clock, stop)?;
-    Ok(Run {
-        evidence,
-        ended,
-        foreign_resets: 0,
-    })
+    finish(outcome, &request, common, out)
 }
 
 /// What cannot be had without raw sockets, and was asked for in so many words.
@@ -93,23 +51,26 @@ fn check_unprivileged(args: &TraceArgs) -> anyhow::Result<()> {
 
 /// Prints what was found out, also when it is not all.
 fn finish(
-    run: Run,
-    route: &Route,
+    outcome: Outcome,
+    request: &Request,
     common: &OutputArgs,
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
-    let trace = judge(&run.evidence, route.target);
-    plain::write(&mut out.text(), &trace)?;
-    if run.foreign_resets > 0 {
+    let is_heard = |evidence: &Evidence| evidence.all().iter().any(|sent| !sent.answers.is_empty());
+    let trace = judge(&outcome.evidence, request.target);
+    if matches!(outcome.ended, Ended::Complete) || is_heard(&outcome.evidence) {
+        plain::write(&mut out.text(), &trace)?;
+    }
+    if outcome.foreign_resets > 0 {
         let text = format!(
-            "the kernel of this host sent {} RSTs for our connections: the answers to what came after \
-             them are worth nothing",
-            run.foreign_resets
+            "this host sent {} RSTs for the connections of the run, which the run did not: what came \
+             after them is worth nothing",
+            outcome.foreign_resets
         );
         common.note(&text);
         return Ok(Verdict::Unknown);
     }
-    match run.ended {
+    match outcome.ended {
         Ended::Complete => Ok(exit(&trace)),
         Ended::Interrupted => {
             common.note("interrupted: this is what was found so far");
@@ -127,7 +88,8 @@ fn exit(trace: &Trace) -> Verdict {
     }
 }
 
-fn route(args: &TraceArgs, target: &Target) -> anyhow::Result<Route> {
+fn request(args: &TraceArgs, target: &Target) -> anyhow::Result<Request> {
+    let probes = probes(args)?;
     let address = target.resolve(args.family())?;
     if let Some(source) = args.source
         && source.is_ipv4() != address.is_ipv4()
@@ -135,11 +97,16 @@ fn route(args: &TraceArgs, target: &Target) -> anyhow::Result<Route> {
         let text = format!("{address} cannot be reached from {source}: the families differ");
         return Err(UsageError(text).into());
     }
-    Ok(Route::find(
-        address,
-        args.source,
-        args.interface.as_deref(),
-    )?)
+    Ok(Request {
+        target: address,
+        source: args.source,
+        interface: args.interface.clone(),
+        flows: usize::from(args.flows),
+        probes,
+        max_ttl: args.max_ttl,
+        queries: args.queries,
+        pps: args.pps,
+    })
 }
 
 fn probes(args: &TraceArgs) -> Result<Vec<Probe>, UsageError> {
@@ -162,22 +129,6 @@ fn probes(args: &TraceArgs) -> Result<Vec<Probe>, UsageError> {
         return Err(UsageError(text));
     }
     Ok(probes)
-}
-
-fn plan(
-    args: &TraceArgs,
-    route: &Route,
-    sources: Vec<std::net::SocketAddr>,
-    probes: Vec<Probe>,
-) -> Plan {
-    Plan {
-        sources,
-        probes,
-        max_ttl: args.max_ttl,
-        queries: args.queries,
-        pps: args.pps,
-        ..Plan::new(route.source, route.target)
-    }
 }
 
 /// Judges a run again.

@@ -16,6 +16,7 @@ mod report;
 mod session;
 pub mod target;
 pub mod trace;
+pub mod tracer;
 mod unprivileged;
 pub mod verdict;
 

@@ -13,7 +13,7 @@ use crate::evidence::SentId;
 use crate::net::{Clock, Heard, NetError, Wire};
 
 /// Who looks on: reports, screens and files.
-pub(crate) trait Observer {
+pub trait Observer {
     /// A packet was sent.
     fn sent(&mut self, _at: Instant, _transmit: &Transmit) -> anyhow::Result<()> {
         Ok(())
@@ -37,13 +37,13 @@ pub(crate) trait Observer {
 
 /// Looks on and does nothing.
 #[derive(Debug)]
-pub(crate) struct Nobody;
+pub struct Nobody;
 
 impl Observer for Nobody {}
 
 /// How a run ended.
 #[derive(Debug)]
-pub(crate) enum Ended {
+pub enum Ended {
     /// All was asked.
     Complete,
     /// The user wanted it to end.
@@ -54,11 +54,11 @@ pub(crate) enum Ended {
 
 /// The wish of the user to end the run: Ctrl-C. The second one ends the program at once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
+pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// From now on Ctrl-C is heard.
-    pub(crate) fn on_signals() -> io::Result<Self> {
+    pub fn on_signals() -> io::Result<Self> {
         let stop = Self::default();
         for signal in [SIGINT, SIGTERM] {
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop.0))?;
@@ -68,7 +68,7 @@ impl Stop {
     }
 
     /// Whether the run is to end.
-    pub(crate) fn is_wanted(&self) -> bool {
+    pub fn is_wanted(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -47,7 +47,7 @@ pub enum ResolveError {
         source: io::Error,
     },
     /// It has addresses of the other family only.
-    #[error("`{0}` has no address of the wanted family: leave out -4 or -6")]
+    #[error("`{0}` has no address of the family that -4, -6 or --source asks for")]
     Family(String),
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 /// What keeps a run from its packets. Each text says what to do.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NetError {
+pub enum NetError {
     /// No raw socket for this user.
     #[error("raw sockets need CAP_NET_RAW: use sudo, or `setcap cap_net_raw+ep` on the program")]
     NoPrivilege,

@@ -17,7 +17,7 @@ mod sys;
 mod wire;
 
 pub(crate) use clock::{Clock, KernelRandom};
-pub(crate) use error::NetError;
+pub use error::NetError;
 pub(crate) use ports::Ports;
 pub(crate) use route::Route;
 pub(crate) use sys::{QueuedError, queued_error, report_errors};

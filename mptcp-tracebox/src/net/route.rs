@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use socket2::{Domain, Socket, Type};
 
 use super::NetError;
+use crate::tracer::Request;
 
 /// The way out of this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +21,13 @@ pub(crate) struct Route {
 }
 
 impl Route {
+    /// The way that is asked for.
+    pub(crate) fn of(request: &Request) -> Result<Self, NetError> {
+        Self::find(request.target, request.source, request.interface.as_deref())
+    }
+
     /// Asks the kernel, without sending anything: a UDP socket that is connected has an address.
-    pub(crate) fn find(
+    fn find(
         target: SocketAddr,
         source: Option<IpAddr>,
         interface: Option<&str>,

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use mptcp_proto::time::Instant;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -99,8 +100,8 @@ pub(crate) fn drive(
             return Ok(Ended::Interrupted);
         }
         let deadline = engine.poll_timeout(now);
-        let patience = deadline.map(|deadline| deadline.since(clock.now()));
-        if let Err(error) = wire.wait(patience) {
+        let patience = deadline.map_or(LONGEST_WAIT, |deadline| deadline.since(clock.now()));
+        if let Err(error) = wire.wait(patience.min(LONGEST_WAIT)) {
             return Ok(Ended::Broken(error));
         }
         if let Some(error) = take_packets(engine, wire, clock, observer)? {
@@ -135,5 +136,7 @@ fn take_packets(
     Ok(None)
 }
 
+/// The wish to end is looked at this often, should its signal come just before a wait.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 /// Packets that are read before the engine may send again.
 const MAX_AT_ONCE: usize = 256;

@@ -91,8 +91,8 @@ impl Wire {
     }
 
     /// Waits for a packet, at most so long. A signal ends it too.
-    pub(crate) fn wait(&self, at_most: Option<Duration>) -> Result<(), NetError> {
-        let timeout = at_most.and_then(|time| Timespec::try_from(time).ok());
+    pub(crate) fn wait(&self, at_most: Duration) -> Result<(), NetError> {
+        let timeout = Timespec::try_from(at_most).ok();
         let mut polled = [PollFd::new(&self.tap, PollFlags::IN)];
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),

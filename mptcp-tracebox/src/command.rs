@@ -21,6 +21,7 @@ pub(crate) fn trace(
     let target = args.target.as_ref().ok_or_else(|| {
         UsageError("no host; `mptcp-tracebox HOST[:PORT]`, `--help` for more".to_owned())
     })?;
+    check_there(args, common)?;
     let request = request(args, target)?;
     let stop = Stop::on_signals()?;
     let outcome = match Tracer::open(&request) {
@@ -33,6 +34,20 @@ pub(crate) fn trace(
         Err(error) => return Err(error.into()),
     };
     finish(outcome, &request, common, out)
+}
+
+/// What other modules will do.
+fn check_there(args: &TraceArgs, common: &OutputArgs) -> Result<(), UsageError> {
+    let wanted = [
+        (common.json, "--json"),
+        (args.pcap.is_some(), "--pcap"),
+        (args.tui, "--tui"),
+        (args.dns, "--dns"),
+    ];
+    match wanted.iter().find(|(wanted, _)| *wanted) {
+        Some((_, flag)) => Err(UsageError(format!("{flag} is not there yet"))),
+        None => Ok(()),
+    }
 }
 
 /// What cannot be had without raw sockets, and was asked for in so many words.

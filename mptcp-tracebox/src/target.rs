@@ -98,10 +98,15 @@ impl Target {
     /// The first address of the family.
     pub fn resolve(&self, family: Family) -> Result<SocketAddr, ResolveError> {
         let found = (self.host.as_str(), self.port).to_socket_addrs();
-        let mut found = found.map_err(|source| ResolveError::Resolver {
+        let found = found.map_err(|source| ResolveError::Resolver {
             host: self.host.clone(),
             source,
         })?;
+        let mut found = found.map(|address| match address.ip().to_canonical() {
+            // An IPv4 address in IPv6 notation (RFC 4291 §2.5.5.2) has no IPv6 path.
+            IpAddr::V4(inside) => SocketAddr::new(inside.into(), address.port()),
+            IpAddr::V6(_) => address,
+        });
         let address = found.find(|address| family.includes(address.ip()));
         address.ok_or_else(|| ResolveError::Family(self.host.clone()))
     }
@@ -157,6 +162,11 @@ mod tests {
         let target: Target = "127.0.0.1:80".parse().unwrap();
         assert_eq!(
             target.resolve(Family::V4).unwrap().to_string(),
+            "127.0.0.1:80"
+        );
+        let mapped: Target = "[::ffff:127.0.0.1]:80".parse().unwrap();
+        assert_eq!(
+            mapped.resolve(Family::Any).unwrap().to_string(),
             "127.0.0.1:80"
         );
         let wrong = target.resolve(Family::V6).unwrap_err();

@@ -34,6 +34,12 @@ impl Comparison {
         let found = self.states.iter().find(|(known, _)| *known == field);
         found.map_or(State::NotQuoted, |(_, state)| *state)
     }
+
+    /// Takes back what was said of a field: it tells nothing here.
+    pub(crate) fn forget(&mut self, field: Field) {
+        self.states.retain(|(known, _)| *known != field);
+        self.changes.retain(|change| change.field != field);
+    }
 }
 
 /// Compares two packets, from their IP headers on. None when one is no packet, or they are of two

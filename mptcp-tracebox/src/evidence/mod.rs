@@ -9,7 +9,7 @@ use mptcp_proto::time::Instant;
 use mptcp_proto::wire::segment::Flags;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::diff::{Comparison, compare};
+use crate::diff::{Comparison, Field, compare};
 use crate::packet::fields::Fields;
 use crate::probe::Probe;
 use crate::quote::extension::Object;
@@ -159,7 +159,11 @@ impl Evidence {
     fn recognize(&self, at: Instant, packet: &[u8]) -> Option<(SentId, Answer)> {
         if let Some(error) = IcmpError::parse(packet) {
             let id = matching::quoted(&self.sent, at, &error)?;
-            let comparison = compare(&self.sent.get(id.0)?.bytes, error.quote)?;
+            let mut comparison = compare(&self.sent.get(id.0)?.bytes, error.quote)?;
+            if error.kind != ErrorKind::TimeExceeded {
+                // Only a packet whose TTL ran out has none left.
+                comparison.forget(Field::Ttl);
+            }
             let kind = AnswerKind::Error {
                 kind: error.kind,
                 comparison,

@@ -38,6 +38,9 @@ pub enum NetError {
         "{0} is an address of this host: there is no path to look at; run it from another host"
     )]
     OwnAddress(IpAddr),
+    /// A multicast or broadcast address, or none at all.
+    #[error("{0} is not the address of one host")]
+    NoHost(IpAddr),
     /// A rule of the local firewall takes our packets.
     #[error("the firewall of this host refuses packets to {0}: look at its output rules")]
     Filtered(IpAddr),
@@ -62,11 +65,16 @@ impl NetError {
 
     /// Why a packet to the target, or a socket for it, was refused.
     pub(crate) fn of_route(source: io::Error, target: IpAddr, doing: &'static str) -> Self {
-        use io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable, PermissionDenied};
-        match source.kind() {
-            NetworkUnreachable | HostUnreachable | NetworkDown => Self::NoRoute(target),
-            PermissionDenied => Self::Filtered(target),
-            _ if source.raw_os_error() == Some(libc::EACCES) => Self::NoRoute(target),
+        match source.raw_os_error() {
+            // The last two are routes that prohibit and that swallow.
+            Some(
+                libc::ENETUNREACH
+                | libc::EHOSTUNREACH
+                | libc::ENETDOWN
+                | libc::EACCES
+                | libc::EINVAL,
+            ) => Self::NoRoute(target),
+            Some(libc::EPERM) => Self::Filtered(target),
             _ => Self::Socket { doing, source },
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use socket2::{Domain, Socket, Type};
 
@@ -32,6 +32,10 @@ impl Route {
         source: Option<IpAddr>,
         interface: Option<&str>,
     ) -> Result<Self, NetError> {
+        let is_broadcast = target.ip() == IpAddr::V4(Ipv4Addr::BROADCAST);
+        if target.ip().is_multicast() || target.ip().is_unspecified() || is_broadcast {
+            return Err(NetError::NoHost(target.ip()));
+        }
         let socket = Socket::new(Domain::for_address(target), Type::DGRAM, None)
             .map_err(NetError::while_doing("opening a UDP socket"))?;
         if let Some(interface) = interface {
@@ -129,6 +133,14 @@ mod tests {
     fn what_cannot_be_reached_is_refused_with_the_reason() {
         check_refused("127.0.0.1:80", None, None, "an address of this host");
         check_refused("[::1]:80", None, None, "an address of this host");
+        for nobody in [
+            "0.0.0.0:80",
+            "224.0.0.1:80",
+            "255.255.255.255:80",
+            "[ff02::1]:80",
+        ] {
+            check_refused(nobody, None, None, "not the address of one host");
+        }
         check_refused(
             "127.0.0.1:80",
             Some("192.0.2.77"),

@@ -56,9 +56,10 @@ impl Code {
     }
 }
 
-struct Facts<'a> {
-    flow: &'a Flow,
-    target: SocketAddr,
+/// What there is to judge.
+pub(super) struct Facts<'a> {
+    pub(super) flow: &'a Flow,
+    pub(super) target: SocketAddr,
 }
 
 impl Facts<'_> {
@@ -68,8 +69,11 @@ impl Facts<'_> {
             Self::refused,
             Self::stripped_on_the_way,
             Self::dropped,
+            Self::capable_altered,
+            Self::proxied,
             Self::stripped_on_the_way_back,
             Self::altered,
+            Self::join_refused,
             Self::spoken,
             Self::not_spoken,
         ];
@@ -77,7 +81,7 @@ impl Facts<'_> {
         found.unwrap_or_else(|| self.not_asked())
     }
 
-    fn end(&self, probe: &Probe) -> Option<&End> {
+    pub(super) fn end(&self, probe: &Probe) -> Option<&End> {
         self.flow.ends.iter().find(|end| end.probe == *probe)
     }
 
@@ -96,7 +100,7 @@ impl Facts<'_> {
     }
 
     /// Behind the last hop that is known to have seen this probe as it was sent.
-    fn behind(&self, probe: &Probe) -> Interval {
+    pub(super) fn behind(&self, probe: &Probe) -> Interval {
         use crate::trace::CellState::{NotQuoted, Same};
         let column = self.flow.probes.iter().position(|known| known == probe);
         let passed = self.flow.hops.iter().filter(|hop| {
@@ -202,7 +206,7 @@ impl Facts<'_> {
         })
     }
 
-    fn first_refusal(&self, probe: &Probe) -> Option<u8> {
+    pub(super) fn first_refusal(&self, probe: &Probe) -> Option<u8> {
         use crate::trace::CellState::{Reached, Refused};
         let column = self.flow.probes.iter().position(|known| known == probe)?;
         let refused = self.flow.hops.iter().find(|hop| {
@@ -334,7 +338,7 @@ impl Facts<'_> {
                 ),
                 blame: Blame::Path,
                 confidence: Confidence::Likely,
-                between: Some(self.behind(&Probe::CapableV1)),
+                between: Some(ANYWHERE),
                 kernel_effect: "Linux falls back to TCP at once.".to_owned(),
             }),
             EndOption::Absent if matches!(join, Some(EndAnswer::Reset { reason: Some(_) })) => {
@@ -346,7 +350,7 @@ impl Facts<'_> {
                     ),
                     blame: Blame::Path,
                     confidence: Confidence::Proven,
-                    between: Some(self.behind(&Probe::CapableV1)),
+                    between: Some(ANYWHERE),
                     kernel_effect: "Linux falls back to TCP at once.".to_owned(),
                 })
             }
@@ -363,17 +367,24 @@ impl Facts<'_> {
             ),
             blame: Blame::Path,
             confidence: Confidence::Likely,
-            between: Some(Interval {
-                after: 0,
-                until: Place::Target,
-            }),
+            between: Some(ANYWHERE),
             kernel_effect: "Linux falls back to TCP at once; the server does too.".to_owned(),
         }
     }
 
+    /// What arrives as something else explains an answer without the option.
+    fn capable_altered(&self) -> Option<Verdict> {
+        self.altered_where(|located| located.probes.contains(&Probe::CapableV1))
+    }
+
     fn altered(&self) -> Option<Verdict> {
+        self.altered_where(|_| true)
+    }
+
+    fn altered_where(&self, is_meant: impl Fn(&Located) -> bool) -> Option<Verdict> {
         let located = self.flow.changes.iter().find(|located| {
-            matches!(located.change.field, Field::Option(id) if id.is_mptcp())
+            is_meant(located)
+                && matches!(located.change.field, Field::Option(id) if id.is_mptcp())
                 && matches!(located.change.how, How::Rewritten | How::Duplicated)
         })?;
         Some(Verdict {
@@ -557,6 +568,11 @@ fn reason(kind: ErrorKind, target: SocketAddr) -> String {
     }
 }
 
+/// What comes back is seen at its end only.
+const ANYWHERE: Interval = Interval {
+    after: 0,
+    until: Place::Target,
+};
 /// Tries of a probe, all in vain, that are more than bad luck.
 const LEAST_SILENT: u32 = 3;
 /// A silence that is less likely than this is no chance.

@@ -286,7 +286,7 @@ fn as_segment(flags: Flags) -> AnswerKind {
         flags,
         seq: 0,
         ack: 0,
-        window: 0,
+        window: UNKNOWN_WINDOW,
         tos: 0,
         options: Vec::new(),
         payload_len: 0,
@@ -310,3 +310,8 @@ const FULL_TTL: u8 = 64;
 /// Routers in a row that do not answer before the way is given up, if the target does not answer either.
 const GIVE_UP: u8 = 5;
 const SEQ_AT: usize = 4;
+/// The kernel does not tell it; zero would look like a SYN proxy.
+const UNKNOWN_WINDOW: u16 = u16::MAX;
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,41 @@
 pub mod packet;
 pub mod quote;
 
+pub mod args;
+mod command;
 pub mod diff;
 pub mod engine;
 pub mod evidence;
+mod net;
 pub mod plan;
 pub mod probe;
+mod report;
+mod session;
+pub mod target;
 pub mod trace;
+pub mod tracer;
+mod unprivileged;
 pub mod verdict;
+
+use clap::CommandFactory as _;
+use mptcp_cli::generate::generate;
+use mptcp_cli::{Output, Verdict};
+
+use self::args::{Args, Command};
+
+/// Does what `args` ask for and writes the answer to `out`.
+pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+    let common = &args.output;
+    if let Some(what) = common.generate {
+        generate(Args::command(), what, out.bytes())?;
+        out.bytes().flush()?;
+        return Ok(Verdict::Clean);
+    }
+    let verdict = match &args.command {
+        Some(Command::Reanalyze(args)) => command::reanalyze(args, common, out),
+        None => command::trace(&args.trace, common, out),
+    };
+    // What was found before an error is worth printing too.
+    out.bytes().flush()?;
+    verdict
+}

@@ -141,13 +141,19 @@ impl Evidence {
             self.strays += 1;
         }
         let (id, answer) = found?;
-        let sent = self.sent.get_mut(id.0)?;
-        if sent.answers.len() < MAX_ANSWERS {
+        self.note_answer(id, answer);
+        Some(id)
+    }
+
+    /// An answer that somebody else recognized: the kernel, where there is no packet to look at.
+    pub(crate) fn note_answer(&mut self, id: SentId, answer: Answer) {
+        if let Some(sent) = self.sent.get_mut(id.0)
+            && sent.answers.len() < MAX_ANSWERS
+        {
             sent.answers.push(answer);
         } else {
             self.missed += 1;
         }
-        Some(id)
     }
 
     fn recognize(&self, at: Instant, packet: &[u8]) -> Option<(SentId, Answer)> {

@@ -3,6 +3,7 @@
 mod ends;
 mod hops;
 mod locate;
+mod on_path;
 mod sentence;
 mod talk;
 

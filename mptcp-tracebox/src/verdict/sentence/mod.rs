@@ -61,9 +61,10 @@ impl Code {
     }
 }
 
-struct Facts<'a> {
-    flow: &'a Flow,
-    target: SocketAddr,
+/// What there is to judge.
+pub(super) struct Facts<'a> {
+    pub(super) flow: &'a Flow,
+    pub(super) target: SocketAddr,
 }
 
 impl Facts<'_> {
@@ -74,8 +75,10 @@ impl Facts<'_> {
             Self::stripped_on_the_way,
             Self::dropped,
             Self::altered_capable,
+            Self::proxied,
             Self::stripped_on_the_way_back,
             Self::altered,
+            Self::join_refused,
             Self::stripped_from_data,
             Self::payload_modified,
             Self::acknowledged_early,
@@ -86,7 +89,7 @@ impl Facts<'_> {
         found.unwrap_or_else(|| self.not_asked())
     }
 
-    fn end(&self, probe: &Probe) -> Option<&End> {
+    pub(super) fn end(&self, probe: &Probe) -> Option<&End> {
         self.flow.ends.iter().find(|end| end.probe == *probe)
     }
 
@@ -105,7 +108,7 @@ impl Facts<'_> {
     }
 
     /// Behind the last hop that this probe has passed in any form, for what stops it.
-    fn behind(&self, probe: &Probe) -> Interval {
+    pub(super) fn behind(&self, probe: &Probe) -> Interval {
         use crate::trace::CellState::{NotQuoted, Same};
         self.beyond(self.last(probe, |state| matches!(state, Same | NotQuoted)))
     }
@@ -251,7 +254,7 @@ impl Facts<'_> {
         })
     }
 
-    fn first_refusal(&self, probe: &Probe) -> Option<u8> {
+    pub(super) fn first_refusal(&self, probe: &Probe) -> Option<u8> {
         let column = self.flow.probes.iter().position(|known| known == probe)?;
         let refused = self.flow.hops.iter().find(|hop| {
             hop.cells
@@ -341,9 +344,9 @@ impl Facts<'_> {
 
     fn altered_where(&self, is_meant: impl Fn(&Located) -> bool) -> Option<Verdict> {
         let located = self.flow.changes.iter().find(|located| {
-            matches!(located.change.field, Field::Option(id) if id.is_mptcp())
+            is_meant(located)
+                && matches!(located.change.field, Field::Option(id) if id.is_mptcp())
                 && matches!(located.change.how, How::Rewritten | How::Duplicated)
-                && is_meant(located)
         })?;
         Some(Verdict {
             code: Code::PathAltersMptcp,

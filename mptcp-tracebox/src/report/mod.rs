@@ -1,0 +1,3 @@
+//! What was found out, for people and programs.
+
+pub(crate) mod plain;

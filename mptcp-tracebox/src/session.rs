@@ -53,7 +53,8 @@ pub enum Ended {
     Broken(NetError),
 }
 
-/// The wish of the user to end the run: Ctrl-C. The second one ends the program at once.
+/// The wish of the user to end the run: Ctrl-C. The second one ends the program at once. Copies are the
+/// same wish.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
@@ -66,6 +67,11 @@ impl Stop {
             flag::register(signal, Arc::clone(&stop.0))?;
         }
         Ok(stop)
+    }
+
+    /// The run is to end.
+    pub fn want(&self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 
     /// Whether the run is to end.

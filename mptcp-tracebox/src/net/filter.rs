@@ -81,3 +81,88 @@ const TCP: u32 = 6;
 const ICMPV6: u32 = 58;
 const HOP_BY_HOP: u32 = 0;
 const DESTINATION_OPTIONS: u32 = 60;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::SocketAddr;
+
+    use mptcp_proto::seq::TcpSeq;
+    use mptcp_proto::wire::segment::Flags;
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+    use crate::packet::Packet;
+
+    /// Whether the kernel, with the program for `target`, lets a packet through.
+    fn passes(target: &str, packet: &[u8]) -> bool {
+        let (mut sender, mut receiver) = Socket::pair(Domain::UNIX, Type::DGRAM, None).unwrap();
+        receiver
+            .attach_filter(&of_target(target.parse().unwrap()))
+            .unwrap();
+        receiver.set_nonblocking(true).unwrap();
+        // What a filter takes is an error for some kernels, and none for others.
+        let _ = sender.write(packet);
+        let mut buffer = [0; 2048];
+        receiver
+            .read(&mut buffer)
+            .is_ok_and(|len| len == packet.len())
+    }
+
+    fn tcp(source: &str, destination: &str) -> Vec<u8> {
+        let end = |text: &str| SocketAddr::new(text.parse().unwrap(), 80);
+        let packet = Packet {
+            source: end(source),
+            destination: end(destination),
+            ttl: 1,
+            tos: 0,
+            ip_id: 1,
+            flow_label: 1,
+            seq: TcpSeq(1),
+            ack: TcpSeq(0),
+            flags: Flags::SYN,
+            window: 1,
+            options: Vec::new(),
+            payload: Vec::new(),
+        };
+        packet.emit().unwrap()
+    }
+
+    /// The same packet with another protocol, or another version.
+    fn with(mut packet: Vec<u8>, at: usize, value: u8) -> Vec<u8> {
+        packet[at] = value;
+        packet
+    }
+
+    #[test]
+    fn only_tcp_of_the_target_and_errors_pass() {
+        let (us, them, other) = ("10.0.0.1", "10.0.0.2", "10.0.0.3");
+        assert!(passes(them, &tcp(us, them)));
+        assert!(passes(them, &tcp(them, us)));
+        assert!(!passes(them, &tcp(us, other)));
+        assert!(passes(them, &with(tcp(other, us), 9, 1)), "ICMP");
+        assert!(!passes(them, &with(tcp(them, us), 9, 17)), "UDP");
+        assert!(
+            !passes(them, &tcp("fd00::1", "fd00::2")),
+            "the other family"
+        );
+    }
+
+    #[test]
+    fn the_same_holds_for_all_words_of_a_longer_address() {
+        let (us, them) = ("fd00::1", "fd00:1:2::3:4");
+        assert!(passes(them, &tcp(us, them)));
+        assert!(passes(them, &tcp(them, us)));
+        for other in [
+            "fd01:1:2::3:4",
+            "fd00:1:3::3:4",
+            "fd00:1:2:0:1::3:4",
+            "fd00:1:2::3:5",
+        ] {
+            assert!(!passes(them, &tcp(us, other)), "{other}");
+            assert!(!passes(them, &tcp(other, us)), "{other}");
+        }
+        assert!(passes(them, &with(tcp("fd00::9", us), 6, 58)), "ICMPv6");
+        assert!(!passes(them, &tcp("10.0.0.1", "10.0.0.2")));
+    }
+}

@@ -2,6 +2,7 @@
 
 mod boxes;
 mod clean;
+mod manners;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use std::thread;
 
 use mptcp_tests::lab::{Application, Lab, Node, Topology};
 use mptcp_tracebox::trace::Trace;
-use mptcp_tracebox::tracer::{Ended, Nobody, Request, Stop, Tracer};
+use mptcp_tracebox::tracer::{Ended, Nobody, Observer, Outcome, Request, Stop, Tracer};
 use mptcp_tracebox::verdict::judge;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -31,21 +32,40 @@ fn chain(routers: u8) -> (Lab, Application) {
 /// Traces the way from the client to `target`.
 fn trace(lab: &Lab, target: &str) -> Trace {
     let request = Request::new(target.parse::<SocketAddr>().unwrap());
+    let target = request.target;
+    let outcome = run(lab, request, Stop::default(), Nobody);
+    assert!(
+        matches!(outcome.ended, Ended::Complete),
+        "{:?}",
+        outcome.ended
+    );
+    judge(&outcome.evidence, target)
+}
+
+/// A run on the client.
+fn run(
+    lab: &Lab,
+    request: Request,
+    stop: Stop,
+    mut observer: impl Observer + Send + 'static,
+) -> Outcome {
+    let outcome = on_client(lab, move || {
+        let tracer = Tracer::open(&request).unwrap();
+        tracer.run(&stop, &mut observer).unwrap()
+    });
+    assert_eq!(outcome.foreign_resets, 0, "the kernel keeps silent");
+    outcome
+}
+
+/// Does something in the namespace of the client. That and the capabilities, which a run gives back, are
+/// those of a thread.
+fn on_client<T: Send + 'static>(lab: &Lab, what: impl FnOnce() -> T + Send + 'static) -> T {
     let namespace = Path::new("/run/netns").join(lab.namespace(Node::Client));
-    // The namespace and the capabilities, which the run gives back, are those of a thread.
-    let run = thread::spawn(move || {
+    let thread = thread::spawn(move || {
         let namespace = File::open(namespace).unwrap();
         let network = Some(LinkNameSpaceType::Network);
         move_into_link_name_space(namespace.as_fd(), network).unwrap();
-        let tracer = Tracer::open(&request).unwrap();
-        let outcome = tracer.run(&Stop::default(), &mut Nobody).unwrap();
-        assert!(
-            matches!(outcome.ended, Ended::Complete),
-            "{:?}",
-            outcome.ended
-        );
-        assert_eq!(outcome.foreign_resets, 0, "the kernel keeps silent");
-        judge(&outcome.evidence, request.target)
+        what()
     });
-    run.join().unwrap()
+    thread.join().unwrap()
 }

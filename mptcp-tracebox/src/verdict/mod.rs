@@ -59,3 +59,6 @@ fn flow(evidence: &Evidence, number: usize, target: SocketAddr) -> Option<Flow> 
         is_balanced,
     })
 }
+
+#[cfg(test)]
+mod tests;

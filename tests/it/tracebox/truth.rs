@@ -43,9 +43,10 @@ impl<'a> Raw<'a> {
     }
 
     fn tos(&self) -> u8 {
-        match self.is_v4() {
-            true => self.ip[1],
-            false => self.ip[0] << 4 | self.ip[1] >> 4,
+        if self.is_v4() {
+            self.ip[1]
+        } else {
+            self.ip[0] << 4 | self.ip[1] >> 4
         }
     }
 

@@ -48,7 +48,7 @@ impl Composer {
         purpose: &Purpose,
     ) -> Option<Vec<u8>> {
         self.tick();
-        self.ip_id = self.ip_id.checked_add(ID_STEP).unwrap_or(1);
+        self.ip_id = next_id(self.ip_id);
         let mut options = plain_options(source.is_ipv4(), self.clock);
         options.extend(purpose.probe.syn_options(&mut self.random));
         // Behind the last option, as RFC 9293 §3.1 has it.
@@ -77,7 +77,7 @@ impl Composer {
     /// Gives a packet of the connection its IP id and the flow's label; a copy gets a timestamp of its own
     /// too, by which its quote is known.
     pub(super) fn sign(&mut self, packet: &mut Packet, is_copy: bool) {
-        self.ip_id = self.ip_id.checked_add(ID_STEP).unwrap_or(1);
+        self.ip_id = next_id(self.ip_id);
         packet.ip_id = self.ip_id;
         packet.flow_label = self.label;
         if is_copy {
@@ -94,7 +94,7 @@ impl Composer {
             return None;
         }
         let (theirs, ours) = answer.ends()?;
-        self.ip_id = self.ip_id.checked_add(ID_STEP).unwrap_or(1);
+        self.ip_id = next_id(self.ip_id);
         let packet = Packet {
             source: ours,
             destination: theirs,
@@ -110,6 +110,14 @@ impl Composer {
             payload: Vec::new(),
         };
         packet.emit().ok()
+    }
+}
+
+/// The next IP id; zero would be filled in by Linux.
+const fn next_id(id: u16) -> u16 {
+    match id.wrapping_add(ID_STEP) {
+        0 => ID_STEP,
+        next => next,
     }
 }
 

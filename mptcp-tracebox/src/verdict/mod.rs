@@ -60,3 +60,6 @@ fn flow(evidence: &Evidence, number: usize, target: SocketAddr) -> Option<Flow> 
         is_balanced,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,7 +105,6 @@ fn is_founded(run: &Run, path: &Path, plan: &PathPlan) -> bool {
             is_touched(Direction::ToServer) || is_touched(Direction::ToClient) || is_data_touched
         }
         Code::PayloadModified => is_data_touched || is_touched(Direction::ToServer),
-        Code::PathResegments => is_data_touched,
         Code::ProactiveAck => truth::is_acked_early(passages),
         Code::Mirror => plan.target == TargetPlan::Mirror || truth::is_answer_touched(passages),
         Code::PortClosed => plan.target == TargetPlan::Closed || !passages.is_empty(),

@@ -43,9 +43,10 @@ impl<'a> Raw<'a> {
     }
 
     fn tos(&self) -> u8 {
-        match self.is_v4() {
-            true => self.ip[1],
-            false => self.ip[0] << 4 | self.ip[1] >> 4,
+        if self.is_v4() {
+            self.ip[1]
+        } else {
+            self.ip[0] << 4 | self.ip[1] >> 4
         }
     }
 
@@ -160,7 +161,9 @@ pub(super) fn is_true(change: &Change, between: Interval, passages: &[Passage]) 
 /// interval; or let it go with a checksum for which the target drops it, wherever that box is.
 pub(super) fn is_stopped(subtype: u8, between: Option<Interval>, passages: &[Passage]) -> bool {
     passages.iter().any(|passage| {
-        let has_it = has_mptcp(&passage.before, subtype);
+        // What another box has left of the option counts too: NOPs are as long.
+        let is_long = Raw::of(&passage.before).is_some_and(|raw| raw.area().len() > 20);
+        let has_it = has_mptcp(&passage.before, subtype) || is_long;
         let goes_on = |(way, _): &(Direction, Vec<u8>)| *way == passage.direction;
         let is_within = is_within(passage, between);
         let is_spoilt = |(_, after): &(Direction, Vec<u8>)| {

@@ -112,9 +112,9 @@ pub enum TargetPlan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
-    /// 10.77.0.0/16.
+    /// `10.77.0.0/16`.
     V4,
-    /// fd77::/16.
+    /// `fd77::/16`.
     V6,
 }
 
@@ -171,9 +171,8 @@ impl Family {
         match self {
             Self::V4 => IpAddr::V4(Ipv4Addr::new(10, 77, net, host)),
             Self::V6 => {
-                let segments = [0xfd77, net as u16, 0, 0, 0, 0, 0, host as u16];
-                let [a, b, c, d, e, f, g, h] = segments;
-                IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h))
+                let bits = (0xfd77 << 112) | ((net as u128) << 96) | host as u128;
+                IpAddr::V6(Ipv6Addr::from_bits(bits))
             }
         }
     }

@@ -163,8 +163,8 @@ impl Sights<'_> {
         let [clean, changed] = [clean, changed].map(f64::from);
         let all = clean + changed;
         // The share of packets that meet the box for which what was seen is most likely.
-        let chance = (clean / all).powf(clean) * (changed / all).powf(changed);
-        is_balanced && clean > 0.0 && chance > CHANCE
+        let likelihood = (clean / all).powf(clean) * (changed / all).powf(changed);
+        is_balanced && clean > 0.0 && likelihood > CHANCE
     }
 
     fn between(&self, change: &Change, ttl: u8, comparison: &Comparison) -> Interval {

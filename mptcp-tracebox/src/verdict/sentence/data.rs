@@ -70,7 +70,9 @@ impl Facts<'_> {
     pub(super) fn acknowledged_early(&self) -> Option<Verdict> {
         let end = self
             .end(&Probe::Dss)
-            .filter(|end| end.answer == EndAnswer::Ack)?;
+            .filter(|end| end.answer == EndAnswer::Ack)
+            // On another way they may arrive.
+            .filter(|_| !self.flow.is_balanced)?;
         Some(Verdict {
             code: Code::ProactiveAck,
             sentence: format!(

@@ -9,5 +9,8 @@ pub mod engine;
 pub mod evidence;
 pub mod plan;
 pub mod probe;
+pub mod record;
+pub mod report;
+pub mod run;
 pub mod trace;
 pub mod verdict;

@@ -13,4 +13,5 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod trace;
+pub mod tui;
 pub mod verdict;

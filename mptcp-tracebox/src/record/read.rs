@@ -1,6 +1,6 @@
 //! The file of a run becomes its evidence again.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 
 use super::LINKTYPE_RAW;
 use super::block::{self, Blocks, MAX_BLOCK, Next};
@@ -128,7 +128,7 @@ pub fn reanalyze(file: impl Read) -> Result<(Recorded, Trace), ReadError> {
 /// # Errors
 /// When the file is not that of a run.
 pub fn read(file: impl Read) -> Result<Recorded, ReadError> {
-    let mut blocks = Blocks::new(file);
+    let mut blocks = Blocks::new(BufReader::new(file));
     let mut reading = Reading::default();
     let cut_at = loop {
         match blocks.next()? {

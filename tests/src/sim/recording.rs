@@ -130,6 +130,6 @@ mod tests {
         let file = recording.pcapng(&names, Some(1));
         let hex: Vec<String> = file.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex.concat(), expected);
-        assert_eq!(recording.pcapng(&names, None).len(), 28 + 44 + 40 + 2 * 48);
+        assert_eq!(recording.pcapng(&names, None).len(), 28 + 2 * 40 + 2 * 48);
     }
 }

@@ -46,6 +46,9 @@ pub struct ReanalyzeArgs {
     /// The file.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Write the path as a graph for Graphviz too.
+    #[arg(long, value_name = "OUT.dot")]
+    pub dot: Option<PathBuf>,
 }
 
 /// What to trace, and how.
@@ -85,8 +88,11 @@ pub struct TraceArgs {
     /// Save all packets, with comments, for `reanalyze` and Wireshark.
     #[arg(long, value_name = "OUT.pcapng")]
     pub pcap: Option<PathBuf>,
+    /// Write the path as a graph for Graphviz too.
+    #[arg(long, value_name = "OUT.dot")]
+    pub dot: Option<PathBuf>,
     /// Look at it while it grows.
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     pub tui: bool,
     /// Look the names of the routers up.
     #[arg(long)]

@@ -1,16 +1,27 @@
 //! What the command does.
 
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
 use mptcp_cli::{Output, OutputArgs, UsageError, Verdict};
 
 use crate::args::{PhaseArg, ReanalyzeArgs, TraceArgs};
 use crate::evidence::Evidence;
+use crate::names::Lookup;
 use crate::probe::{Phase, Probe};
-use crate::report::plain;
+use crate::record;
+use crate::report::text::Look;
+use crate::report::{dot, json, text};
+use crate::run::{Names, Run, Tier};
 use crate::target::Target;
 use crate::trace::{Code, Trace};
-use crate::tracer::{Ended, NetError, Nobody, Outcome, Request, Stop, Tracer, trace_unprivileged};
+use crate::tracer::{Ended, NetError, Outcome, Request, Stop, Tracer, trace_unprivileged};
 use crate::unprivileged;
 use crate::verdict::judge;
+use crate::watch::{Watch, Wish, begin_file};
 
 /// Traces a path.
 pub(crate) fn trace(
@@ -21,33 +32,99 @@ pub(crate) fn trace(
     let target = args.target.as_ref().ok_or_else(|| {
         UsageError("no host; `mptcp-tracebox HOST[:PORT]`, `--help` for more".to_owned())
     })?;
-    check_there(args, common)?;
     let request = request(args, target)?;
+    let wish = wish(args, common, out)?;
     let stop = Stop::on_signals()?;
-    let outcome = match Tracer::open(&request) {
-        Ok(tracer) => tracer.run(&stop, &mut Nobody)?,
+    let mut run = Run {
+        host: target.host.clone(),
+        target: request.target,
+        tier: Tier::Raw,
+        epoch_ns: now_ns(),
+    };
+    // Root may not write everywhere any more once its capabilities are dropped.
+    let file = args
+        .pcap
+        .as_deref()
+        .map(|path| begin_file(path, &run))
+        .transpose()?;
+    match Tracer::open(&request) {
+        Ok(tracer) => {
+            let what = (run.clone(), tracer.plan().clone());
+            let lookup = Lookup::new(args.dns);
+            let mut watch = Watch::begin(what, wish, out, file, (lookup, stop.clone()))?;
+            let outcome = tracer.run(&stop, &mut watch)?;
+            let trace = judge(&outcome.evidence, request.target);
+            let names = watch.finish(&outcome.evidence, &trace)?;
+            finish(outcome, (&trace, &names), args, common)
+        }
         Err(NetError::NoPrivilege) => {
             check_unprivileged(args)?;
             common.note(unprivileged::NOTE);
-            trace_unprivileged(&request, &stop)?
+            run.tier = Tier::Kernel;
+            let outcome = trace_unprivileged(&request, &stop)?;
+            let trace = judge(&outcome.evidence, request.target);
+            let names = names(args, &trace);
+            report(&run, (&trace, &outcome.evidence), &names, common.json, out)?;
+            finish(outcome, (&trace, &names), args, common)
         }
-        Err(error) => return Err(error.into()),
-    };
-    finish(outcome, &request, common, out)
+        Err(error) => Err(error.into()),
+    }
 }
 
-/// What other modules will do.
-fn check_there(args: &TraceArgs, common: &OutputArgs) -> Result<(), UsageError> {
-    let wanted = [
-        (common.json, "--json"),
-        (args.pcap.is_some(), "--pcap"),
-        (args.tui, "--tui"),
-        (args.dns, "--dns"),
-    ];
-    match wanted.iter().find(|(wanted, _)| *wanted) {
-        Some((_, flag)) => Err(UsageError(format!("{flag} is not there yet"))),
-        None => Ok(()),
+/// What the user wants to see; a screen needs a terminal.
+fn wish(args: &TraceArgs, common: &OutputArgs, out: &Output) -> Result<Wish, UsageError> {
+    match (common.json, args.tui) {
+        (true, true) => Err(UsageError("--json and --tui exclude each other".to_owned())),
+        (true, false) => Ok(Wish::Json),
+        (false, true) if out.is_terminal() => Ok(Wish::Screen),
+        (false, true) => Err(UsageError(
+            "--tui needs a terminal as standard output".to_owned(),
+        )),
+        (false, false) => Ok(Wish::Text),
     }
+}
+
+/// Names of the routers, after a run.
+fn names(args: &TraceArgs, trace: &Trace) -> Names {
+    let mut lookup = Lookup::new(args.dns);
+    let hops = trace.flows.iter().flat_map(|flow| &flow.hops);
+    for router in hops.flat_map(|hop| &hop.routers) {
+        lookup.ask(router.address);
+    }
+    lookup.finish()
+}
+
+/// Writes all of a run at once.
+fn report(
+    run: &Run,
+    (trace, evidence): (&Trace, &Evidence),
+    names: &Names,
+    is_json: bool,
+    out: &mut Output,
+) -> anyhow::Result<()> {
+    if is_json {
+        json::write(out.bytes(), run, trace, evidence, names)?;
+        return Ok(());
+    }
+    let width = out.width();
+    text::write(&mut out.text(), run, trace, Look { names, width })?;
+    Ok(())
+}
+
+fn write_dot(path: Option<&Path>, trace: &Trace, names: &Names) -> anyhow::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let cannot = || format!("cannot write {}", path.display());
+    let mut file = BufWriter::new(File::create(path).with_context(cannot)?);
+    dot::write(&mut file, trace, names).with_context(cannot)?;
+    file.flush().with_context(cannot)
+}
+
+/// What the clock of the host says, in nanoseconds since 1970.
+fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    })
 }
 
 /// What cannot be had without raw sockets, and was asked for in so many words.
@@ -64,18 +141,14 @@ fn check_unprivileged(args: &TraceArgs) -> anyhow::Result<()> {
     }
 }
 
-/// Prints what was found out, also when it is not all.
+/// What the end of a run means for who called the command.
 fn finish(
     outcome: Outcome,
-    request: &Request,
+    (trace, names): (&Trace, &Names),
+    args: &TraceArgs,
     common: &OutputArgs,
-    out: &mut Output,
 ) -> anyhow::Result<Verdict> {
-    let is_heard = |evidence: &Evidence| evidence.all().iter().any(|sent| !sent.answers.is_empty());
-    let trace = judge(&outcome.evidence, request.target);
-    if matches!(outcome.ended, Ended::Complete) || is_heard(&outcome.evidence) {
-        plain::write(&mut out.text(), &trace)?;
-    }
+    write_dot(args.dot.as_deref(), trace, names)?;
     if outcome.foreign_resets > 0 {
         let text = format!(
             "this host sent {} RSTs for the connections of the run, which the run did not: what came \
@@ -86,7 +159,7 @@ fn finish(
         return Ok(Verdict::Unknown);
     }
     match outcome.ended {
-        Ended::Complete => Ok(exit(&trace)),
+        Ended::Complete => Ok(exit(trace)),
         Ended::Interrupted => {
             common.note("interrupted: this is what was found so far");
             Ok(Verdict::Unknown)
@@ -130,12 +203,10 @@ fn probes(args: &TraceArgs) -> Result<Vec<Probe>, UsageError> {
     } else {
         args.probe.clone()
     };
-    if args.phase == PhaseArg::Data {
-        return Err(UsageError("--phase data is not there yet".to_owned()));
-    }
     let is_wanted = |probe: &Probe| match args.phase {
         PhaseArg::Syn => probe.phase() == Phase::Syn,
-        PhaseArg::Data => probe.phase() == Phase::Data,
+        // Whether the target speaks MPTCP must be known first.
+        PhaseArg::Data => probe.phase() == Phase::Data || *probe == Probe::CapableV1,
         PhaseArg::Both => true,
     };
     let probes: Vec<Probe> = asked.into_iter().filter(is_wanted).collect();
@@ -149,9 +220,20 @@ fn probes(args: &TraceArgs) -> Result<Vec<Probe>, UsageError> {
 /// Judges a run again.
 pub(crate) fn reanalyze(
     args: &ReanalyzeArgs,
-    _common: &OutputArgs,
-    _out: &mut Output,
+    common: &OutputArgs,
+    out: &mut Output,
 ) -> anyhow::Result<Verdict> {
-    let text = format!("{}: reanalyze is not there yet", args.file.display());
-    Err(UsageError(text).into())
+    let path = args.file.display().to_string();
+    let file = File::open(&args.file).with_context(|| format!("cannot read {path}"))?;
+    let (recorded, trace) = record::reanalyze(file).with_context(|| path.clone())?;
+    let names = Names::new();
+    let found = (&trace, &recorded.evidence);
+    report(&recorded.run, found, &names, common.json, out)?;
+    write_dot(args.dot.as_deref(), &trace, &names)?;
+    if let Some(at) = recorded.cut_at {
+        common.note(&format!(
+            "{path} ends in the middle of the block at byte {at}: all before it counts"
+        ));
+    }
+    Ok(exit(&trace))
 }

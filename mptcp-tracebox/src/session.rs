@@ -25,6 +25,7 @@ pub trait Observer {
         &mut self,
         _at: Instant,
         _packet: &[u8],
+        _engine: &Engine,
         _answers: Option<SentId>,
     ) -> anyhow::Result<()> {
         Ok(())
@@ -32,6 +33,11 @@ pub trait Observer {
 
     /// Something happened.
     fn happened(&mut self, _engine: &Engine, _event: Event) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// Some time went by.
+    fn waited(&mut self, _engine: &Engine) -> anyhow::Result<()> {
         Ok(())
     }
 }
@@ -110,6 +116,7 @@ pub(crate) fn drive(
         if let Err(error) = wire.wait(patience.min(LONGEST_WAIT)) {
             return Ok(Ended::Broken(error));
         }
+        observer.waited(engine)?;
         if let Some(error) = take_packets(engine, wire, clock, observer)? {
             return Ok(Ended::Broken(error));
         }
@@ -134,7 +141,7 @@ fn take_packets(
             Ok(Heard::Packet(packet)) => {
                 let now = clock.now();
                 let answers = engine.handle_packet(now, &packet);
-                observer.received(now, &packet, answers)?;
+                observer.received(now, &packet, engine, answers)?;
             }
             Err(error) => return Ok(Some(error)),
         }
@@ -143,6 +150,6 @@ fn take_packets(
 }
 
 /// The wish to end is looked at this often, should its signal come just before a wait.
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 /// Packets that are read before the engine may send again.
 const MAX_AT_ONCE: usize = 256;

@@ -100,6 +100,11 @@ impl Tracer {
         })
     }
 
+    /// What will be asked.
+    pub const fn plan(&self) -> &Plan {
+        self.engine.plan()
+    }
+
     /// Asks until all is known, or until it is to end.
     ///
     /// # Errors

@@ -1,3 +1,10 @@
-//! What was found out, for people and programs.
+//! What a run found out, for people and for programs.
 
-pub(crate) mod plain;
+pub mod dot;
+pub mod json;
+pub mod sides;
+pub mod text;
+pub mod word;
+
+#[cfg(test)]
+pub(crate) mod tests;

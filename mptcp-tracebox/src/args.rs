@@ -92,7 +92,7 @@ pub struct TraceArgs {
     #[arg(long, value_name = "OUT.dot")]
     pub dot: Option<PathBuf>,
     /// Look at it while it grows.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub tui: bool,
     /// Look the names of the routers up.
     #[arg(long)]

@@ -74,8 +74,7 @@ pub(crate) fn trace(
 /// What the user wants to see; a screen needs a terminal.
 fn wish(args: &TraceArgs, common: &OutputArgs, out: &Output) -> Result<Wish, UsageError> {
     match (common.json, args.tui) {
-        (true, true) => Err(UsageError("--json and --tui exclude each other".to_owned())),
-        (true, false) => Ok(Wish::Json),
+        (true, _) => Ok(Wish::Json),
         (false, true) if out.is_terminal() => Ok(Wish::Screen),
         (false, true) => Err(UsageError(
             "--tui needs a terminal as standard output".to_owned(),

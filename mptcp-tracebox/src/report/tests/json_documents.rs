@@ -25,7 +25,7 @@ fn the_document_has_the_names_of_the_schema() {
 fn a_change_has_its_bytes_and_its_interval() {
     let document = document(&sample::stripped());
     assert_eq!(document["verdict"]["code"], "path_strips_syn");
-    assert_eq!(document["verdict"]["between"]["after"], 1);
+    assert_eq!(document["verdict"]["between"]["after"], 0);
     let changes = &document["flows"][0]["changes"];
     insta::assert_snapshot!(serde_json::to_string_pretty(changes).unwrap());
 }

@@ -216,6 +216,18 @@ impl Differ {
         let start = self.result.part.unwrap_or(0);
         let payload = sent.tcp.payload().get(start..).unwrap_or_default();
         self.payload(payload, seen.tcp.payload());
+        self.explain_resegmenting(!sent.tcp.payload().is_empty());
+    }
+
+    /// Who splits or joins segments numbers the new packets and pushes where it likes: that is one change.
+    fn explain_resegmenting(&mut self, has_payload: bool) {
+        let found = &self.result;
+        let is_other = found.state(Field::Length) == State::Changed;
+        if has_payload && is_other && found.state(Field::Payload) != State::Changed {
+            for field in [Field::IpId, Field::Flags] {
+                self.result.forget(field);
+            }
+        }
     }
 
     fn payload(&mut self, sent: &[u8], seen: &[u8]) {

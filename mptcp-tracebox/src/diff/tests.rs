@@ -188,3 +188,27 @@ fn a_later_part_of_a_split_segment_is_no_rewritten_one() {
     assert_eq!(fields, [Field::Length]);
     assert_eq!(found.state(Field::Payload), State::Same);
 }
+
+#[test]
+fn the_first_part_of_a_split_segment_has_another_length_only() {
+    let before = sent(true);
+    let mut after = before.clone();
+    after.payload.pop();
+    (after.ip_id, after.flags) = (9, Flags::SYN.with(Flags::PSH));
+    let found = compare(&before.emit().unwrap(), &after.emit().unwrap()).unwrap();
+    let fields: Vec<Field> = found.changes.iter().map(|change| change.field).collect();
+    assert_eq!(fields, [Field::Length]);
+    // Without payload there is nothing to split.
+    let mut plain = before.clone();
+    plain.payload.clear();
+    let mut other = plain.clone();
+    other.ip_id = 9;
+    other.options.truncate(4);
+    let found = compare(&plain.emit().unwrap(), &other.emit().unwrap()).unwrap();
+    assert!(
+        found
+            .changes
+            .iter()
+            .any(|change| change.field == Field::IpId)
+    );
+}

@@ -359,7 +359,8 @@ impl Engine {
         let reset = Fields::parse(packet).and_then(|fields| self.composer.reset(&fields));
         let Some(bytes) = reset else { return false };
         let purpose = Purpose {
-            flow: self.flow,
+            // What comes late may come when the last flow is done.
+            flow: self.flow.min(self.plan.sources.len().saturating_sub(1)),
             probe: Probe::Syn,
             role: Role::Reset,
             ttl: compose::FULL_TTL,

@@ -80,7 +80,12 @@ fn is_acked(sent: &Sent) -> bool {
 fn add(end: &mut End, sent: &Sent, plain: usize) {
     end.sent += 1;
     end.answered += u32::from(!sent.answers.is_empty());
+    // That the TTL of a copy ran out, as it should, is no answer of the target.
+    let is_copy = sent.purpose.probe.phase() == Phase::Data;
     for answer in &sent.answers {
+        if is_copy && answer.segment().is_none() {
+            continue;
+        }
         let rtt = answer.at.since(sent.at);
         end.rtt = Some(end.rtt.map_or(rtt, |known| known.min(rtt)));
         let said = said(answer, sent, plain);

@@ -2,9 +2,11 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use mptcp_proto::conn;
+use mptcp_proto::conn::config::Offer;
 use mptcp_proto::endpoint::{self, Endpoint};
 use mptcp_proto::random::RandomSource;
 use mptcp_proto::time::Instant;
+use mptcp_proto::wire::segment::Flags;
 use mptcp_tracebox::diff::Field;
 use mptcp_tracebox::engine::Engine;
 use mptcp_tracebox::evidence::Role;
@@ -38,7 +40,7 @@ struct Path {
 }
 
 impl Path {
-    fn new(is_v4: bool, routers: u8, mptcp: conn::config::Offer) -> Self {
+    fn new(is_v4: bool, routers: u8, mptcp: Offer) -> Self {
         let mut server = Endpoint::new(endpoint::Config::default(), Box::new(Seeded(2)));
         let config = conn::Config {
             mptcp,
@@ -174,7 +176,7 @@ fn traced(path: &mut Path) -> (Engine, Trace, Instant) {
 fn a_clean_path_to_a_host_with_mptcp_is_clean() {
     for is_v4 in [true, false] {
         for routers in [0, 1, 4, 9] {
-            let mut path = Path::new(is_v4, routers, conn::config::Offer::V1);
+            let mut path = Path::new(is_v4, routers, Offer::V1);
             let (_, trace, end) = traced(&mut path);
             let [flow] = &trace.flows[..] else { panic!() };
             assert_eq!(flow.changes, [], "{routers}");
@@ -198,7 +200,7 @@ fn a_clean_path_to_a_host_with_mptcp_is_clean() {
 
 #[test]
 fn a_host_without_mptcp_is_told_from_a_path_that_strips_it() {
-    let mut path = Path::new(true, 3, conn::config::Offer::Off);
+    let mut path = Path::new(true, 3, Offer::Off);
     let (_, trace, _) = traced(&mut path);
     assert_eq!(trace.verdict.code, Code::ServerNoMptcp);
     assert_eq!(trace.verdict.between.expect("it is there").after, 3);
@@ -207,14 +209,14 @@ fn a_host_without_mptcp_is_told_from_a_path_that_strips_it() {
 
 #[test]
 fn version_0_is_recognized() {
-    let mut path = Path::new(true, 2, conn::config::Offer::V0);
+    let mut path = Path::new(true, 2, Offer::V0);
     let (_, trace, _) = traced(&mut path);
     assert_eq!(trace.verdict.code, Code::MptcpV0Only, "{:?}", trace.verdict);
 }
 
 #[test]
 fn the_target_sees_one_connection_at_a_time_and_every_one_ends() {
-    let mut path = Path::new(true, 4, conn::config::Offer::V1);
+    let mut path = Path::new(true, 4, Offer::V1);
     let (engine, trace, _) = traced(&mut path);
     assert_eq!(path.server.connection_count(), 0);
     let resets = engine.evidence().all().iter();
@@ -240,7 +242,7 @@ fn the_target_sees_one_connection_at_a_time_and_every_one_ends() {
 #[test]
 fn what_a_router_rewrites_shows_behind_it() {
     // The copies of data are seen too: only the SYNs are rewritten here.
-    let mut path = Path::new(true, 4, conn::config::Offer::V1);
+    let mut path = Path::new(true, 4, Offer::V1);
     let plan = Plan::new(source(true), target(true));
     let mut engine = Engine::new(plan, Box::new(Seeded(1)), Instant::ZERO);
     let mut now = Instant::ZERO;
@@ -265,4 +267,45 @@ fn what_a_router_rewrites_shows_behind_it() {
     assert_eq!(located.change.field, Field::Window);
     assert_eq!(located.between.to_string(), "between hop 2 and hop 3");
     assert_eq!(trace.verdict.code, Code::PathChanges);
+}
+
+#[test]
+fn who_acknowledges_data_that_cannot_have_arrived_is_found_out() {
+    let mut path = Path::new(true, 4, Offer::V1);
+    let plan = Plan::new(source(true), target(true));
+    let mut engine = Engine::new(plan, Box::new(Seeded(1)), Instant::ZERO);
+    let mut now = Instant::ZERO;
+    while !engine.is_done() {
+        while let Some(transmit) = engine.poll_transmit(now) {
+            let packet = Packet::parse(&transmit.bytes).expect("a TCP segment");
+            if packet.ttl > 2 && !packet.payload.is_empty() {
+                let len = u32::try_from(packet.payload.len()).expect("it is short");
+                let ack = Packet {
+                    source: packet.destination,
+                    destination: packet.source,
+                    ttl: 62,
+                    seq: packet.ack,
+                    ack: packet.seq.add(len),
+                    flags: Flags::ACK,
+                    options: Vec::new(),
+                    payload: Vec::new(),
+                    ..packet
+                };
+                path.back.push_front((now, ack.emit().expect("it fits")));
+            }
+            path.take(now, &transmit.bytes);
+        }
+        now = engine.poll_timeout(now).unwrap_or(now);
+        for (_, packet) in path.back.drain(..) {
+            engine.handle_packet(now, &packet);
+        }
+        engine.handle_timeout(now);
+    }
+    let trace = judge(engine.evidence(), target(true));
+    assert_eq!(
+        trace.verdict.code,
+        Code::ProactiveAck,
+        "{:?}",
+        trace.verdict
+    );
 }

@@ -3,14 +3,17 @@
 use super::Facts;
 use crate::diff::Field;
 use crate::probe::Probe;
-use crate::trace::{Acked, Blame, Code, Confidence, EndAnswer, Interval, Located, Place, Verdict};
+use crate::trace::{Acked, Blame, Code, Confidence, EndAnswer, Interval, Located, Verdict};
 
 impl Facts<'_> {
     /// What MPTCP says in an established connection does not arrive.
     pub(super) fn stripped_from_data(&self) -> Option<Verdict> {
         let effect = "Linux falls back to TCP when the first data lack their option.".to_owned();
         let probes = [Probe::Dss, Probe::AddAddr, Probe::Prio, Probe::FastClose];
-        if let Some(located) = probes.iter().find_map(|probe| self.first_lost(probe)) {
+        let lost = probes
+            .iter()
+            .find_map(|probe| Some((probe, self.first_lost(probe)?)));
+        if let Some((probe, located)) = lost {
             let Located {
                 change, between, ..
             } = located;
@@ -23,7 +26,15 @@ impl Facts<'_> {
                 blame: Blame::Path,
                 confidence: Confidence::Proven,
                 between: Some(*between),
-                kernel_effect: effect,
+                kernel_effect: match probe {
+                    Probe::AddAddr => {
+                        "A packet that has ADD_ADDR alone arrives as one of TCP: Linux falls back."
+                            .to_owned()
+                    }
+                    Probe::Prio => "The peer does not hear that a subflow is a backup.".to_owned(),
+                    Probe::FastClose => "The peer waits for a timer after an abort.".to_owned(),
+                    _ => effect,
+                },
             });
         }
         let talk = self.flow.talk?;
@@ -80,11 +91,13 @@ impl Facts<'_> {
                 self.target, end.answered
             ),
             blame: Blame::Path,
-            confidence: Confidence::Proven,
-            between: Some(Interval {
-                after: 0,
-                until: Place::Target,
-            }),
+            // Once may be a copy that a box has joined with what was sent in full.
+            confidence: if end.answered > 1 {
+                Confidence::Proven
+            } else {
+                Confidence::Likely
+            },
+            between: Some(Interval::WHOLE_PATH),
             kernel_effect: "Linux falls back to TCP: the acknowledgements have no DATA_ACK."
                 .to_owned(),
         })

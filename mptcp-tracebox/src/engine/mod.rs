@@ -331,7 +331,7 @@ impl Engine {
         (self.slowest * 3).clamp(self.plan.patience, MOST_PATIENCE.max(self.plan.patience))
     }
 
-    /// A packet for our host came, from its IP header on.
+    /// A packet for our host came, from its IP header on. Says which packet of ours it answers.
     pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) -> Option<SentId> {
         let id = self.evidence.note_received(now, packet)?;
         if let Stage::Converse(conversation) = &mut self.stage {
@@ -347,10 +347,12 @@ impl Engine {
             _ => Outcome::Refused,
         };
         let took = now.since(sent.at);
-        let at = self.waiting.iter().position(|waiting| waiting.id == id)?;
-        let ask = self.waiting.swap_remove(at).ask;
-        self.slowest = self.slowest.max(took);
-        self.settle(ask, outcome);
+        let waiting = self.waiting.iter().position(|waiting| waiting.id == id);
+        if let Some(at) = waiting {
+            let ask = self.waiting.swap_remove(at).ask;
+            self.slowest = self.slowest.max(took);
+            self.settle(ask, outcome);
+        }
         Some(id)
     }
 

@@ -79,9 +79,9 @@ impl Facts<'_> {
             Self::stripped_on_the_way_back,
             Self::altered,
             Self::join_refused,
+            Self::acknowledged_early,
             Self::stripped_from_data,
             Self::payload_modified,
-            Self::acknowledged_early,
             Self::spoken,
             Self::not_spoken,
         ];

@@ -83,7 +83,13 @@ impl Facts<'_> {
             .end(&Probe::Dss)
             .filter(|end| end.answer == EndAnswer::Ack)
             // On another way they may arrive.
-            .filter(|_| !self.flow.is_balanced)?;
+            .filter(|_| !self.flow.is_balanced)
+            // Once may be a copy that a box has joined with what was sent in full; but who acknowledges
+            // in the place of the target has no DATA_ACK.
+            .filter(|end| {
+                let acked = self.flow.talk.map(|talk| talk.acked);
+                end.answered > 1 || acked != Some(Acked::ByMptcp)
+            })?;
         Some(Verdict {
             code: Code::ProactiveAck,
             sentence: format!(
@@ -91,7 +97,6 @@ impl Facts<'_> {
                 self.target, end.answered
             ),
             blame: Blame::Path,
-            // Once may be a copy that a box has joined with what was sent in full.
             confidence: if end.answered > 1 {
                 Confidence::Proven
             } else {

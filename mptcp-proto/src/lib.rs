@@ -11,6 +11,7 @@ pub mod endpoint;
 pub mod hmac;
 pub mod key;
 pub mod path;
+pub mod pcapng;
 pub mod pm;
 pub mod random;
 pub mod sched;

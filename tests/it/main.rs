@@ -14,6 +14,7 @@ mod seen;
 mod sim;
 mod tcp;
 mod testdata;
+mod tracebox;
 mod truth;
 
 use std::path::PathBuf;

@@ -7,6 +7,7 @@
 pub mod craft;
 pub mod lab;
 pub mod middlebox;
+pub mod path;
 pub mod payload;
 pub mod sim;
 pub mod tcp_host;

@@ -1,6 +1,5 @@
 //! `extract`: all packets of one connection in a pcapng file, with findings as packet comments.
 
-mod pcapng;
 mod quote;
 
 use std::borrow::Cow;
@@ -9,8 +8,8 @@ use std::io::Write;
 
 use mptcp_cli::quantity::counted;
 use mptcp_cli::{Output, OutputArgs, Verdict};
+use mptcp_proto::pcapng::{EnhancedPacket, InterfaceDescription, PcapNgWriter, SectionHeader};
 
-use self::pcapng::{EnhancedPacket, InterfaceDescription, PcapNgWriter};
 use self::quote::Paths;
 use crate::args::ExtractArgs;
 use crate::capture::Packet;
@@ -41,8 +40,12 @@ pub(crate) fn extract(
     } = reading;
     let mut file = destination.open(out)?;
     let names: Vec<String> = overview.captures.iter().map(|c| c.file.clone()).collect();
+    let section = SectionHeader {
+        application: Some(APPLICATION),
+        comment: None,
+    };
     let mut extraction = Extraction {
-        writer: PcapNgWriter::begin(&mut file, APPLICATION)?,
+        writer: PcapNgWriter::begin(&mut file, &section)?,
         remarks: remarks(&connection),
         interfaces,
         names,
@@ -120,7 +123,8 @@ impl<W: Write> Extraction<W> {
         );
         self.writer.packet(&EnhancedPacket {
             interface,
-            at: packet.at,
+            // Times before 1970 become 1970.
+            at_ns: u64::try_from(packet.at.0).unwrap_or(0),
             original_len: packet.original_len,
             bytes: packet.bytes,
             outbound,

@@ -6,10 +6,12 @@ use crate::conn::received::ReceivedOptions;
 use crate::conn::violation::Reaction;
 use crate::conn::{Context, Violation};
 use crate::endpoint::{ConnId, Endpoint, Handled, MAX_REPLIES};
+use crate::key::Token;
 use crate::path::SubflowId;
 use crate::seq::TcpSeq;
 use crate::tcp::{IcmpError, Path, reset_reply};
 use crate::time::Instant;
+use crate::version::Version;
 use crate::wire::mptcp::{Join, MptcpOption, ResetFlags, ResetReason, TcpReset};
 use crate::wire::segment::Segment;
 
@@ -90,7 +92,9 @@ impl Endpoint {
         let flags = segment.flags;
         if flags.syn() && !flags.ack() && !flags.rst() {
             let options = ReceivedOptions::parse(None, segment.options);
-            if let (Some(Join::Syn { .. }), None) = (options.join, options.capable) {
+            if let (Some(Join::Syn { token, .. }), None) = (options.join, options.capable)
+                && !self.is_plain_tcp(segment, token)
+            {
                 return self.handle_join(now, segment, &options);
             }
             if let Some(handled) = self.accept_syn(now, segment, &options) {
@@ -102,6 +106,13 @@ impl Endpoint {
         }
         self.dropped.stray = self.dropped.stray.saturating_add(1);
         self.reset(segment, None)
+    }
+
+    /// Whether the SYN of a join is for a listener that speaks TCP alone: it does not know the option.
+    fn is_plain_tcp(&mut self, segment: &Segment<'_>, token: Token) -> bool {
+        let listener = self.listeners.find(segment.destination);
+        let knows = listener.is_none_or(|listener| !listener.config.mptcp.versions().is_empty());
+        !knows && self.tokens.owner(token).is_none()
     }
 
     /// RFC 8684 §3.2: the token alone says which connection is meant.
@@ -128,7 +139,7 @@ impl Endpoint {
         };
         let Some(id) = self.tokens.owner(token) else {
             self.counters.count(Counter::JoinNoTokenFound);
-            return self.refuse(segment, Violation::UnknownToken);
+            return self.refuse_join(segment);
         };
         let is_flooded = self.is_flooded_with_joins(id, segment.destination);
         if is_flooded || self.answers_with_cookies(segment.destination) {
@@ -154,6 +165,16 @@ impl Endpoint {
             Ok(()) => Handled::Connection(id),
             Err(violation) => self.refuse(segment, violation),
         }
+    }
+
+    /// A join to nothing. RFC 6824 knows no MP_TCPRST.
+    fn refuse_join(&mut self, segment: &Segment<'_>) -> Handled {
+        let listener = self.listeners.find(segment.destination);
+        let versions = listener.map(|listener| listener.config.mptcp.versions());
+        if versions == Some(&[Version::V0]) {
+            return self.reset(segment, None);
+        }
+        self.refuse(segment, Violation::UnknownToken)
     }
 
     pub(super) fn refuse(&mut self, segment: &Segment<'_>, violation: Violation) -> Handled {

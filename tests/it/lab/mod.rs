@@ -4,6 +4,7 @@ mod exchange;
 mod fast_open;
 mod relay;
 mod subflow;
+mod tracebox;
 mod tun;
 
 use mptcp_tests::lab::oracle::counters::{self, Counters};

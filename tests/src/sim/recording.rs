@@ -1,5 +1,8 @@
 //! What a host sent and received, as a pcapng file with an interface for each path.
 
+use std::io;
+
+use mptcp_proto::pcapng::{EnhancedPacket, InterfaceDescription, PcapNgWriter, SectionHeader};
 use mptcp_proto::time::Instant;
 
 /// A recording keeps no more bytes; later packets are counted only.
@@ -73,77 +76,60 @@ impl Recording {
     /// no frames. With `only`, the packets of that interface alone.
     pub(super) fn pcapng(&self, names: &[String], only: Option<usize>) -> Vec<u8> {
         let mut file = Vec::new();
-        let mut section = 0x1a2b_3c4d_u32.to_le_bytes().to_vec();
-        section.extend([1, 0, 0, 0]);
-        section.extend([0xff; 8]);
-        block(&mut file, 0x0a0d_0d0a, &section);
-        let wanted = |interface: usize| only.is_none_or(|only| only == interface);
-        let mut numbers = Vec::new();
-        let mut written = 0;
-        for (index, name) in names.iter().enumerate() {
-            numbers.push(written);
-            if wanted(index) {
-                block(&mut file, 1, &interface_body(name));
-                written += 1;
-            }
-        }
-        for one in self.packets.iter().filter(|one| wanted(one.interface)) {
-            let number = numbers.get(one.interface).copied().unwrap_or(0);
-            block(&mut file, 6, &one.body(number));
-        }
+        self.write(&mut file, names, only)
+            .expect("writing to memory does not fail, and no packet has 4 GiB");
         file
     }
-}
 
-impl Recorded {
-    /// An enhanced packet block, with the direction in its flags.
-    fn body(&self, interface: u32) -> Vec<u8> {
-        let nanos = self.at.as_nanos().to_be_bytes();
-        let [h0, h1, h2, h3, l0, l1, l2, l3] = nanos;
-        let len = u32::try_from(self.packet.len()).unwrap_or(u32::MAX);
-        let mut body = interface.to_le_bytes().to_vec();
-        body.extend([h3, h2, h1, h0, l3, l2, l1, l0]);
-        body.extend(len.to_le_bytes());
-        body.extend(len.to_le_bytes());
-        body.extend(&self.packet);
-        body.resize(body.len().next_multiple_of(4), 0);
-        let way = match self.way {
-            Way::In => 1,
-            Way::Out => 2,
-        };
-        option(&mut body, 2, &u32::to_le_bytes(way));
-        option(&mut body, 0, &[]);
-        body
+    fn write(&self, file: &mut Vec<u8>, names: &[String], only: Option<usize>) -> io::Result<()> {
+        let mut writer = PcapNgWriter::begin(file, &SectionHeader::default())?;
+        let wanted = |interface: usize| only.is_none_or(|only| only == interface);
+        let mut numbers = vec![0; names.len()];
+        for (index, name) in names.iter().enumerate().filter(|(index, _)| wanted(*index)) {
+            numbers[index] = writer.interface(&InterfaceDescription {
+                link_type: LINKTYPE_RAW,
+                name: Some(name),
+                description: None,
+            })?;
+        }
+        for one in self.packets.iter().filter(|one| wanted(one.interface)) {
+            writer.packet(&EnhancedPacket {
+                interface: numbers.get(one.interface).copied().unwrap_or(0),
+                at_ns: one.at.as_nanos(),
+                original_len: u32::try_from(one.packet.len()).unwrap_or(u32::MAX),
+                bytes: &one.packet,
+                outbound: Some(one.way == Way::Out),
+                comments: &[],
+            })?;
+        }
+        Ok(())
     }
-}
-
-fn interface_body(name: &str) -> Vec<u8> {
-    let mut body = LINKTYPE_RAW.to_le_bytes().to_vec();
-    body.extend([0; 6]);
-    option(&mut body, 2, name.as_bytes());
-    option(&mut body, 9, &[NANOSECONDS]);
-    option(&mut body, 0, &[]);
-    body
-}
-
-fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
-    body.extend(code.to_le_bytes());
-    body.extend(u16::try_from(value.len()).unwrap_or(0).to_le_bytes());
-    body.extend(value);
-    body.resize(body.len().next_multiple_of(4), 0);
-}
-
-/// Appends a block, framed by its length.
-fn block(file: &mut Vec<u8>, kind: u32, body: &[u8]) {
-    let total = u32::try_from(body.len() + 12)
-        .unwrap_or(u32::MAX)
-        .to_le_bytes();
-    file.extend(kind.to_le_bytes());
-    file.extend(total);
-    file.extend(body);
-    file.extend(total);
 }
 
 const LINKTYPE_RAW: u16 = 101;
-/// `if_tsresol`: 10^-9.
-const NANOSECONDS: u8 = 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_laid_out_as_the_draft_says() {
+        let mut recording = Recording::new(1000);
+        let at = Instant::from_nanos(0x0102_0304_0506_0708);
+        recording.add(at, 1, Way::Out, &[0x45]);
+        recording.add(at, 0, Way::In, &[0x60]);
+        let names = ["wifi".to_owned(), "p".to_owned()];
+        // draft-ietf-opsawg-pcapng §4.1 to §4.3: section, interface, one packet, written by hand.
+        let expected = concat!(
+            "0a0d0d0a1c0000004d3c2b1a01000000ffffffffffffffff1c000000",
+            "010000002800000065000000000000000200010070000000",
+            "09000100090000000000000028000000",
+            "0600000030000000000000000403020108070605",
+            "01000000010000004500000002000400020000000000000030000000",
+        );
+        let file = recording.pcapng(&names, Some(1));
+        let hex: Vec<String> = file.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex.concat(), expected);
+        assert_eq!(recording.pcapng(&names, None).len(), 28 + 2 * 40 + 2 * 48);
+    }
+}

@@ -9,6 +9,7 @@ mod links;
 mod oracle;
 mod several;
 mod shared;
+mod written;
 
 use std::io::Cursor;
 

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use mptcp_proto::conn::config::Offer;
 use mptcp_proto::conn::{Config, Event, SubflowEnd, Violation};
-use mptcp_proto::endpoint::ConnId;
+use mptcp_proto::endpoint::{self, ConnId, Endpoint};
 use mptcp_proto::path::SubflowId;
+use mptcp_proto::seq::TcpSeq;
+use mptcp_proto::time::Instant;
 use mptcp_proto::wire::mptcp::{Priority, ResetReason, Subtype};
+use mptcp_proto::wire::segment::{Ecn, Flags, Segment};
 
 use super::handshake::{fallback, version};
 use super::meddle::{Seen, drop_if, flip, meddle, strip};
-use super::pair::{Pair, Way, address, pattern};
+use super::pair::{CLIENT, Pair, SERVER, Seeded, Way, address, pattern};
 
 pub(crate) const SECOND: &str = "10.0.1.1:40001";
 pub(crate) const SECOND_SERVER: &str = "10.9.1.1:80";
@@ -46,7 +49,7 @@ pub(crate) fn established(config: &Config) -> (Pair, [ConnId; 2]) {
 
 /// The client opens a subflow from [`SECOND`].
 pub(crate) fn join(pair: &mut Pair, id: ConnId, priority: Priority) {
-    let (local, remote) = (address(SECOND), address(super::pair::SERVER));
+    let (local, remote) = (address(SECOND), address(SERVER));
     pair.client(id)
         .open_subflow(local, remote, priority)
         .unwrap();
@@ -102,7 +105,7 @@ fn data_arrive_over_several_lossy_paths_of_different_delay() {
         join(&mut pair, ids[0], Priority::Regular);
         pair.delays
             .insert(address(SECOND), Duration::from_millis(60));
-        let mut random = super::pair::Seeded(seed);
+        let mut random = Seeded(seed);
         pair.hook = Some(drop_if(move |_| random.happens(2)));
         pair.exchange(ids, &pattern(600_000, seed), &pattern(600_000, !seed));
         assert!(pair.picked(0, fallback).is_empty());
@@ -111,7 +114,7 @@ fn data_arrive_over_several_lossy_paths_of_different_delay() {
 
 #[test]
 fn a_path_that_dies_leaves_its_data_to_the_other() {
-    for dead in [super::pair::CLIENT, SECOND] {
+    for dead in [CLIENT, SECOND] {
         let (mut pair, ids) = established(&Config::default());
         join(&mut pair, ids[0], Priority::Regular);
         let dead = address(dead);
@@ -129,8 +132,8 @@ fn a_reset_of_one_subflow_leaves_its_data_to_the_other() {
     join(&mut pair, ids[0], Priority::Regular);
     let mut count = 0;
     pair.hook = Some(Box::new(move |_, way, packet| {
-        let segment = mptcp_proto::wire::segment::Segment::parse(&packet, false).unwrap();
-        let is_first = segment.source == address(super::pair::CLIENT);
+        let segment = Segment::parse(&packet, false).unwrap();
+        let is_first = segment.source == address(CLIENT);
         count += usize::from(is_first && way == Way::ToServer);
         if is_first && count == 100 {
             vec![super::meddle::reset_of(&segment)]
@@ -249,6 +252,48 @@ fn a_join_with_an_unknown_token_is_reset_with_reason_1() {
     assert_eq!(pair.picked(0, down), [(SubflowId(1), refused)]);
 }
 
+/// What a host whose listener accepts this answers to a join of a connection that it has not.
+fn answer_to_stray_join(mptcp: Offer) -> (Flags, Vec<u8>) {
+    let mut server = Endpoint::new(endpoint::Config::default(), Box::new(Seeded(1)));
+    let config = Config {
+        mptcp,
+        ..Config::default()
+    };
+    server.listen(address(SERVER), 1, config).unwrap();
+    let syn = Segment {
+        source: address(CLIENT),
+        destination: address(SERVER),
+        seq: TcpSeq(1),
+        ack: TcpSeq(0),
+        flags: Flags::SYN,
+        window: 1000,
+        ecn: Ecn::NotCapable,
+        options: &[30, 12, 0x10, 1, 1, 2, 3, 4, 5, 6, 7, 8],
+        payload: &[],
+    };
+    let (mut packet, mut answer) = (Vec::new(), Vec::new());
+    syn.emit(&mut packet).unwrap();
+    server.handle_packet(Instant::ZERO, &packet);
+    assert!(server.poll_transmit(Instant::ZERO, &mut answer));
+    let answer = Segment::parse(&answer, false).unwrap();
+    (answer.flags, answer.options.to_vec())
+}
+
+#[test]
+fn a_stray_join_is_answered_by_what_the_listener_speaks() {
+    // RFC 8684 §3.2; RFC 6824 has no MP_TCPRST; who speaks TCP alone does not know the option, and Linux
+    // answers it there with a SYN/ACK.
+    let reset = Flags::RST.with(Flags::ACK);
+    let reason = [30, 4, 0x80, 1];
+    for mptcp in [Offer::V1, Offer::Both] {
+        assert_eq!(answer_to_stray_join(mptcp), (reset, reason.to_vec()));
+    }
+    assert_eq!(answer_to_stray_join(Offer::V0), (reset, vec![]));
+    let (flags, options) = answer_to_stray_join(Offer::Off);
+    assert_eq!(flags, Flags::SYN.with(Flags::ACK));
+    assert!(!options.contains(&30));
+}
+
 #[test]
 fn lost_third_and_fourth_acks_are_repeated() {
     for lost in [Way::ToServer, Way::ToClient] {
@@ -307,7 +352,7 @@ fn a_backup_carries_data_only_when_the_regular_subflow_is_gone() {
             "{backup:?}"
         );
     }
-    let dead = address(super::pair::CLIENT);
+    let dead = address(CLIENT);
     pair.hook = Some(drop_if(move |seen| {
         [seen.segment.source, seen.segment.destination].contains(&dead)
     }));
@@ -326,7 +371,7 @@ fn a_connection_without_subflows_goes_on_when_one_is_joined() {
         if way == Way::ToClient || std::mem::replace(&mut is_done, true) {
             return vec![packet];
         }
-        let segment = mptcp_proto::wire::segment::Segment::parse(&packet, false).unwrap();
+        let segment = Segment::parse(&packet, false).unwrap();
         vec![super::meddle::reset_of(&segment)]
     }));
     pair.run_for(Duration::from_millis(400));

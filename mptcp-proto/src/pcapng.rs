@@ -2,20 +2,27 @@
 
 use std::io::{self, Write};
 
-use crate::model::Timestamp;
-
 /// Writes blocks to `out`.
 #[derive(Debug)]
-pub(crate) struct PcapNgWriter<W> {
+pub struct PcapNgWriter<W> {
     out: W,
     interfaces: u32,
     /// The block at hand, kept to use its memory again.
     block: Vec<u8>,
 }
 
+/// What a section header block says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SectionHeader<'a> {
+    /// Name of the writing program.
+    pub application: Option<&'a str>,
+    /// Remark on the whole file.
+    pub comment: Option<&'a str>,
+}
+
 /// What an interface description block says.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct InterfaceDescription<'a> {
+pub struct InterfaceDescription<'a> {
     /// Link type.
     pub link_type: u16,
     /// Name of the interface.
@@ -26,11 +33,11 @@ pub(crate) struct InterfaceDescription<'a> {
 
 /// What an enhanced packet block says.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct EnhancedPacket<'a> {
+pub struct EnhancedPacket<'a> {
     /// Number of the interface, as [`PcapNgWriter::interface`] gave it.
     pub interface: u32,
-    /// When the packet was captured; times before 1970 become 1970.
-    pub at: Timestamp,
+    /// When the packet was captured, in nanoseconds since 1970, or since a start of virtual time.
+    pub at_ns: u64,
     /// Length on the wire.
     pub original_len: u32,
     /// The captured bytes.
@@ -42,8 +49,11 @@ pub(crate) struct EnhancedPacket<'a> {
 }
 
 impl<W: Write> PcapNgWriter<W> {
-    /// Begins a section; `application` is the name of the writing program.
-    pub(crate) fn begin(out: W, application: &str) -> io::Result<Self> {
+    /// Begins a section.
+    ///
+    /// # Errors
+    /// Those of `out`, as all methods have them.
+    pub fn begin(out: W, section: &SectionHeader<'_>) -> io::Result<Self> {
         let mut writer = PcapNgWriter {
             out,
             interfaces: 0,
@@ -55,14 +65,24 @@ impl<W: Write> PcapNgWriter<W> {
         writer.push(&0_u16.to_le_bytes());
         // The length of the section is not known yet.
         writer.push(&u64::MAX.to_le_bytes());
-        writer.option(SHB_USERAPPL, application.as_bytes());
-        writer.end_options();
+        if let Some(application) = section.application {
+            writer.option(SHB_USERAPPL, application.as_bytes());
+        }
+        if let Some(comment) = section.comment {
+            writer.option(COMMENT, comment.as_bytes());
+        }
+        if section.application.is_some() || section.comment.is_some() {
+            writer.end_options();
+        }
         writer.finish()?;
         Ok(writer)
     }
 
     /// Describes an interface and returns its number.
-    pub(crate) fn interface(&mut self, interface: &InterfaceDescription<'_>) -> io::Result<u32> {
+    ///
+    /// # Errors
+    /// Those of the writer below.
+    pub fn interface(&mut self, interface: &InterfaceDescription<'_>) -> io::Result<u32> {
         self.start(INTERFACE_DESCRIPTION);
         self.push(&interface.link_type.to_le_bytes());
         self.push(&0_u16.to_le_bytes());
@@ -83,8 +103,11 @@ impl<W: Write> PcapNgWriter<W> {
     }
 
     /// Writes a packet.
-    pub(crate) fn packet(&mut self, packet: &EnhancedPacket<'_>) -> io::Result<()> {
-        let time = u64::try_from(packet.at.0).unwrap_or(0).to_le_bytes();
+    ///
+    /// # Errors
+    /// Those of the writer below, and when the packet is larger than a block can be.
+    pub fn packet(&mut self, packet: &EnhancedPacket<'_>) -> io::Result<()> {
+        let time = packet.at_ns.to_le_bytes();
         let captured = u32::try_from(packet.bytes.len())
             .map_err(|_| io::Error::other("a packet of 4 GiB does not fit into pcapng"))?;
         self.start(ENHANCED_PACKET);
@@ -107,6 +130,23 @@ impl<W: Write> PcapNgWriter<W> {
             self.end_options();
         }
         self.finish()
+    }
+
+    /// Makes sure that all was written, and gives back where to.
+    ///
+    /// # Errors
+    /// Those of the writer below.
+    pub fn into_inner(mut self) -> io::Result<W> {
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    /// Makes sure that all that was written is where it belongs.
+    ///
+    /// # Errors
+    /// Those of the writer below.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 
     fn start(&mut self, block_type: u32) {
@@ -168,80 +208,14 @@ const NANOSECONDS: u8 = 9;
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
-
     use super::*;
-    use crate::capture::Captures;
 
-    fn file(packets: &[EnhancedPacket<'_>]) -> Vec<u8> {
+    #[test]
+    fn a_section_without_remarks_has_no_options() {
         let mut file = Vec::new();
-        let mut writer = PcapNgWriter::begin(&mut file, "test").unwrap();
-        let interface = InterfaceDescription {
-            link_type: 101,
-            name: Some("wlan0"),
-            description: Some("a"),
-        };
-        assert_eq!(writer.interface(&interface).unwrap(), 0);
-        for packet in packets {
-            writer.packet(packet).unwrap();
-        }
-        file
-    }
-
-    fn packet<'a>(at: i64, bytes: &'a [u8], comments: &'a [String]) -> EnhancedPacket<'a> {
-        let at = Timestamp(at);
-        EnhancedPacket {
-            interface: 0,
-            at,
-            original_len: 1500,
-            bytes,
-            outbound: None,
-            comments,
-        }
-    }
-
-    #[track_caller]
-    fn check_round_trip(at: i64, bytes: &[u8], comments: &[String], expected_at: i64) {
-        let file = file(&[packet(at, bytes, comments)]);
-        assert_eq!(file.len() % 4, 0);
-        let mut captures = Captures::from_reader("-", Cursor::new(file)).unwrap();
-        let read = captures.next_packet().expect("a packet");
-        assert_eq!((read.at, read.bytes), (Timestamp(expected_at), bytes));
-        assert_eq!((read.link_type, read.original_len), (101, 1500));
-        assert_eq!(read.comments.iter().collect::<Vec<_>>(), comments);
-        assert!(captures.next_packet().is_none());
-        assert_eq!(
-            captures.finish()[0].interfaces[0].name.as_deref(),
-            Some("wlan0")
-        );
-    }
-
-    #[test]
-    fn packets_of_every_padding_come_back() {
-        for len in 0..9 {
-            let comments = vec!["x".repeat(len), "second".to_owned()];
-            let bytes = vec![0x45; len];
-            check_round_trip(
-                1_795_180_615_798_454_321,
-                &bytes,
-                &comments,
-                1_795_180_615_798_454_321,
-            );
-        }
-    }
-
-    #[test]
-    fn a_time_before_the_epoch_becomes_the_epoch() {
-        check_round_trip(-5, &[0x45], &[], 0);
-    }
-
-    #[test]
-    fn a_comment_that_is_too_long_is_cut_between_characters() {
-        let comments = vec!["é".repeat(40_000)];
-        let file = file(&[packet(1, &[0x45], &comments)]);
-        let mut captures = Captures::from_reader("-", Cursor::new(file)).unwrap();
-        let read = captures.next_packet().expect("a packet");
-        let comment: Vec<_> = read.comments.iter().collect();
-        assert_eq!(comment, ["é".repeat(32_767)]);
+        PcapNgWriter::begin(&mut file, &SectionHeader::default()).unwrap();
+        assert_eq!(file.len(), 28);
+        assert_eq!(file[..8], [0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0]);
+        assert_eq!(file[24..], [28, 0, 0, 0]);
     }
 }

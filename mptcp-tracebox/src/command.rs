@@ -1,0 +1,238 @@
+//! What the command does.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use mptcp_cli::{Output, OutputArgs, UsageError, Verdict};
+
+use crate::args::{PhaseArg, ReanalyzeArgs, TraceArgs};
+use crate::evidence::Evidence;
+use crate::names::Lookup;
+use crate::probe::{Phase, Probe};
+use crate::record;
+use crate::report::text::Look;
+use crate::report::{dot, json, text};
+use crate::run::{Names, Run, Tier};
+use crate::target::Target;
+use crate::trace::{Code, Trace};
+use crate::tracer::{Ended, NetError, Outcome, Request, Stop, Tracer, trace_unprivileged};
+use crate::unprivileged;
+use crate::verdict::judge;
+use crate::watch::{Watch, Wish, begin_file};
+
+/// Traces a path.
+pub(crate) fn trace(
+    args: &TraceArgs,
+    common: &OutputArgs,
+    out: &mut Output,
+) -> anyhow::Result<Verdict> {
+    let target = args.target.as_ref().ok_or_else(|| {
+        UsageError("no host; `mptcp-tracebox HOST[:PORT]`, `--help` for more".to_owned())
+    })?;
+    let request = request(args, target)?;
+    let wish = wish(args, common, out)?;
+    let stop = Stop::on_signals()?;
+    let mut run = Run {
+        host: target.host.clone(),
+        target: request.target,
+        tier: Tier::Raw,
+        epoch_ns: now_ns(),
+    };
+    // Root may not write everywhere any more once its capabilities are dropped.
+    let file = args
+        .pcap
+        .as_deref()
+        .map(|path| begin_file(path, &run))
+        .transpose()?;
+    match Tracer::open(&request) {
+        Ok(tracer) => {
+            let what = (run.clone(), tracer.plan().clone());
+            let lookup = Lookup::new(args.dns);
+            let mut watch = Watch::begin(what, wish, out, file, (lookup, stop.clone()))?;
+            let outcome = tracer.run(&stop, &mut watch)?;
+            let trace = judge(&outcome.evidence, request.target);
+            let names = watch.finish(&outcome.evidence, &trace)?;
+            finish(outcome, (&trace, &names), args, common)
+        }
+        Err(NetError::NoPrivilege) => {
+            check_unprivileged(args)?;
+            common.note(unprivileged::NOTE);
+            run.tier = Tier::Kernel;
+            let outcome = trace_unprivileged(&request, &stop)?;
+            let trace = judge(&outcome.evidence, request.target);
+            let names = names(args, &trace);
+            report(&run, (&trace, &outcome.evidence), &names, common.json, out)?;
+            finish(outcome, (&trace, &names), args, common)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the user wants to see; a screen needs a terminal.
+fn wish(args: &TraceArgs, common: &OutputArgs, out: &Output) -> Result<Wish, UsageError> {
+    match (common.json, args.tui) {
+        (true, _) => Ok(Wish::Json),
+        (false, true) if out.is_terminal() => Ok(Wish::Screen),
+        (false, true) => Err(UsageError(
+            "--tui needs a terminal as standard output".to_owned(),
+        )),
+        (false, false) => Ok(Wish::Text),
+    }
+}
+
+/// Names of the routers, after a run.
+fn names(args: &TraceArgs, trace: &Trace) -> Names {
+    let mut lookup = Lookup::new(args.dns);
+    let hops = trace.flows.iter().flat_map(|flow| &flow.hops);
+    for router in hops.flat_map(|hop| &hop.routers) {
+        lookup.ask(router.address);
+    }
+    lookup.finish()
+}
+
+/// Writes all of a run at once.
+fn report(
+    run: &Run,
+    (trace, evidence): (&Trace, &Evidence),
+    names: &Names,
+    is_json: bool,
+    out: &mut Output,
+) -> anyhow::Result<()> {
+    if is_json {
+        json::write(out.bytes(), run, trace, evidence, names)?;
+        return Ok(());
+    }
+    let width = out.width();
+    text::write(&mut out.text(), run, trace, Look { names, width })?;
+    Ok(())
+}
+
+fn write_dot(path: Option<&Path>, trace: &Trace, names: &Names) -> anyhow::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let cannot = || format!("cannot write {}", path.display());
+    let mut file = BufWriter::new(File::create(path).with_context(cannot)?);
+    dot::write(&mut file, trace, names).with_context(cannot)?;
+    file.flush().with_context(cannot)
+}
+
+/// What the clock of the host says, in nanoseconds since 1970.
+fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    })
+}
+
+/// What cannot be had without raw sockets, and was asked for in so many words.
+fn check_unprivileged(args: &TraceArgs) -> anyhow::Result<()> {
+    let is_plain = args.probe.iter().all(|probe| *probe == Probe::Syn);
+    let wants_more = [
+        (!is_plain, "--probe"),
+        (args.pcap.is_some(), "--pcap"),
+        (args.flows > 1, "--flows"),
+    ];
+    match wants_more.iter().find(|(wanted, _)| *wanted) {
+        Some((_, flag)) => Err(anyhow::Error::from(NetError::NoPrivilege).context(*flag)),
+        None => Ok(()),
+    }
+}
+
+/// What the end of a run means for who called the command.
+fn finish(
+    outcome: Outcome,
+    (trace, names): (&Trace, &Names),
+    args: &TraceArgs,
+    common: &OutputArgs,
+) -> anyhow::Result<Verdict> {
+    write_dot(args.dot.as_deref(), trace, names)?;
+    if outcome.foreign_resets > 0 {
+        let text = format!(
+            "this host sent {} RSTs for the connections of the run, which the run did not: what came \
+             after them is worth nothing",
+            outcome.foreign_resets
+        );
+        common.note(&text);
+        return Ok(Verdict::Unknown);
+    }
+    match outcome.ended {
+        Ended::Complete => Ok(exit(trace)),
+        Ended::Interrupted => {
+            common.note("interrupted: this is what was found so far");
+            Ok(Verdict::Unknown)
+        }
+        Ended::Broken(error) => Err(error.into()),
+    }
+}
+
+fn exit(trace: &Trace) -> Verdict {
+    match trace.verdict.code {
+        Code::Undecided | Code::Unreachable => Verdict::Unknown,
+        _ if trace.has_findings() => Verdict::Findings,
+        _ => Verdict::Clean,
+    }
+}
+
+fn request(args: &TraceArgs, target: &Target) -> anyhow::Result<Request> {
+    let probes = probes(args)?;
+    let address = target.resolve(args.family())?;
+    if let Some(source) = args.source
+        && source.is_ipv4() != address.is_ipv4()
+    {
+        let text = format!("{address} cannot be reached from {source}: the families differ");
+        return Err(UsageError(text).into());
+    }
+    Ok(Request {
+        target: address,
+        source: args.source,
+        interface: args.interface.clone(),
+        flows: usize::from(args.flows),
+        probes,
+        max_ttl: args.max_ttl,
+        queries: args.queries,
+        pps: args.pps,
+    })
+}
+
+fn probes(args: &TraceArgs) -> Result<Vec<Probe>, UsageError> {
+    let asked = if args.probe.is_empty() {
+        Probe::ALL.to_vec()
+    } else {
+        args.probe.clone()
+    };
+    let is_wanted = |probe: &Probe| match args.phase {
+        PhaseArg::Syn => probe.phase() == Phase::Syn,
+        // Whether the target speaks MPTCP must be known first.
+        PhaseArg::Data => probe.phase() == Phase::Data || *probe == Probe::CapableV1,
+        PhaseArg::Both => true,
+    };
+    let probes: Vec<Probe> = asked.into_iter().filter(is_wanted).collect();
+    if probes.is_empty() {
+        let text = "none of these probes belongs to this --phase".to_owned();
+        return Err(UsageError(text));
+    }
+    Ok(probes)
+}
+
+/// Judges a run again.
+pub(crate) fn reanalyze(
+    args: &ReanalyzeArgs,
+    common: &OutputArgs,
+    out: &mut Output,
+) -> anyhow::Result<Verdict> {
+    let path = args.file.display().to_string();
+    let file = File::open(&args.file).with_context(|| format!("cannot read {path}"))?;
+    let (recorded, trace) = record::reanalyze(file).with_context(|| path.clone())?;
+    let names = Names::new();
+    let found = (&trace, &recorded.evidence);
+    report(&recorded.run, found, &names, common.json, out)?;
+    write_dot(args.dot.as_deref(), &trace, &names)?;
+    if let Some(at) = recorded.cut_at {
+        common.note(&format!(
+            "{path} ends in the middle of the block at byte {at}: all before it counts"
+        ));
+    }
+    Ok(exit(&trace))
+}

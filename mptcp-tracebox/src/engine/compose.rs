@@ -1,0 +1,154 @@
+//! The packets of a run.
+
+use std::net::SocketAddr;
+
+use mptcp_proto::random::RandomSource as _;
+use mptcp_proto::seq::TcpSeq;
+use mptcp_proto::wire::segment::Flags;
+use mptcp_proto::wire::tcp_option::{KIND_TIMESTAMPS, TcpOptions};
+
+use super::shared_random::SharedRandom;
+use crate::evidence::{Purpose, Role};
+use crate::packet::Packet;
+use crate::packet::fields::Fields;
+
+/// Makes packets that can be told apart: each has its own sequence number, IP id and timestamp. All of a
+/// flow have the same flow label, so that they take the same way.
+pub(super) struct Composer {
+    random: SharedRandom,
+    clock: u32,
+    ip_id: u16,
+    label: u32,
+}
+
+impl Composer {
+    pub(super) fn new(mut random: SharedRandom) -> Self {
+        let bits = random.next_u64();
+        let [i0, i1, l0, l1, l2, c0, c1, c2] = bits.to_be_bytes();
+        Self {
+            random,
+            // Far from the wrap.
+            clock: u32::from_be_bytes([0x10, c0, c1, c2]),
+            ip_id: u16::from_be_bytes([i0, i1]),
+            label: u32::from_be_bytes([0, l0 & 0x0f, l1, l2 | 1]),
+        }
+    }
+
+    /// Steps of chance, or a box that changes a timestamp a little would make it that of another packet.
+    fn tick(&mut self) {
+        let step = LEAST_STEP + (self.random.next_u32() & 0x3ff);
+        self.clock = self.clock.wrapping_add(step);
+    }
+
+    /// A SYN. None when the probe has more options than a header has room for.
+    pub(super) fn syn(
+        &mut self,
+        source: SocketAddr,
+        target: SocketAddr,
+        purpose: &Purpose,
+    ) -> Option<Vec<u8>> {
+        self.tick();
+        self.ip_id = next_id(self.ip_id);
+        let mut options = plain_options(source.is_ipv4(), self.clock);
+        options.extend(purpose.probe.syn_options(&mut self.random));
+        // Behind the last option, as RFC 9293 §3.1 has it.
+        options.resize(options.len().next_multiple_of(4), 0);
+        let ttl = match purpose.role {
+            Role::Ladder => purpose.ttl,
+            _ => FULL_TTL,
+        };
+        let packet = Packet {
+            source,
+            destination: target,
+            ttl,
+            tos: 0,
+            ip_id: self.ip_id,
+            flow_label: self.label,
+            seq: TcpSeq(self.random.next_u32()),
+            ack: TcpSeq(0),
+            flags: Flags::SYN,
+            window: WINDOW,
+            options,
+            payload: Vec::new(),
+        };
+        packet.emit().ok()
+    }
+
+    /// Gives a packet of the connection its IP id and the flow's label; a copy gets a timestamp of its own
+    /// too, by which its quote is known.
+    pub(super) fn sign(&mut self, packet: &mut Packet, is_copy: bool) {
+        self.ip_id = next_id(self.ip_id);
+        packet.ip_id = self.ip_id;
+        packet.flow_label = self.label;
+        if is_copy {
+            self.tick();
+            set_timestamp(&mut packet.options, self.clock);
+        }
+    }
+
+    /// The segment that takes back what a SYN/ACK has begun; none for another segment.
+    pub(super) fn reset(&mut self, answer: &Fields<'_>) -> Option<Vec<u8>> {
+        let flags = answer.tcp.flags()?;
+        let is_tcp = answer.ip.protocol == TCP;
+        if !is_tcp || flags.rst() || !flags.ack() {
+            return None;
+        }
+        let (theirs, ours) = answer.ends()?;
+        self.ip_id = next_id(self.ip_id);
+        let packet = Packet {
+            source: ours,
+            destination: theirs,
+            ttl: FULL_TTL,
+            tos: 0,
+            ip_id: self.ip_id,
+            flow_label: self.label,
+            seq: answer.tcp.ack()?,
+            ack: TcpSeq(0),
+            flags: Flags::RST,
+            window: 0,
+            options: Vec::new(),
+            payload: Vec::new(),
+        };
+        packet.emit().ok()
+    }
+}
+
+/// The next IP id; zero would be filled in by Linux.
+const fn next_id(id: u16) -> u16 {
+    match id.wrapping_add(ID_STEP) {
+        0 => ID_STEP,
+        next => next,
+    }
+}
+
+/// In the order of Linux: MSS, SACK permitted, timestamps, a no-operation, window scale.
+fn plain_options(is_v4: bool, clock: u32) -> Vec<u8> {
+    let mss: u16 = if is_v4 { 1460 } else { 1440 };
+    let mut options = vec![2, 4];
+    options.extend(mss.to_be_bytes());
+    options.extend([4, 2, 8, 10]);
+    options.extend(clock.to_be_bytes());
+    options.extend([0, 0, 0, 0, 1, 3, 3, 7]);
+    options
+}
+
+fn set_timestamp(area: &mut [u8], clock: u32) {
+    let mut options = TcpOptions::new(area).map_while(Result::ok);
+    let found = options.find(|option| option.kind == KIND_TIMESTAMPS);
+    let Some(start) = found.map(|option| option.offset + 2) else {
+        return;
+    };
+    if let Some(value) = area.get_mut(start..start + 4) {
+        value.copy_from_slice(&clock.to_be_bytes());
+    }
+}
+
+/// Ticks between the timestamps of two packets, at least.
+const LEAST_STEP: u32 = 64;
+/// IP ids leave room for those of the parts into which a box may split a segment.
+const ID_STEP: u16 = 29;
+/// TTL of what is to reach the target.
+pub(super) const FULL_TTL: u8 = 64;
+/// As Linux has it in a SYN.
+const WINDOW: u16 = 64_240;
+const TCP: u8 = 6;

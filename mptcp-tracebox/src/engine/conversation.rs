@@ -1,0 +1,399 @@
+//! Probes within an established connection.
+//!
+//! Our own endpoint opens the connection and speaks it. A segment with data that it wants to send is held
+//! back until copies of it, with small TTLs, have asked each hop; then it goes out itself, so that the
+//! target sees nothing but a slow client. Segments with other options of MPTCP are never sent in full.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mptcp_proto::conn::config::{Config, Offer};
+use mptcp_proto::conn::handshake::Wishes;
+use mptcp_proto::endpoint::{self, ConnId, Endpoint};
+use mptcp_proto::tcp::Path;
+use mptcp_proto::time::Instant;
+use mptcp_proto::wire::segment::Flags;
+
+use super::compose::{Composer, FULL_TTL};
+use super::shared_random::SharedRandom;
+use super::{Ask, Outcome};
+use crate::evidence::{Purpose, Role};
+use crate::packet::Packet;
+use crate::probe::Probe;
+
+/// The connection, and what is left to ask with it.
+pub(super) struct Conversation {
+    endpoint: Endpoint,
+    id: ConnId,
+    flow: usize,
+    /// TTLs that are asked.
+    ttls: Vec<u8>,
+    step: Step,
+    /// Steps that follow.
+    plan: VecDeque<Step>,
+    /// Packets that go out next.
+    queue: VecDeque<Prepared>,
+    /// Segments with data that wait for their copies.
+    held: Vec<Packet>,
+    /// The last segment that carried data, from which others are made.
+    model: Option<Packet>,
+    in_flight: usize,
+    /// When the step ends though nothing has happened.
+    deadline: Instant,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    /// The handshake.
+    Connect,
+    /// So many bytes of data: the first come with MP_CAPABLE, the next with DSS.
+    Data(usize),
+    /// Two segments of so many bytes, one right after the other: who joins segments joins these.
+    Pair(usize),
+    /// An ACK with the option of a probe, of which no copy goes to the target.
+    Option(Probe),
+    /// A segment behind a hole, and then the one that fills it.
+    Hole(usize),
+    /// What was held back is on its way to the target.
+    Released,
+    /// The end, with MP_FASTCLOSE.
+    Close,
+}
+
+/// A packet that goes out next.
+#[derive(Debug, Clone)]
+pub(super) struct Prepared {
+    pub(super) purpose: Purpose,
+    pub(super) packet: Packet,
+}
+
+/// What a conversation wants.
+#[derive(Debug)]
+pub(super) enum Next {
+    Send(Box<Prepared>),
+    Wait(Instant),
+    Over,
+}
+
+impl Conversation {
+    /// Begins a connection. None when it cannot begin.
+    pub(super) fn begin(
+        now: Instant,
+        (source, target): (SocketAddr, SocketAddr),
+        flow: usize,
+        (ttls, probes): (Vec<u8>, &[Probe]),
+        random: SharedRandom,
+    ) -> Option<Self> {
+        let config = endpoint::Config {
+            checksums_known_good: true,
+            resets_strays: false,
+            ..endpoint::Config::default()
+        };
+        let mut endpoint = Endpoint::new(config, Box::new(random));
+        let path = Path {
+            local: source,
+            remote: target,
+        };
+        let id = endpoint.connect(now, path, connection_config()).ok()?;
+        let mut plan = VecDeque::new();
+        if probes.contains(&Probe::Dss) {
+            plan.extend([
+                Step::Data(FIRST),
+                Step::Data(LARGE),
+                Step::Pair(SMALL),
+                Step::Hole(SMALL),
+            ]);
+        } else {
+            plan.push_back(Step::Data(FIRST));
+        }
+        let options = probes.iter().filter(|probe| **probe != Probe::Dss);
+        plan.extend(options.cloned().map(Step::Option));
+        plan.push_back(Step::Close);
+        Some(Self {
+            endpoint,
+            id,
+            flow,
+            ttls,
+            step: Step::Connect,
+            plan,
+            queue: VecDeque::new(),
+            held: Vec::new(),
+            model: None,
+            in_flight: 0,
+            deadline: now + HANDSHAKE,
+        })
+    }
+
+    /// What is to be done next.
+    pub(super) fn next(&mut self, now: Instant, composer: &mut Composer) -> Next {
+        loop {
+            self.pump(now);
+            if let Some(prepared) = self.pop(composer) {
+                return Next::Send(Box::new(prepared));
+            }
+            if self.in_flight > 0 || (!self.is_step_over() && now < self.deadline) {
+                let timer = self.endpoint.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
+                return Next::Wait(timer.min(self.deadline.max(now + TICK)));
+            }
+            if !self.advance(now) {
+                return Next::Over;
+            }
+        }
+    }
+
+    /// The packet at the head of the queue; copies of the first data wait for the answer to the one
+    /// before, so that an answer of the target tells from which TTL on it was given.
+    fn pop(&mut self, composer: &mut Composer) -> Option<Prepared> {
+        let is_copy = self.queue.front()?.purpose.role == Role::Ladder;
+        let is_serial = self.step == Step::Data(FIRST);
+        if is_copy && is_serial && self.in_flight > 0 {
+            return None;
+        }
+        let mut prepared = self.queue.pop_front()?;
+        if is_copy {
+            self.in_flight += 1;
+        }
+        composer.sign(&mut prepared.packet, is_copy);
+        Some(prepared)
+    }
+
+    /// Takes what the endpoint wants to send: data are held back while a step asks with them.
+    fn pump(&mut self, now: Instant) {
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            if !self.endpoint.poll_transmit(now, &mut bytes) {
+                break;
+            }
+            let Some(packet) = Packet::parse(&bytes) else {
+                continue;
+            };
+            let is_held = !packet.payload.is_empty() && self.holds();
+            if !is_held {
+                self.send_in_full(packet, Probe::Dss);
+            } else if self.held.iter().all(|known| known.seq != packet.seq) {
+                self.model = Some(packet.clone());
+                self.held.push(packet);
+            }
+        }
+        // Events are of no use here; they must not pile up.
+        while self.endpoint.poll_event().is_some() {}
+    }
+
+    const fn holds(&self) -> bool {
+        matches!(self.step, Step::Data(_) | Step::Pair(_) | Step::Hole(_))
+    }
+
+    fn send_in_full(&mut self, mut packet: Packet, probe: Probe) {
+        packet.ttl = FULL_TTL;
+        let purpose = self.purpose(probe, Role::Connection, FULL_TTL);
+        self.queue.push_back(Prepared { purpose, packet });
+    }
+
+    const fn purpose(&self, probe: Probe, role: Role, ttl: u8) -> Purpose {
+        Purpose {
+            flow: self.flow,
+            probe,
+            role,
+            ttl,
+            attempt: 0,
+        }
+    }
+
+    fn is_step_over(&self) -> bool {
+        let Some(connection) = self.endpoint.connection(self.id) else {
+            return true;
+        };
+        match self.step {
+            Step::Connect => connection.is_connected(),
+            Step::Released | Step::Close => {
+                let info = connection.info();
+                info.snd_una == info.write_seq
+            }
+            // The copies are the step.
+            _ => true,
+        }
+    }
+
+    /// Ends a step and begins the next one; false when none is left.
+    fn advance(&mut self, now: Instant) -> bool {
+        if self.step == Step::Close {
+            return false;
+        }
+        if !self.held.is_empty() {
+            self.release();
+            self.deadline = now + ACKNOWLEDGE;
+            return true;
+        }
+        let speaks = self.endpoint.connection(self.id).is_some_and(|connection| {
+            connection.is_connected() && connection.info().version.is_some()
+        });
+        // What is no MPTCP any more cannot be asked with MPTCP.
+        let next = if speaks { self.plan.pop_front() } else { None };
+        self.step = next.unwrap_or(Step::Close);
+        self.deadline = now + PAUSE;
+        self.begin_step(now);
+        true
+    }
+
+    fn begin_step(&mut self, now: Instant) {
+        match self.step.clone() {
+            Step::Data(len) => self.write(now, len),
+            Step::Pair(len) | Step::Hole(len) => {
+                self.write(now, len);
+                self.write(now, len);
+            }
+            Step::Option(probe) => self.copy_with_option(&probe),
+            Step::Close => {
+                if let Some(connection) = self.endpoint.connection_mut(self.id) {
+                    connection.abort();
+                }
+                self.deadline = now + PAUSE;
+            }
+            Step::Connect | Step::Released => {}
+        }
+        let is_hole = matches!(self.step, Step::Hole(_));
+        if self.holds() && !is_hole {
+            self.copy_held();
+        }
+    }
+
+    /// Writes a canary, and takes the segment that it becomes.
+    fn write(&mut self, now: Instant, len: usize) {
+        let canary: Vec<u8> = CANARY.iter().copied().cycle().take(len).collect();
+        if let Some(connection) = self.endpoint.connection_mut(self.id) {
+            // A connection that takes nothing any more is noticed by the next step.
+            let _ = connection.write(&canary);
+        }
+        self.pump(now);
+    }
+
+    /// Copies of what is held back, for each TTL.
+    fn copy_held(&mut self) {
+        for ttl in self.ttls.clone() {
+            for packet in self.held.clone() {
+                self.copy(packet, Probe::Dss, ttl);
+            }
+        }
+    }
+
+    fn copy(&mut self, mut packet: Packet, probe: Probe, ttl: u8) {
+        packet.ttl = ttl;
+        let purpose = self.purpose(probe, Role::Ladder, ttl);
+        self.queue.push_back(Prepared { purpose, packet });
+    }
+
+    /// An ACK with another option of MPTCP, for each TTL that the target does not see.
+    fn copy_with_option(&mut self, probe: &Probe) {
+        let Some(model) = self.model.clone() else {
+            return;
+        };
+        let len = u32::try_from(model.payload.len()).unwrap_or(0);
+        let packet = Packet {
+            seq: model.seq.add(len),
+            flags: Flags::ACK,
+            options: data_options(&model, probe),
+            payload: Vec::new(),
+            ..model
+        };
+        for ttl in self.ttls.clone() {
+            self.copy(packet.clone(), probe.clone(), ttl);
+        }
+    }
+
+    /// What was held back goes to the target; behind a hole, the later segment goes first.
+    fn release(&mut self) {
+        let mut held = std::mem::take(&mut self.held);
+        if matches!(self.step, Step::Hole(_)) {
+            held.reverse();
+        }
+        for packet in held {
+            self.send_in_full(packet, Probe::Dss);
+        }
+        self.step = Step::Released;
+    }
+
+    /// A packet of the target came.
+    pub(super) fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
+        self.endpoint.handle_packet(now, packet);
+    }
+
+    /// The time has come.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+    }
+
+    /// A copy was answered, or was not.
+    pub(super) fn settle(&mut self, ask: Ask, _outcome: Outcome) {
+        if ask.role == Role::Ladder {
+            self.in_flight = self.in_flight.saturating_sub(1);
+        }
+    }
+}
+
+impl std::fmt::Debug for Conversation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conversation")
+            .field("step", &self.step)
+            .field("queue", &self.queue.len())
+            .field("in_flight", &self.in_flight)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Version 1, with checksums: the target then notices what happens to the payload.
+fn connection_config() -> Config {
+    Config {
+        mptcp: Offer::V1,
+        wishes: Wishes {
+            checksum: true,
+            ..Wishes::default()
+        },
+        ..Config::default()
+    }
+}
+
+/// The options of an ACK: timestamps as in the model, and the one that is asked about.
+fn data_options(model: &Packet, probe: &Probe) -> Vec<u8> {
+    use mptcp_proto::wire::tcp_option::{KIND_TIMESTAMPS, TcpOptions};
+    let mut options = vec![1, 1];
+    let known = TcpOptions::new(&model.options).map_while(Result::ok);
+    let timestamps = known.filter(|option| option.kind == KIND_TIMESTAMPS);
+    for option in timestamps {
+        options.extend(option.bytes);
+    }
+    match probe {
+        // Address 0.0.0.0 would be answered by nobody; the copy does not arrive anyway.
+        Probe::AddAddr => {
+            options.extend([30, 16, 0x30, 9, 192, 0, 2, 1]);
+            options.extend([0xa5; 8]);
+        }
+        Probe::Prio => options.extend([30, 3, 0x51, 1]),
+        Probe::FastClose => {
+            options.extend([30, 12, 0x70, 0]);
+            options.extend([0xa5; 8]);
+        }
+        _ => {}
+    }
+    options.resize(options.len().next_multiple_of(4), 1);
+    options
+}
+
+/// What is sent: text that nobody has a reason to change.
+const CANARY: &[u8] = b"mptcp-tracebox probes this path; see https://example.org/mptcp-toolkit\r\n";
+/// Bytes that come with MP_CAPABLE.
+const FIRST: usize = 144;
+/// Bytes of a segment that a box may split.
+const LARGE: usize = 1200;
+/// Bytes of segments that a box may join.
+const SMALL: usize = 288;
+/// The handshake takes no longer, or is given up.
+const HANDSHAKE: Duration = Duration::from_millis(2500);
+/// Data that are not acknowledged in this time will not be.
+const ACKNOWLEDGE: Duration = Duration::from_millis(1500);
+/// Between steps, when nothing is waited for.
+const PAUSE: Duration = Duration::from_millis(1);
+/// The least time to the next look.
+const TICK: Duration = Duration::from_millis(1);

@@ -1,0 +1,135 @@
+//! A run from the beginning to the end: sockets, engine, evidence.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::engine::Engine;
+use crate::evidence::Evidence;
+pub use crate::net::NetError;
+use crate::net::{Clock, KernelRandom, Ports, Route, Wire, privilege};
+use crate::plan::Plan;
+use crate::probe::Probe;
+pub use crate::session::{Ended, Nobody, Observer, Stop};
+use crate::{session, unprivileged};
+
+/// What is asked of whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Whom the probes are for.
+    pub target: SocketAddr,
+    /// The address of this host that they come from; otherwise the kernel chooses.
+    pub source: Option<IpAddr>,
+    /// The interface that they leave by; otherwise the kernel chooses.
+    pub interface: Option<String>,
+    /// Number of flows, each from a port of its own.
+    pub flows: usize,
+    /// What is asked; see [`Plan::probes`].
+    pub probes: Vec<Probe>,
+    /// Highest TTL.
+    pub max_ttl: u8,
+    /// Answers that are wanted from each hop to each probe.
+    pub queries: u8,
+    /// Packets in a second, at most.
+    pub pps: u32,
+}
+
+impl Request {
+    /// Everything, over one flow.
+    pub fn new(target: SocketAddr) -> Self {
+        let plan = Plan::new(target, target);
+        Self {
+            target,
+            source: None,
+            interface: None,
+            flows: 1,
+            probes: plan.probes,
+            max_ttl: plan.max_ttl,
+            queries: plan.queries,
+            pps: plan.pps,
+        }
+    }
+}
+
+/// What a run brought.
+#[derive(Debug)]
+pub struct Outcome {
+    /// All that was sent and came back.
+    pub evidence: Evidence,
+    /// How it ended.
+    pub ended: Ended,
+    /// RSTs for our connections that the kernel of this host sent, or somebody else on it. The answers to
+    /// what came after them are worth nothing.
+    pub foreign_resets: u64,
+}
+
+/// A run that is ready to begin.
+#[derive(Debug)]
+pub struct Tracer {
+    /// Held until the end.
+    _ports: Ports,
+    wire: Wire,
+    clock: Clock,
+    engine: Engine,
+}
+
+impl Tracer {
+    /// Looks for the way to the target, takes ports and opens sockets. After that, this thread has no
+    /// capabilities any more.
+    ///
+    /// # Errors
+    /// [`NetError::NoPrivilege`] without `CAP_NET_RAW`; others when there is no way to the target.
+    pub fn open(request: &Request) -> Result<Self, NetError> {
+        let route = Route::of(request)?;
+        let ports = Ports::take(&route, request.flows)?;
+        let wire = Wire::open(&route, &ports.sources)?;
+        let random = Box::new(KernelRandom::open()?);
+        privilege::drop_all()?;
+        let plan = Plan {
+            sources: ports.sources.clone(),
+            probes: request.probes.clone(),
+            max_ttl: request.max_ttl,
+            queries: request.queries,
+            pps: request.pps,
+            ..Plan::new(route.source, route.target)
+        };
+        let clock = Clock::start();
+        Ok(Self {
+            _ports: ports,
+            wire,
+            clock,
+            engine: Engine::new(plan, random, clock.now()),
+        })
+    }
+
+    /// What will be asked.
+    pub const fn plan(&self) -> &Plan {
+        self.engine.plan()
+    }
+
+    /// Asks until all is known, or until it is to end.
+    ///
+    /// # Errors
+    /// Those of the observer. What the network of this host says is in [`Outcome::ended`].
+    pub fn run(mut self, stop: &Stop, observer: &mut dyn Observer) -> anyhow::Result<Outcome> {
+        let (engine, wire) = (&mut self.engine, &mut self.wire);
+        let ended = session::drive(engine, wire, self.clock, stop, observer)?;
+        Ok(Outcome {
+            evidence: self.engine.evidence().clone(),
+            ended,
+            foreign_resets: self.wire.foreign_resets(),
+        })
+    }
+}
+
+/// The same without raw sockets: a plain SYN only, one flow.
+///
+/// # Errors
+/// When there is no way to the target.
+pub fn trace_unprivileged(request: &Request, stop: &Stop) -> Result<Outcome, NetError> {
+    let route = Route::of(request)?;
+    let (evidence, ended) = unprivileged::trace(&route, request.max_ttl, Clock::start(), stop)?;
+    Ok(Outcome {
+        evidence,
+        ended,
+        foreign_resets: 0,
+    })
+}

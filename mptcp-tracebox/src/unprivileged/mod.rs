@@ -1,0 +1,317 @@
+//! Without raw sockets: the kernel sends the SYNs, and hands over what routers quote of them.
+//!
+//! A connection that is begun with a small TTL fails with an ICMP error, and `IP_RECVERR` makes the kernel
+//! keep the error with its quote from the TCP header on. What the kernel sent is not known, so the first
+//! quote with all options is what the others are compared with. MPTCP sockets have neither option.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mptcp_proto::seq::TcpSeq;
+use mptcp_proto::time::Instant;
+use mptcp_proto::wire::segment::Flags;
+use mptcp_proto::wire::tcp_option::{KIND_TIMESTAMPS, TcpOptions};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::diff::{Comparison, compare_tcp};
+use crate::evidence::{Answer, AnswerKind, Evidence, Purpose, Role, SegmentAnswer};
+use crate::net::{Clock, NetError, QueuedError, Route, queued_error, report_errors};
+use crate::packet::Packet;
+use crate::packet::fields::{FIXED_LEN, TcpFields};
+use crate::probe::Probe;
+use crate::quote::ErrorKind;
+use crate::session::{Ended, Stop};
+
+/// What the user must know of such a run.
+pub(crate) const NOTE: &str = "\
+without CAP_NET_RAW only the options of plain TCP can be asked about: not MPTCP, not the IP header, and \
+nothing that happens before the first hop that quotes all options. For all of it use sudo, or \
+`setcap cap_net_raw+ep` on the program";
+
+/// An attempt to connect.
+struct Attempt {
+    role: Role,
+    ttl: u8,
+    source: SocketAddr,
+    sent_at: Instant,
+    /// When the answer came, and what it was.
+    answer: Option<(Instant, Reply)>,
+}
+
+enum Reply {
+    Connected,
+    Refused,
+    Error(QueuedError),
+}
+
+/// Climbs the ladder with connections.
+pub(crate) fn trace(
+    route: &Route,
+    max_ttl: u8,
+    clock: Clock,
+    stop: &Stop,
+) -> Result<(Evidence, Ended), NetError> {
+    let mut attempts = vec![connect(route, Role::End, FULL_TTL, clock)?];
+    let is_there = attempts.iter().any(Attempt::is_final);
+    let mut silent = 0;
+    let mut ended = Ended::Complete;
+    for ttl in 1..=max_ttl {
+        if stop.is_wanted() {
+            ended = Ended::Interrupted;
+            break;
+        }
+        let attempt = connect(route, Role::Ladder, ttl, clock)?;
+        silent = if attempt.answer.is_some() {
+            0
+        } else {
+            silent + 1
+        };
+        let is_over = attempt.is_final() || (silent >= GIVE_UP && !is_there);
+        attempts.push(attempt);
+        if is_over {
+            break;
+        }
+    }
+    Ok((evidence(route, &attempts), ended))
+}
+
+impl Attempt {
+    fn is_final(&self) -> bool {
+        match &self.answer {
+            None => false,
+            Some((_, Reply::Error(error))) => {
+                kind(error, self.source.is_ipv4()) != Some(ErrorKind::TimeExceeded)
+            }
+            Some(_) => true,
+        }
+    }
+
+    fn quote(&self) -> Option<TcpFields<'_>> {
+        match &self.answer {
+            Some((_, Reply::Error(error))) => Some(TcpFields(&error.quote)),
+            _ => None,
+        }
+    }
+}
+
+/// Begins a connection and waits for what comes of it.
+fn connect(route: &Route, role: Role, ttl: u8, clock: Clock) -> Result<Attempt, NetError> {
+    let doing = "opening a TCP socket";
+    let is_v4 = route.target.is_ipv4();
+    let domain = Domain::for_address(route.target);
+    let open = || {
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        report_errors(&socket, is_v4)?;
+        if is_v4 {
+            socket.set_ttl_v4(u32::from(ttl))?;
+        } else {
+            socket.set_unicast_hops_v6(u32::from(ttl))?;
+        }
+        // It is taken back with a RST at once, if it comes to stand.
+        socket.set_linger(Some(Duration::ZERO))?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
+    let socket = open().map_err(NetError::while_doing(doing))?;
+    route.tie(&socket)?;
+    let bound = socket.bind(&route.source.into());
+    bound.map_err(NetError::while_doing("binding to the source address"))?;
+    let sent_at = clock.now();
+    if let Err(error) = socket.connect(&route.target.into())
+        && error.raw_os_error() != Some(libc::EINPROGRESS)
+    {
+        return Err(NetError::of_route(error, route.target.ip(), "connecting"));
+    }
+    let local = socket.local_addr().ok();
+    let source = local.and_then(|local| local.as_socket());
+    let answer = outcome(&socket)?.map(|reply| (clock.now(), reply));
+    Ok(Attempt {
+        role,
+        ttl,
+        source: source.unwrap_or(route.source),
+        sent_at,
+        answer,
+    })
+}
+
+fn outcome(socket: &Socket) -> Result<Option<Reply>, NetError> {
+    let doing = "waiting for a connection";
+    let timeout = Timespec::try_from(PATIENCE).ok();
+    let mut polled = [PollFd::new(socket, PollFlags::OUT | PollFlags::ERR)];
+    match poll(&mut polled, timeout.as_ref()) {
+        Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
+        Ok(_) => {}
+        Err(error) => return Err(NetError::while_doing(doing)(error.into())),
+    }
+    if let Some(error) = queued_error(socket).map_err(NetError::while_doing(doing))? {
+        return Ok(Some(Reply::Error(error)));
+    }
+    let error = socket.take_error().map_err(NetError::while_doing(doing))?;
+    Ok(match error.map(|error| error.kind()) {
+        None => Some(Reply::Connected),
+        Some(io::ErrorKind::ConnectionRefused) => Some(Reply::Refused),
+        Some(_) => None,
+    })
+}
+
+/// What came, as evidence.
+fn evidence(route: &Route, attempts: &[Attempt]) -> Evidence {
+    let quotes = || attempts.iter().filter_map(Attempt::quote);
+    let whole = quotes().find(|quote| quote.0.len() >= FIXED_LEN && quote.has_all_options());
+    // What is quoted in part only says something of the ports.
+    let reference = whole.map(|quote| quote.0.to_vec());
+    let mut evidence = Evidence::default();
+    for attempt in attempts {
+        let sent = as_sent(attempt, reference.as_deref());
+        let purpose = Purpose {
+            flow: 0,
+            probe: Probe::Syn,
+            role: attempt.role,
+            ttl: attempt.ttl,
+            attempt: 0,
+        };
+        let packet = as_packet(route, attempt, &sent);
+        let Some(id) = evidence.note_sent(attempt.sent_at, purpose, packet) else {
+            continue;
+        };
+        if let Some(answer) = as_answer(route, attempt, &sent) {
+            evidence.note_answer(id, answer);
+        }
+    }
+    evidence
+}
+
+/// The segment that the kernel must have sent: as the reference, but with the numbers that differ from
+/// connection to connection.
+fn as_sent(attempt: &Attempt, reference: Option<&[u8]>) -> Vec<u8> {
+    let mut sent = reference.map_or_else(|| vec![0; FIXED_LEN], <[u8]>::to_vec);
+    let ports = attempt.source.port().to_be_bytes();
+    put(&mut sent, 0, &ports);
+    let Some(quote) = attempt.quote() else {
+        return sent;
+    };
+    if let Some(seq) = quote.seq() {
+        put(&mut sent, SEQ_AT, &seq.0.to_be_bytes());
+    }
+    if let (Some(to), Some(time)) = (timestamp_at(TcpFields(&sent)), timestamp(quote)) {
+        put(&mut sent, to, &time);
+    }
+    sent
+}
+
+fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+    if let Some(place) = bytes.get_mut(at..at + value.len()) {
+        place.copy_from_slice(value);
+    }
+}
+
+/// Where the value of the timestamps stands in a segment.
+fn timestamp_at(tcp: TcpFields<'_>) -> Option<usize> {
+    let mut at = FIXED_LEN;
+    for option in TcpOptions::new(tcp.options()).map_while(Result::ok) {
+        if option.kind == KIND_TIMESTAMPS {
+            return Some(at + 2);
+        }
+        at += match option.kind {
+            0 | 1 => 1,
+            _ => option.data().len() + 2,
+        };
+    }
+    None
+}
+
+fn timestamp(tcp: TcpFields<'_>) -> Option<Vec<u8>> {
+    let at = timestamp_at(tcp)?;
+    Some(tcp.0.get(at..at + 4)?.to_vec())
+}
+
+/// The packet around it; of its IP header only the addresses are known.
+fn as_packet(route: &Route, attempt: &Attempt, sent: &[u8]) -> Vec<u8> {
+    let tcp = TcpFields(sent);
+    let packet = Packet {
+        source: attempt.source,
+        destination: route.target,
+        ttl: attempt.ttl,
+        tos: 0,
+        ip_id: 0,
+        flow_label: 0,
+        seq: tcp.seq().unwrap_or(TcpSeq(0)),
+        ack: TcpSeq(0),
+        flags: Flags::SYN,
+        window: tcp.window().unwrap_or(0),
+        options: tcp.options().to_vec(),
+        payload: Vec::new(),
+    };
+    packet.emit().unwrap_or_default()
+}
+
+fn as_answer(route: &Route, attempt: &Attempt, sent: &[u8]) -> Option<Answer> {
+    let (at, reply) = attempt.answer.as_ref()?;
+    let (from, kind) = match reply {
+        Reply::Error(error) => (error.from, as_error(error, sent, route.target.is_ipv4())?),
+        Reply::Connected => (route.target.ip(), as_segment(Flags::SYN.with(Flags::ACK))),
+        Reply::Refused => (route.target.ip(), as_segment(Flags::RST.with(Flags::ACK))),
+    };
+    Some(Answer {
+        at: *at,
+        from,
+        // The kernel keeps it to itself.
+        ttl: 0,
+        kind,
+    })
+}
+
+fn as_error(error: &QueuedError, sent: &[u8], is_v4: bool) -> Option<AnswerKind> {
+    let has_reference = sent.len() > FIXED_LEN;
+    let comparison = if has_reference {
+        compare_tcp(sent, &error.quote)
+    } else {
+        Comparison {
+            tcp_len: error.quote.len(),
+            ..Comparison::default()
+        }
+    };
+    Some(AnswerKind::Error {
+        kind: kind(error, is_v4)?,
+        comparison,
+        quote: error.quote.clone(),
+        extension: Vec::new(),
+    })
+}
+
+fn as_segment(flags: Flags) -> AnswerKind {
+    AnswerKind::Segment(SegmentAnswer {
+        flags,
+        seq: 0,
+        ack: 0,
+        window: UNKNOWN_WINDOW,
+        tos: 0,
+        options: Vec::new(),
+        payload_len: 0,
+    })
+}
+
+/// RFC 792, RFC 4443.
+fn kind(error: &QueuedError, is_v4: bool) -> Option<ErrorKind> {
+    match (is_v4, error.icmp_type) {
+        (true, 11) | (false, 3) => Some(ErrorKind::TimeExceeded),
+        (true, 3) if error.icmp_code == 4 => Some(ErrorKind::TooBig(error.info)),
+        (true, 3) | (false, 1) => Some(ErrorKind::Unreachable(error.icmp_code)),
+        (false, 2) => Some(ErrorKind::TooBig(error.info)),
+        _ => None,
+    }
+}
+
+/// The kernel repeats a SYN after a second: an answer to the second one comes in time too.
+const PATIENCE: Duration = Duration::from_millis(1300);
+const FULL_TTL: u8 = 64;
+/// Routers in a row that do not answer before the way is given up, if the target does not answer either.
+const GIVE_UP: u8 = 5;
+const SEQ_AT: usize = 4;
+/// The kernel does not tell it; zero would look like a SYN proxy.
+const UNKNOWN_WINDOW: u16 = u16::MAX;
+
+#[cfg(test)]
+mod tests;

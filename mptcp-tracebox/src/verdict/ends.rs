@@ -1,0 +1,226 @@
+//! What the target says: an answer of a host, never to be compared with what was sent to it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use mptcp_proto::seq::TcpSeq;
+use mptcp_proto::time::Instant;
+use mptcp_proto::version::Version;
+use mptcp_proto::wire::mptcp::{MptcpOption, Subtype};
+use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptions};
+
+use super::Packets;
+use crate::evidence::{Answer, AnswerKind, Role, SegmentAnswer, Sent};
+use crate::packet::fields::Fields;
+use crate::probe::{Phase, Probe};
+use crate::quote::ErrorKind;
+use crate::trace::{End, EndAnswer, EndOption};
+
+/// What the target says to each probe, the control first.
+pub(super) fn ends(packets: &Packets<'_>, target: IpAddr) -> Vec<End> {
+    let mut ends: Vec<End> = Vec::new();
+    let plain = plain_fillers(packets);
+    let strays = bare_acks(packets);
+    for (_, sent) in packets {
+        if !is_for_the_end(sent, target) {
+            continue;
+        }
+        let probe = &sent.purpose.probe;
+        let at = ends.iter().position(|end| end.probe == *probe);
+        let at = at.unwrap_or_else(|| {
+            ends.push(End {
+                probe: probe.clone(),
+                sent: 0,
+                answered: 0,
+                answer: EndAnswer::Silent,
+                ttl: None,
+                rtt: None,
+            });
+            ends.len() - 1
+        });
+        if let Some(end) = ends.get_mut(at) {
+            add(end, sent, plain);
+            let is_near = |at: &Instant| sent.at < *at && at.since(sent.at) < NEAR;
+            if end.answer == EndAnswer::Silent && strays.iter().any(is_near) {
+                end.answer = EndAnswer::Ack;
+            }
+        }
+    }
+    ends
+}
+
+/// What was sent to the target, and what reached it, or somebody in its place, before its time.
+fn is_for_the_end(sent: &Sent, target: IpAddr) -> bool {
+    let is_final = |answer: &Answer| match &answer.kind {
+        AnswerKind::Segment(_) => true,
+        AnswerKind::Error { kind, .. } => *kind != ErrorKind::TimeExceeded && answer.from != target,
+    };
+    match sent.purpose.role {
+        Role::End => true,
+        Role::Ladder if sent.purpose.probe.phase() == Phase::Data => is_acked(sent),
+        Role::Ladder => sent.answers.iter().any(is_final),
+        Role::Connection | Role::Reset => false,
+    }
+}
+
+/// Whether somebody acknowledges data that cannot have reached the target yet.
+fn is_acked(sent: &Sent) -> bool {
+    let Some(Fields { tcp, .. }) = Fields::parse(&sent.bytes) else {
+        return false;
+    };
+    let len = u32::try_from(tcp.payload().len()).unwrap_or(0);
+    let end = tcp.seq().map(|seq| seq.add(len));
+    let segments = sent.answers.iter().filter_map(Answer::segment);
+    len > 0
+        && segments
+            .into_iter()
+            .any(|segment| segment.flags.ack() && end == Some(TcpSeq(segment.ack)))
+}
+
+fn add(end: &mut End, sent: &Sent, plain: usize) {
+    end.sent += 1;
+    end.answered += u32::from(!sent.answers.is_empty());
+    // That the TTL of a copy ran out, as it should, is no answer of the target.
+    let is_copy = sent.purpose.probe.phase() == Phase::Data;
+    for answer in &sent.answers {
+        if is_copy && answer.segment().is_none() {
+            continue;
+        }
+        let rtt = answer.at.since(sent.at);
+        end.rtt = Some(end.rtt.map_or(rtt, |known| known.min(rtt)));
+        let said = said(answer, sent, plain);
+        if weight(&said) > weight(&end.answer) {
+            end.answer = said;
+            end.ttl = Some(answer.ttl);
+        }
+    }
+}
+
+fn said(answer: &Answer, sent: &Sent, plain: usize) -> EndAnswer {
+    match &answer.kind {
+        AnswerKind::Error { kind, .. } => EndAnswer::Error {
+            from: answer.from,
+            kind: *kind,
+        },
+        AnswerKind::Segment(segment) if segment.flags.rst() => EndAnswer::Reset {
+            reason: reset_reason(&segment.options),
+        },
+        AnswerKind::Segment(segment) if segment.flags.syn() => EndAnswer::SynAck {
+            option: option(segment, sent, plain),
+            window: segment.window,
+        },
+        AnswerKind::Segment(_) => EndAnswer::Ack,
+    }
+}
+
+fn weight(answer: &EndAnswer) -> u8 {
+    match answer {
+        EndAnswer::Silent => 0,
+        EndAnswer::Ack => 1,
+        EndAnswer::Error { .. } => 2,
+        EndAnswer::Reset { .. } => 3,
+        EndAnswer::SynAck { .. } => 4,
+    }
+}
+
+fn reset_reason(area: &[u8]) -> Option<u8> {
+    mptcp(area).find_map(|bytes| match MptcpOption::parse(Version::V1, bytes).ok()? {
+        MptcpOption::TcpReset(reset) => Some(reset.reason.0),
+        _ => None,
+    })
+}
+
+fn mptcp(area: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let options = TcpOptions::new(area).map_while(Result::ok);
+    options
+        .filter(|option| option.kind == KIND_MPTCP)
+        .map(|option| option.bytes)
+}
+
+/// When ACKs came that neither begin nor end anything: the target still knows a connection of before, and took
+/// a probe for a segment of that one (RFC 9293 §3.10.7.4). They acknowledge what belongs to that one.
+fn bare_acks(packets: &Packets<'_>) -> Vec<Instant> {
+    let syns = packets
+        .iter()
+        .filter(|(_, sent)| sent.purpose.role == Role::End);
+    let answers = syns.flat_map(|(_, sent)| &sent.answers);
+    let bare = answers.filter(|answer| {
+        let flags = answer.segment().map(|segment| segment.flags);
+        flags.is_some_and(|flags| flags.ack() && !flags.syn() && !flags.rst())
+    });
+    bare.map(|answer| answer.at).collect()
+}
+
+/// Fillers in a row that answers to plain SYNs have too: another option was erased there.
+fn plain_fillers(packets: &Packets<'_>) -> usize {
+    let controls = packets
+        .iter()
+        .filter(|(_, sent)| sent.purpose.probe == Probe::Syn);
+    let answers = controls
+        .flat_map(|(_, sent)| &sent.answers)
+        .filter_map(Answer::segment);
+    let runs = answers.map(|segment| longest_filler(&segment.options));
+    runs.max().unwrap_or(0)
+}
+
+/// What a SYN/ACK has of the option of the SYN. `plain` fillers in a row say nothing.
+fn option(segment: &SegmentAnswer, sent: &Sent, plain: usize) -> EndOption {
+    let asked = Fields::parse(&sent.bytes).map(|fields| fields.tcp.options());
+    let special = asked
+        .and_then(|area| special(area, &sent.purpose.probe))
+        .unwrap_or_default();
+    let mut answers = TcpOptions::new(&segment.options).map_while(Result::ok);
+    if !special.is_empty() && answers.any(|option| option.bytes == special) {
+        return EndOption::Mirrored;
+    }
+    for bytes in mptcp(&segment.options) {
+        let (Some(third), subtype) = (bytes.get(2), bytes.get(2).map(|byte| Subtype(byte >> 4)))
+        else {
+            continue;
+        };
+        // The server's key is in it, in both versions (RFC 8684 §3.1, RFC 6824 §3.1).
+        if subtype == Some(Subtype::CAPABLE) && bytes.len() == 12 {
+            return EndOption::Capable(third & 0x0f);
+        }
+        if subtype == Some(Subtype::JOIN) && bytes.len() == 16 {
+            return EndOption::Join;
+        }
+    }
+    let erased = longest_filler(&segment.options);
+    if !special.is_empty() && erased >= LEAST_ERASED && erased > plain {
+        EndOption::Erased(erased)
+    } else {
+        EndOption::Absent
+    }
+}
+
+/// The option that makes the probe special.
+fn special<'a>(area: &'a [u8], probe: &Probe) -> Option<&'a [u8]> {
+    let mut options = TcpOptions::new(area).map_while(Result::ok);
+    let wanted = match probe {
+        Probe::CapableV1 | Probe::CapableV0 | Probe::Join => KIND_MPTCP,
+        Probe::Options(bytes) => *bytes.first()?,
+        _ => return None,
+    };
+    options
+        .find(|option| option.kind == wanted)
+        .map(|option| option.bytes)
+}
+
+/// The longest run of no-operations; zeros at the end count as such.
+fn longest_filler(area: &[u8]) -> usize {
+    let is_filler = |kind: u8| matches!(kind, KIND_NO_OPERATION | KIND_END_OF_LIST);
+    let (mut longest, mut run) = (0, 0);
+    let mut options = TcpOptions::new(area);
+    for option in options.by_ref().map_while(Result::ok) {
+        run = if is_filler(option.kind) { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let rest = options.rest().iter().take_while(|byte| **byte == 0).count();
+    longest.max(if run > 0 { run + rest } else { 0 })
+}
+
+/// Three no-operations are padding; four are not.
+const LEAST_ERASED: usize = 4;
+/// A bare ACK that comes within this time may be for the probe.
+const NEAR: Duration = Duration::from_secs(3);

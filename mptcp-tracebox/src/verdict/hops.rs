@@ -1,0 +1,196 @@
+//! What each TTL says.
+
+use std::net::IpAddr;
+
+use super::Packets;
+use crate::diff::{Field, OptionId, State};
+use crate::evidence::{Answer, AnswerKind, Role, Sent, SentId};
+use crate::probe::Probe;
+use crate::quote::ErrorKind;
+use crate::quote::extension::Object;
+use crate::trace::{Cell, CellState, Hop, Router};
+
+/// Probes that were sent with small TTLs, in the order of their first packets.
+pub(super) fn probes(packets: &Packets<'_>) -> Vec<Probe> {
+    let mut probes = Vec::new();
+    for (_, sent) in packets {
+        let probe = &sent.purpose.probe;
+        if sent.purpose.role == Role::Ladder && !probes.contains(probe) {
+            probes.push(probe.clone());
+        }
+    }
+    probes
+}
+
+/// Lowest TTL with which a plain SYN reached the target.
+pub(super) fn distance(packets: &Packets<'_>, target: IpAddr) -> Option<u8> {
+    let rungs = packets.iter().filter(|(_, sent)| {
+        let purpose = &sent.purpose;
+        let is_there =
+            |answer: &Answer| answer.segment().is_some() || is_refusal_of(answer, target);
+        purpose.role == Role::Ladder
+            && purpose.probe == Probe::Syn
+            && sent.answers.iter().any(is_there)
+    });
+    rungs.map(|(_, sent)| sent.purpose.ttl).min()
+}
+
+fn is_refusal_of(answer: &Answer, target: IpAddr) -> bool {
+    let AnswerKind::Error { kind, .. } = answer.kind else {
+        return false;
+    };
+    answer.from == target && kind != ErrorKind::TimeExceeded
+}
+
+/// All TTLs up to the last one that was asked.
+pub(super) fn hops(packets: &Packets<'_>, probes: &[Probe]) -> Vec<Hop> {
+    let rungs: Vec<(SentId, &Sent)> = packets
+        .iter()
+        .filter(|(_, sent)| sent.purpose.role == Role::Ladder)
+        .copied()
+        .collect();
+    let top = rungs
+        .iter()
+        .map(|(_, sent)| sent.purpose.ttl)
+        .max()
+        .unwrap_or(0);
+    (1..=top)
+        .map(|ttl| {
+            let here: Vec<(SentId, &Sent)> = rungs
+                .iter()
+                .filter(|(_, sent)| sent.purpose.ttl == ttl)
+                .copied()
+                .collect();
+            Hop {
+                ttl,
+                routers: routers(&here),
+                cells: probes.iter().map(|probe| cell(&here, probe)).collect(),
+            }
+        })
+        .collect()
+}
+
+fn routers(here: &Packets<'_>) -> Vec<Router> {
+    let mut routers: Vec<Router> = Vec::new();
+    for (_, sent) in here {
+        for answer in &sent.answers {
+            let AnswerKind::Error {
+                kind,
+                comparison,
+                extension,
+                ..
+            } = &answer.kind
+            else {
+                continue;
+            };
+            let rtt = answer.at.since(sent.at);
+            let known = routers
+                .iter_mut()
+                .find(|router| router.address == answer.from);
+            if let Some(router) = known {
+                router.answers += 1;
+                router.rtt = router.rtt.min(rtt);
+                router.quoted = router.quoted.min(comparison.tcp_len);
+                router.quotes_all &= comparison.is_whole;
+            } else if routers.len() < MAX_ROUTERS {
+                routers.push(Router {
+                    address: answer.from,
+                    answers: 1,
+                    rtt,
+                    quoted: comparison.tcp_len,
+                    quotes_all: comparison.is_whole,
+                    labels: labels(extension),
+                    said: *kind,
+                });
+            }
+        }
+    }
+    routers
+}
+
+fn labels(extension: &[Object]) -> Vec<crate::quote::extension::MplsLabel> {
+    let stacks = extension.iter().filter_map(|object| match object {
+        Object::Mpls(labels) => Some(labels),
+        Object::Other { .. } => None,
+    });
+    stacks.flatten().copied().collect()
+}
+
+fn cell(here: &Packets<'_>, probe: &Probe) -> Cell {
+    let mut cell = Cell {
+        sent: 0,
+        answered: 0,
+        state: CellState::NotAsked,
+        shown: None,
+        comparison: None,
+    };
+    for (id, sent) in here.iter().filter(|(_, sent)| sent.purpose.probe == *probe) {
+        cell.sent += 1;
+        cell.answered += u32::from(!sent.answers.is_empty());
+        if cell.state == CellState::NotAsked {
+            cell.state = CellState::Silent;
+        }
+        for answer in &sent.answers {
+            let (state, comparison) = state(answer, sent);
+            if weight(state) >= weight(cell.state) {
+                cell.state = state;
+                cell.shown = Some(*id);
+                cell.comparison = comparison;
+            }
+        }
+    }
+    cell
+}
+
+fn state(answer: &Answer, sent: &Sent) -> (CellState, Option<crate::diff::Comparison>) {
+    match &answer.kind {
+        AnswerKind::Segment(_) => (CellState::Reached, None),
+        AnswerKind::Error {
+            kind, comparison, ..
+        } => {
+            let state = if !comparison.changes.is_empty() {
+                CellState::Changed
+            } else if *kind != ErrorKind::TimeExceeded {
+                CellState::Refused
+            } else if lacks(comparison, sent) {
+                CellState::NotQuoted
+            } else {
+                CellState::Same
+            };
+            (state, Some(comparison.clone()))
+        }
+    }
+}
+
+/// Whether the quote ends before what the probe is about: its special option or its payload.
+fn lacks(comparison: &crate::diff::Comparison, sent: &Sent) -> bool {
+    let special = |id: OptionId| match &sent.purpose.probe {
+        Probe::Syn => false,
+        Probe::Options(bytes) => id == OptionId::of(bytes),
+        _ => id.is_mptcp(),
+    };
+    comparison.states.iter().any(|&(field, state)| {
+        let matters = match field {
+            Field::Option(id) => sent.purpose.probe == Probe::Syn || special(id),
+            Field::Payload => true,
+            _ => false,
+        };
+        matters && state == State::NotQuoted
+    })
+}
+
+/// What says more counts.
+const fn weight(state: CellState) -> u8 {
+    match state {
+        CellState::NotAsked => 0,
+        CellState::Silent => 1,
+        CellState::NotQuoted => 2,
+        CellState::Same => 3,
+        CellState::Reached => 4,
+        CellState::Refused => 5,
+        CellState::Changed => 6,
+    }
+}
+
+/// Routers at one TTL that are told apart.
+const MAX_ROUTERS: usize = 16;

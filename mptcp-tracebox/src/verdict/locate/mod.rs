@@ -1,0 +1,242 @@
+//! Where a change happens: a closed interval from the last hop that saw the packet as it was sent to the
+//! first one that did not.
+//!
+//! A router shows the packet as it came in, or after what it does before it looks at the TTL; so both ends
+//! of the interval may be the culprit. Hops that are silent or quote too little widen it.
+
+use super::Packets;
+use crate::diff::{Change, Comparison, Field, How, State};
+use crate::evidence::{AnswerKind, Role};
+use crate::probe::Probe;
+use crate::trace::{Hop, Interval, Located, Place};
+
+/// Changes of the flow, each once.
+pub(super) fn changes(packets: &Packets<'_>, hops: &[Hop]) -> Vec<Located> {
+    let is_balanced = hops.iter().any(Hop::is_balanced);
+    let mut located: Vec<Located> = Vec::new();
+    for sights in by_probe(packets) {
+        for found in sights.located(is_balanced) {
+            let same = located
+                .iter_mut()
+                .find(|known| is_same(&known.change, &found.change));
+            match same {
+                Some(known) => known.join(found),
+                None => located.push(found),
+            }
+        }
+    }
+    located.sort_by_key(|located| (located.between.until, located.change.field));
+    located
+}
+
+/// Whether two changes are one: what is done, not to which value, which may differ by probe. What is left
+/// of a lost option may look otherwise behind the next box: it is lost once.
+fn is_same(one: &Change, other: &Change) -> bool {
+    one.field == other.field && (one.how == other.how || (is_loss(one.how) && is_loss(other.how)))
+}
+
+const fn is_loss(how: How) -> bool {
+    matches!(how, How::Removed | How::Nopped | How::Ended | How::Renamed)
+}
+
+impl Located {
+    /// The same change, seen with another probe: each has its interval, and both are right.
+    fn join(&mut self, other: Self) {
+        self.witnesses += other.witnesses;
+        self.probes.extend(other.probes);
+        let between = Interval {
+            after: self.between.after.max(other.between.after),
+            until: self.between.until.min(other.between.until),
+        };
+        let is_possible = match between.until {
+            Place::Hop(until) => between.after < until,
+            Place::Target => true,
+        };
+        // Otherwise the two went different ways.
+        self.between = if is_possible {
+            between
+        } else {
+            Interval {
+                after: self.between.after.min(other.between.after),
+                until: self.between.until.max(other.between.until),
+            }
+        };
+    }
+}
+
+/// All that the hops say of one probe.
+struct Sights<'a> {
+    probe: Probe,
+    /// TTL and quote, in the order of TTLs.
+    quotes: Vec<(u8, &'a Comparison)>,
+}
+
+fn by_probe<'a>(packets: &Packets<'a>) -> Vec<Sights<'a>> {
+    let mut all: Vec<Sights<'a>> = Vec::new();
+    for (_, sent) in packets {
+        if sent.purpose.role != Role::Ladder {
+            continue;
+        }
+        let at = all
+            .iter()
+            .position(|sights| sights.probe == sent.purpose.probe);
+        let at = at.unwrap_or_else(|| {
+            all.push(Sights {
+                probe: sent.purpose.probe.clone(),
+                quotes: Vec::new(),
+            });
+            all.len() - 1
+        });
+        for answer in &sent.answers {
+            if let (AnswerKind::Error { comparison, .. }, Some(sights)) =
+                (&answer.kind, all.get_mut(at))
+            {
+                sights.quotes.push((sent.purpose.ttl, comparison));
+            }
+        }
+    }
+    for sights in &mut all {
+        sights.quotes.sort_by_key(|(ttl, _)| *ttl);
+    }
+    all
+}
+
+impl Sights<'_> {
+    fn located(&self, is_balanced: bool) -> Vec<Located> {
+        let mut found: Vec<Located> = Vec::new();
+        for (ttl, comparison) in &self.quotes {
+            for change in &comparison.changes {
+                if change.field == Field::Length && self.is_explained(comparison) {
+                    continue;
+                }
+                if let Some(known) = found
+                    .iter_mut()
+                    .find(|known| is_same(&known.change, change))
+                {
+                    known.witnesses += 1;
+                    continue;
+                }
+                let mut between = self.between(change, *ttl, comparison);
+                // Segments are joined when they happen to meet: a clean hop proves nothing.
+                let is_joined = change.field == Field::Length && comparison.growth > 0;
+                if is_joined || self.takes_ways(change, *ttl, is_balanced) {
+                    between.after = 0;
+                }
+                found.push(Located {
+                    change: change.clone(),
+                    probes: vec![self.probe.clone()],
+                    between,
+                    witnesses: 1,
+                });
+            }
+        }
+        found
+    }
+
+    /// A router that quotes no more than the ports shows only that the packet became shorter or longer;
+    /// one that quotes more may show that this is the doing of options.
+    fn is_explained(&self, vague: &Comparison) -> bool {
+        is_vague(vague)
+            && self.quotes.iter().any(|(_, comparison)| {
+                !is_vague(comparison)
+                    && comparison.growth == vague.growth
+                    && comparison.state(Field::Length) == State::Same
+            })
+    }
+
+    /// Whether packets may take more than one way, so that a clean hop may lie on another way than the box.
+    /// Quotes that contradict each other show it. Where routers do, the quotes must be so many, and agree so
+    /// well, that it would be a rare chance if the box were on one of several ways.
+    fn takes_ways(&self, change: &Change, ttl: u8, is_balanced: bool) -> bool {
+        let (mut clean, mut changed) = (0_u32, 0_u32);
+        for (at, comparison) in &self.quotes {
+            let mut known = comparison.changes.iter();
+            if known.any(|known| is_same(known, change)) {
+                changed += 1;
+            } else if is_clean(change, comparison) {
+                if *at >= ttl && change.field != Field::Length {
+                    return true;
+                }
+                clean += 1;
+            }
+        }
+        let [clean, changed] = [clean, changed].map(f64::from);
+        let all = clean + changed;
+        // The share of packets that meet the box for which what was seen is most likely.
+        let likelihood = (clean / all).powf(clean) * (changed / all).powf(changed);
+        is_balanced && clean > 0.0 && likelihood > CHANCE
+    }
+
+    fn between(&self, change: &Change, ttl: u8, comparison: &Comparison) -> Interval {
+        let last = |before: u8, is_clean: &dyn Fn(&Comparison) -> bool| {
+            let earlier = self.quotes.iter().filter(|(at, _)| *at < before);
+            let clean = earlier.filter(|(_, comparison)| is_clean(comparison));
+            clean.map(|(at, _)| *at).max().unwrap_or(0)
+        };
+        let growth = comparison.growth;
+        if change.field == Field::Length && is_vague(comparison) {
+            return Interval {
+                after: last(ttl, &|earlier| earlier.growth != growth),
+                until: Place::Hop(ttl),
+            };
+        }
+        let mut between = Interval {
+            after: last(ttl, &|earlier| is_clean(change, earlier)),
+            until: Place::Hop(ttl),
+        };
+        // Where this change alone makes the packet longer or shorter, its length tells the place even of
+        // routers that do not quote the option.
+        let resizing = comparison.changes.iter().filter(|one| resizes(one));
+        if growth != 0 && resizes(change) && resizing.count() == 1 {
+            let mut alike = self.quotes.iter().filter(|(_, one)| one.growth == growth);
+            let first = alike.next().map_or(ttl, |(at, _)| *at);
+            if between.after < first {
+                between.until = Place::Hop(first);
+                let unchanged = last(first, &|earlier| earlier.growth == 0);
+                between.after = between.after.max(unchanged);
+            }
+        }
+        between
+    }
+}
+
+/// Whether the quote ends before the length of the TCP header, so that what came or went is not known.
+fn is_vague(comparison: &Comparison) -> bool {
+    comparison.state(Field::Reserved) == State::NotQuoted
+}
+
+/// Whether a change may make the header longer or shorter.
+fn resizes(change: &Change) -> bool {
+    matches!(change.field, Field::Option(_))
+        && matches!(
+            change.how,
+            How::Removed | How::Added | How::Duplicated | How::Ended
+        )
+}
+
+/// Whether a quote shows that the change has not happened yet.
+fn is_clean(change: &Change, comparison: &Comparison) -> bool {
+    match (change.field, change.how) {
+        // What was not sent is absent only where all options are quoted.
+        (Field::Option(_), How::Added | How::Duplicated) | (Field::Padding, _) => {
+            let is_there = comparison
+                .changes
+                .iter()
+                .any(|known| is_same(known, change));
+            !is_there && comparison.state(Field::OptionOrder) != State::NotQuoted
+        }
+        (Field::Option(_), _) => comparison.state(change.field) == State::Same,
+        (Field::Payload, _) => {
+            let same = comparison.state(Field::Payload) == State::Same;
+            // A shorter quote may end before the place.
+            same && comparison.is_whole
+        }
+        (field, _) => comparison.state(field) == State::Same,
+    }
+}
+
+/// What is less likely than this is no chance.
+const CHANCE: f64 = 1e-4;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! From evidence to a verdict: only what was sent and what came back counts, not when it was judged.
+
+mod ends;
+mod hops;
+mod locate;
+mod on_path;
+mod sentence;
+mod talk;
+
+use std::net::SocketAddr;
+
+use crate::evidence::{Evidence, Sent, SentId};
+use crate::trace::{Flow, Hop, Trace};
+
+/// What the evidence says of the paths to a target.
+pub fn judge(evidence: &Evidence, target: SocketAddr) -> Trace {
+    let count = evidence
+        .all()
+        .iter()
+        .map(|sent| sent.purpose.flow + 1)
+        .max();
+    let flows: Vec<Flow> = (0..count.unwrap_or(0))
+        .filter_map(|number| flow(evidence, number, target))
+        .collect();
+    let verdict = sentence::verdict(&flows, target);
+    Trace {
+        target,
+        flows,
+        verdict,
+    }
+}
+
+/// The packets of a flow, with their numbers.
+type Packets<'a> = [(SentId, &'a Sent)];
+
+fn flow(evidence: &Evidence, number: usize, target: SocketAddr) -> Option<Flow> {
+    let packets: Vec<(SentId, &Sent)> = evidence
+        .all()
+        .iter()
+        .enumerate()
+        .filter(|(_, sent)| sent.purpose.flow == number)
+        .map(|(id, sent)| (SentId(id), sent))
+        .collect();
+    let (source, _) = packets.first()?.1.ends()?;
+    let probes = hops::probes(&packets);
+    let hops = hops::hops(&packets, &probes);
+    let distance = hops::distance(&packets, target.ip());
+    let changes = locate::changes(&packets, &hops);
+    let ends = ends::ends(&packets, target.ip());
+    let is_balanced = hops.iter().any(Hop::is_balanced);
+    let below = distance.unwrap_or(u8::MAX);
+    Some(Flow {
+        source,
+        probes,
+        distance,
+        hops: hops.into_iter().filter(|hop| hop.ttl < below).collect(),
+        changes,
+        ends,
+        talk: talk::talk(&packets),
+        is_balanced,
+    })
+}
+
+#[cfg(test)]
+mod tests;

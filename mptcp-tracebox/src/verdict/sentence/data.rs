@@ -1,0 +1,110 @@
+//! What the probes of the established phase say.
+
+use super::Facts;
+use crate::diff::Field;
+use crate::probe::Probe;
+use crate::trace::{Acked, Blame, Code, Confidence, EndAnswer, Interval, Located, Verdict};
+
+impl Facts<'_> {
+    /// What MPTCP says in an established connection does not arrive.
+    pub(super) fn stripped_from_data(&self) -> Option<Verdict> {
+        let effect = "Linux falls back to TCP when the first data lack their option.".to_owned();
+        let probes = [Probe::Dss, Probe::AddAddr, Probe::Prio, Probe::FastClose];
+        let lost = probes
+            .iter()
+            .find_map(|probe| Some((probe, self.first_lost(probe)?)));
+        if let Some((probe, located)) = lost {
+            let Located {
+                change, between, ..
+            } = located;
+            return Some(Verdict {
+                code: Code::PathStripsData,
+                sentence: format!(
+                    "{} is {}, {between}, once a connection is established.",
+                    change.field, change.how
+                ),
+                blame: Blame::Path,
+                confidence: Confidence::Proven,
+                between: Some(*between),
+                kernel_effect: match probe {
+                    Probe::AddAddr => {
+                        "A packet that has ADD_ADDR alone arrives as one of TCP: Linux falls back."
+                            .to_owned()
+                    }
+                    Probe::Prio => "The peer does not hear that a subflow is a backup.".to_owned(),
+                    Probe::FastClose => "The peer waits for a timer after an abort.".to_owned(),
+                    _ => effect,
+                },
+            });
+        }
+        let talk = self.flow.talk?;
+        let is_lost = talk.is_mptcp && talk.acked == Acked::ByTcp && !talk.failed;
+        let between = Interval::WHOLE_PATH;
+        is_lost.then(|| Verdict {
+            code: Code::PathStripsData,
+            sentence: format!(
+                "{} acknowledges data as TCP, not as MPTCP: it has fallen back, or options of data are lost, {between}.",
+                self.target
+            ),
+            blame: Blame::Unknown,
+            confidence: Confidence::Likely,
+            between: Some(between),
+            kernel_effect: effect,
+        })
+    }
+
+    pub(super) fn payload_modified(&self) -> Option<Verdict> {
+        let mut changes = self.flow.changes.iter();
+        let located = changes.find(|located| located.change.field == Field::Payload);
+        let failed = self.flow.talk.is_some_and(|talk| talk.failed);
+        let between = match located {
+            Some(located) => located.between,
+            None if failed => Interval::WHOLE_PATH,
+            None => return None,
+        };
+        Some(Verdict {
+            code: Code::PayloadModified,
+            sentence: if located.is_some() {
+                format!("The payload is rewritten, {between}: checksums of MPTCP do not hold.")
+            } else {
+                format!("The payload, or what MPTCP says of it, is rewritten, {between}: the target says that a checksum does not hold.")
+            },
+            blame: Blame::Path,
+            confidence: if located.is_some() { Confidence::Proven } else { Confidence::Likely },
+            between: Some(between),
+            kernel_effect: "With checksums Linux falls back to TCP or resets the subflow; without, it does not notice."
+                .to_owned(),
+        })
+    }
+
+    /// Copies of data that had too small a TTL to arrive are acknowledged.
+    pub(super) fn acknowledged_early(&self) -> Option<Verdict> {
+        let end = self
+            .end(&Probe::Dss)
+            .filter(|end| end.answer == EndAnswer::Ack)
+            // On another way they may arrive.
+            .filter(|_| !self.flow.is_balanced)
+            // Once may be a copy that a box has joined with what was sent in full; but who acknowledges
+            // in the place of the target has no DATA_ACK.
+            .filter(|end| {
+                let acked = self.flow.talk.map(|talk| talk.acked);
+                end.answered > 1 || acked != Some(Acked::ByMptcp)
+            })?;
+        Some(Verdict {
+            code: Code::ProactiveAck,
+            sentence: format!(
+                "Somebody on the way acknowledges data before {} can have them ({} times).",
+                self.target, end.answered
+            ),
+            blame: Blame::Path,
+            confidence: if end.answered > 1 {
+                Confidence::Proven
+            } else {
+                Confidence::Likely
+            },
+            between: Some(Interval::WHOLE_PATH),
+            kernel_effect: "Linux falls back to TCP: the acknowledgements have no DATA_ACK."
+                .to_owned(),
+        })
+    }
+}

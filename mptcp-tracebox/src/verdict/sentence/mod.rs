@@ -1,0 +1,543 @@
+//! One sentence for all of it.
+
+mod data;
+mod silence;
+mod way_back;
+
+use std::net::SocketAddr;
+
+use crate::diff::{Field, How};
+use crate::probe::{Phase, Probe};
+use crate::quote::ErrorKind;
+use crate::trace::{
+    Blame, CellState, Code, Confidence, End, EndAnswer, EndOption, Flow, Interval, Located, Place,
+    Verdict,
+};
+
+/// What the flows say together: the worst of them, and how many are like it.
+pub(super) fn verdict(flows: &[Flow], target: SocketAddr) -> Verdict {
+    let verdicts: Vec<Verdict> = flows
+        .iter()
+        .map(|flow| Facts { flow, target }.verdict())
+        .collect();
+    let Some(worst) = verdicts.iter().max_by_key(|verdict| verdict.code.rank()) else {
+        return undecided("Nothing was asked.".to_owned());
+    };
+    let mut worst = worst.clone();
+    let alike = verdicts
+        .iter()
+        .filter(|verdict| verdict.code == worst.code)
+        .count();
+    if alike < verdicts.len() {
+        worst.sentence = format!("{} ({alike} of {} flows)", worst.sentence, verdicts.len());
+    }
+    worst
+}
+
+impl Code {
+    /// How bad it is for who wants to use MPTCP.
+    const fn rank(self) -> u8 {
+        match self {
+            Self::PathClean => 0,
+            Self::MptcpOk => 1,
+            Self::Undecided => 2,
+            Self::PathChanges | Self::PathResegments => 3,
+            Self::MptcpV0Only => 4,
+            Self::ServerNoMptcp => 5,
+            Self::Mirror => 6,
+            Self::ProxyOnPath => 7,
+            Self::PathBreaksJoin => 8,
+            Self::PathAltersMptcp => 9,
+            Self::ProactiveAck => 10,
+            Self::PayloadModified => 11,
+            Self::PathStripsData => 12,
+            Self::PathStripsCapable | Self::PathStripsSynAck => 13,
+            Self::PathStripsSyn => 14,
+            Self::PathDropsCapable => 15,
+            Self::PathRejects => 16,
+            Self::PortClosed => 17,
+            Self::Unreachable => 18,
+        }
+    }
+}
+
+/// What there is to judge.
+pub(super) struct Facts<'a> {
+    pub(super) flow: &'a Flow,
+    pub(super) target: SocketAddr,
+}
+
+impl Facts<'_> {
+    fn verdict(&self) -> Verdict {
+        let steps = [
+            Self::no_answer,
+            Self::refused,
+            Self::stripped_on_the_way,
+            Self::dropped,
+            Self::altered_capable,
+            Self::proxied,
+            Self::stripped_on_the_way_back,
+            Self::altered,
+            Self::join_refused,
+            Self::acknowledged_early,
+            Self::stripped_from_data,
+            Self::payload_modified,
+            Self::spoken,
+            Self::not_spoken,
+        ];
+        let found = steps.iter().find_map(|step| step(self));
+        found.unwrap_or_else(|| self.not_asked())
+    }
+
+    pub(super) fn end(&self, probe: &Probe) -> Option<&End> {
+        self.flow.ends.iter().find(|end| end.probe == *probe)
+    }
+
+    fn answer(&self, probe: &Probe) -> Option<&EndAnswer> {
+        self.end(probe).map(|end| &end.answer)
+    }
+
+    fn control(&self) -> Option<&EndAnswer> {
+        self.answer(&Probe::Syn)
+    }
+
+    /// The last hop that answered, for what happens behind it.
+    fn last_hop(&self) -> u8 {
+        let heard = self.flow.hops.iter().filter(|hop| !hop.routers.is_empty());
+        heard.map(|hop| hop.ttl).max().unwrap_or(0)
+    }
+
+    /// Behind the last hop that this probe has passed in any form, for what stops it.
+    pub(super) fn behind(&self, probe: &Probe) -> Interval {
+        use crate::trace::CellState::{NotQuoted, Same};
+        self.beyond(self.last(probe, |state| matches!(state, Same | NotQuoted)))
+    }
+
+    /// Behind the last hop that is known to have seen this probe as it was sent, for what changes it.
+    fn behind_unchanged(&self, probe: &Probe) -> Interval {
+        self.beyond(self.last_seen(probe))
+    }
+
+    fn beyond(&self, hop: u8) -> Interval {
+        // Where ways part, that hop may lie on another one.
+        let after = if self.flow.is_balanced { 0 } else { hop };
+        Interval {
+            after,
+            until: Place::Target,
+        }
+    }
+
+    /// The last hop that is known to have seen this probe as it was sent; 0 for none.
+    fn last_seen(&self, probe: &Probe) -> u8 {
+        self.last(probe, |state| state == CellState::Same)
+    }
+
+    fn last(&self, probe: &Probe, is_meant: impl Fn(CellState) -> bool) -> u8 {
+        let column = self.flow.probes.iter().position(|known| known == probe);
+        let passed = self.flow.hops.iter().filter(|hop| {
+            let cell = column.and_then(|column| hop.cells.get(column));
+            cell.is_some_and(|cell| is_meant(cell.state))
+        });
+        passed.map(|hop| hop.ttl).max().unwrap_or(0)
+    }
+
+    fn no_answer(&self) -> Option<Verdict> {
+        let target = self.target;
+        match self.control() {
+            None | Some(EndAnswer::Silent) => {
+                let heard = self.last_hop();
+                let sentence = if heard == 0 {
+                    format!("Nothing answers: neither {target} nor a router on the way.")
+                } else {
+                    format!(
+                        "{target} does not answer a plain SYN; hop {heard} is the last that is heard of."
+                    )
+                };
+                let behind = Interval {
+                    after: heard,
+                    until: Place::Target,
+                };
+                let breaks = self.broken();
+                Some(Verdict {
+                    code: Code::Unreachable,
+                    sentence: match breaks {
+                        Some(between) => format!(
+                            "{sentence} The TCP checksum does not hold any more, {between}, so it drops what it gets."
+                        ),
+                        None => sentence,
+                    },
+                    blame: breaks.map_or(Blame::Unknown, |_| Blame::Path),
+                    confidence: Confidence::Likely,
+                    between: breaks.or(Some(behind)),
+                    kernel_effect: "A connection times out, with MPTCP or without.".to_owned(),
+                })
+            }
+            Some(EndAnswer::Reset { .. }) => Some(Verdict {
+                code: Code::PortClosed,
+                sentence: format!(
+                    "{target} refuses the connection: nobody listens on port {}.",
+                    target.port()
+                ),
+                blame: Blame::Server,
+                confidence: Confidence::Likely,
+                between: None,
+                kernel_effect: "A connection is refused, with MPTCP or without.".to_owned(),
+            }),
+            Some(EndAnswer::Error { from, kind }) => Some(Verdict {
+                code: Code::Unreachable,
+                sentence: format!(
+                    "{from} says that {target} cannot be reached: {}.",
+                    reason(*kind, target)
+                ),
+                blame: if *from == target.ip() {
+                    Blame::Server
+                } else {
+                    Blame::Path
+                },
+                confidence: Confidence::Proven,
+                between: None,
+                kernel_effect: "A connection fails, with MPTCP or without.".to_owned(),
+            }),
+            Some(EndAnswer::SynAck { .. } | EndAnswer::Ack) => None,
+        }
+    }
+
+    /// Where the checksum of plain SYNs ceases to hold.
+    fn broken(&self) -> Option<Interval> {
+        let mut changes = self.flow.changes.iter();
+        let located = changes.find(|located| {
+            located.change.how == How::Broken && located.probes.contains(&Probe::Syn)
+        })?;
+        Some(located.between)
+    }
+
+    /// A SYN with MPTCP is answered with RST or ICMP, a plain one is not.
+    fn refused(&self) -> Option<Verdict> {
+        let end = self.end(&Probe::CapableV1)?;
+        let (what, from) = match &end.answer {
+            EndAnswer::Reset { .. } => ("RST".to_owned(), None),
+            EndAnswer::Error { from, kind } => (
+                format!("ICMP ({})", reason(*kind, self.target)),
+                Some(*from),
+            ),
+            _ => return None,
+        };
+        let mut between = self.behind(&Probe::CapableV1);
+        if let Some(hop) = self.first_refusal(&Probe::CapableV1) {
+            between.until = Place::Hop(hop);
+            if between.after >= hop {
+                // It is refused on one way and passes on another.
+                between.after = 0;
+            }
+        }
+        let ttl = |probe: &Probe| self.end(probe).and_then(|end| end.ttl);
+        let is_by_path = matches!(between.until, Place::Hop(_))
+            || from.is_some_and(|from| from != self.target.ip())
+            || ttl(&Probe::CapableV1) != ttl(&Probe::Syn);
+        Some(Verdict {
+            code: Code::PathRejects,
+            sentence: format!(
+                "A SYN with MP_CAPABLE is answered with {what}, {between}; a plain SYN is not."
+            ),
+            blame: if is_by_path {
+                Blame::Path
+            } else {
+                Blame::Unknown
+            },
+            confidence: if is_by_path {
+                Confidence::Proven
+            } else {
+                Confidence::Likely
+            },
+            between: Some(between),
+            kernel_effect: "connect() fails: Linux does not try again without MPTCP.".to_owned(),
+        })
+    }
+
+    pub(super) fn first_refusal(&self, probe: &Probe) -> Option<u8> {
+        let column = self.flow.probes.iter().position(|known| known == probe)?;
+        let refused = self.flow.hops.iter().find(|hop| {
+            hop.cells
+                .get(column)
+                .is_some_and(|cell| matches!(cell.state, CellState::Reached | CellState::Refused))
+        });
+        refused.map(|hop| hop.ttl)
+    }
+
+    fn stripped_on_the_way(&self) -> Option<Verdict> {
+        let (code, located) = self
+            .first_lost(&Probe::CapableV1)
+            .map(|located| (Code::PathStripsSyn, located))
+            .or_else(|| Some((Code::PathBreaksJoin, self.first_lost(&Probe::Join)?)))?;
+        let Located {
+            change, between, ..
+        } = located;
+        let effect = match code {
+            Code::PathStripsSyn => {
+                "Linux falls back to TCP at once: the connection works, with one path."
+            }
+            _ => "Connections use MPTCP with one path: further subflows are refused.",
+        };
+        Some(Verdict {
+            code,
+            sentence: format!("{} is {}, {between}.", change.field, change.how),
+            blame: Blame::Path,
+            confidence: Confidence::Proven,
+            between: Some(*between),
+            kernel_effect: effect.to_owned(),
+        })
+    }
+
+    /// Where the special option of a probe is lost on the way to the target.
+    fn first_lost(&self, probe: &Probe) -> Option<&Located> {
+        self.flow.changes.iter().find(|located| {
+            let is_option = matches!(located.change.field, Field::Option(id) if id.is_mptcp());
+            let is_lost = matches!(
+                located.change.how,
+                How::Removed | How::Nopped | How::Ended | How::Renamed
+            );
+            is_option && is_lost && located.probes.contains(probe)
+        })
+    }
+
+    /// A SYN with MPTCP is not answered, however often it is sent; plain ones in between are.
+    fn dropped(&self) -> Option<Verdict> {
+        let (code, end) = [
+            (Code::PathDropsCapable, Probe::CapableV1),
+            (Code::PathBreaksJoin, Probe::Join),
+        ]
+        .into_iter()
+        .find_map(|(code, probe)| {
+            let end = self.end(&probe)?;
+            let is_lost = end.answer == EndAnswer::Silent && end.sent >= LEAST_SILENT;
+            is_lost.then_some((code, end))
+        })?;
+        let between = self.narrowed(&end.probe);
+        let (name, effect) = match code {
+            Code::PathDropsCapable => (
+                "MP_CAPABLE",
+                "Linux sends three SYNs in vain (3 s), falls back to TCP, and then leaves MPTCP off for an hour.",
+            ),
+            _ => (
+                "MP_JOIN",
+                "Connections use MPTCP with one path: further subflows time out.",
+            ),
+        };
+        Some(Verdict {
+            code,
+            sentence: format!("SYNs with {name} are dropped, {between}; plain SYNs pass."),
+            blame: Blame::Path,
+            confidence: Confidence::Likely,
+            between: Some(between),
+            kernel_effect: effect.to_owned(),
+        })
+    }
+
+    /// MP_CAPABLE itself, so that its answer is not the one that it would have had.
+    fn altered_capable(&self) -> Option<Verdict> {
+        self.altered_where(|located| located.probes.contains(&Probe::CapableV1))
+    }
+
+    fn altered(&self) -> Option<Verdict> {
+        self.altered_where(|_| true)
+    }
+
+    fn altered_where(&self, is_meant: impl Fn(&Located) -> bool) -> Option<Verdict> {
+        let located = self.flow.changes.iter().find(|located| {
+            is_meant(located)
+                && matches!(located.change.field, Field::Option(id) if id.is_mptcp())
+                && matches!(located.change.how, How::Rewritten | How::Duplicated)
+        })?;
+        Some(Verdict {
+            code: Code::PathAltersMptcp,
+            sentence: format!(
+                "{} is {}, {}.",
+                located.change.field, located.change.how, located.between
+            ),
+            blame: Blame::Path,
+            confidence: Confidence::Proven,
+            between: Some(located.between),
+            kernel_effect: "Connections may fall back to TCP, or hang.".to_owned(),
+        })
+    }
+
+    fn spoken(&self) -> Option<Verdict> {
+        let EndAnswer::SynAck {
+            option: EndOption::Capable(version),
+            ..
+        } = self.answer(&Probe::CapableV1)?
+        else {
+            return None;
+        };
+        let target = self.target;
+        let (code, sentence) = match self.flow.changes.first() {
+            None if *version == 1 => (
+                Code::MptcpOk,
+                format!(
+                    "{target} speaks MPTCP version 1, and nothing on the way changes what was sent."
+                ),
+            ),
+            None => (
+                Code::MptcpV0Only,
+                format!(
+                    "{target} answers with MPTCP version {version}, which Linux does not speak."
+                ),
+            ),
+            Some(first) => {
+                let splits = first.change.field == Field::Length;
+                let mut probes = first.probes.iter();
+                let resegments = splits && probes.all(|probe| probe.phase() == Phase::Data);
+                let code = if resegments {
+                    Code::PathResegments
+                } else {
+                    Code::PathChanges
+                };
+                (code, self.changed(first, &format!("{target} speaks MPTCP")))
+            }
+        };
+        Some(Verdict {
+            code,
+            sentence,
+            blame: if self.flow.changes.is_empty() {
+                Blame::Nobody
+            } else {
+                Blame::Path
+            },
+            confidence: Confidence::Proven,
+            between: self.flow.changes.first().map(|located| located.between),
+            kernel_effect: "MPTCP is used.".to_owned(),
+        })
+    }
+
+    /// Changes that leave MPTCP alone.
+    fn changed(&self, first: &Located, then: &str) -> String {
+        let more = match self.flow.changes.len() {
+            0 | 1 => String::new(),
+            len => format!(", and {} more", len - 1),
+        };
+        let Located {
+            change, between, ..
+        } = first;
+        format!(
+            "{then}, but the path changes what is sent: {} {}, {between}{more}.",
+            change.field, change.how
+        )
+    }
+
+    fn not_spoken(&self) -> Option<Verdict> {
+        let EndAnswer::SynAck { option, .. } = self.answer(&Probe::CapableV1)? else {
+            return None;
+        };
+        if *option != EndOption::Absent {
+            return None;
+        }
+        let target = self.target;
+        let between = self.behind_unchanged(&Probe::CapableV1);
+        if self.speaks_v0() {
+            return Some(Verdict {
+                code: Code::MptcpV0Only,
+                sentence: format!("{target} speaks MPTCP version 0 only, which Linux does not."),
+                blame: Blame::Server,
+                confidence: Confidence::Proven,
+                between: None,
+                kernel_effect: "Linux falls back to TCP at once.".to_owned(),
+            });
+        }
+        let seen = self.last_seen(&Probe::CapableV1);
+        let where_clean = match seen {
+            0 => "no hop tells whether the option arrived".to_owned(),
+            hop => format!("the option was seen to arrive at hop {hop}"),
+        };
+        Some(Verdict {
+            code: Code::ServerNoMptcp,
+            sentence: format!("{target} answers as plain TCP; {where_clean}."),
+            blame: if seen == 0 {
+                Blame::Unknown
+            } else {
+                Blame::Server
+            },
+            confidence: if seen == 0 {
+                Confidence::Unknown
+            } else {
+                Confidence::Likely
+            },
+            between: Some(between),
+            kernel_effect: "Linux falls back to TCP at once: the connection works, with one path."
+                .to_owned(),
+        })
+    }
+
+    fn speaks_v0(&self) -> bool {
+        matches!(
+            self.answer(&Probe::CapableV0),
+            Some(EndAnswer::SynAck {
+                option: EndOption::Capable(0),
+                ..
+            })
+        )
+    }
+
+    fn not_asked(&self) -> Verdict {
+        match self.flow.changes.first() {
+            Some(first) => Verdict {
+                code: Code::PathChanges,
+                sentence: self.changed(first, &format!("{} answers", self.target)),
+                blame: Blame::Path,
+                confidence: Confidence::Proven,
+                between: Some(first.between),
+                kernel_effect: String::new(),
+            },
+            None if self
+                .flow
+                .ends
+                .iter()
+                .any(|end| end.probe == Probe::CapableV1) =>
+            {
+                undecided(format!(
+                    "The answers of {} do not tell whether it speaks MPTCP.",
+                    self.target
+                ))
+            }
+            None => Verdict {
+                code: Code::PathClean,
+                sentence: format!(
+                    "{} answers, and nothing on the way changes what was sent.",
+                    self.target
+                ),
+                blame: Blame::Nobody,
+                confidence: Confidence::Proven,
+                between: None,
+                kernel_effect: String::new(),
+            },
+        }
+    }
+}
+
+fn undecided(sentence: String) -> Verdict {
+    Verdict {
+        code: Code::Undecided,
+        sentence,
+        blame: Blame::Unknown,
+        confidence: Confidence::Unknown,
+        between: None,
+        kernel_effect: String::new(),
+    }
+}
+
+/// What an ICMP error means.
+fn reason(kind: ErrorKind, target: SocketAddr) -> String {
+    match kind {
+        ErrorKind::TimeExceeded => "its TTL ran out, so it goes round in circles".to_owned(),
+        ErrorKind::TooBig(mtu) => format!("it is larger than {mtu} bytes"),
+        kind if kind.is_prohibition(target.is_ipv4()) => "forbidden by a filter".to_owned(),
+        ErrorKind::Unreachable(code) => match (target.is_ipv4(), code) {
+            (_, 0) => "no route to its network".to_owned(),
+            (true, 1) | (false, 3) => "the host does not answer its router".to_owned(),
+            (true, 3) | (false, 4) => "nobody listens on the port".to_owned(),
+            _ => format!("code {code}"),
+        },
+    }
+}
+
+/// Tries of a probe, all in vain, that are more than bad luck.
+const LEAST_SILENT: u32 = 3;

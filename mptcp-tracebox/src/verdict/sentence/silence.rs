@@ -1,0 +1,108 @@
+//! Where packets are dropped: which silence cannot be chance.
+
+use super::Facts;
+use crate::probe::Probe;
+use crate::trace::{Hop, Interval, Place};
+
+impl Facts<'_> {
+    /// Where a probe is dropped: behind the last hop that quotes it, and before one that answers others so
+    /// reliably that its silence cannot be chance.
+    pub(super) fn narrowed(&self, probe: &Probe) -> Interval {
+        let mut between = self.behind(probe);
+        let column = self.flow.probes.iter().position(|known| known == probe);
+        let Some(column) = column.filter(|_| !self.flow.is_balanced) else {
+            return between;
+        };
+        let hops = &self.flow.hops;
+        let all = hops.iter().map(|hop| Answers::of(hop, column));
+        let all = all.fold(Answers::default(), Answers::and);
+        let beyond = hops.iter().filter(|hop| hop.ttl > between.after);
+        for hop in beyond {
+            let here = Answers::of(hop, column);
+            let Some(cell) = hop.cells.get(column).filter(|cell| cell.answered == 0) else {
+                continue;
+            };
+            if here.came > 0.0 && here.chance_of_silence(cell.sent, &all) < CHANCE {
+                between.until = Place::Hop(hop.ttl);
+                break;
+            }
+        }
+        between
+    }
+}
+
+/// Other probes that a hop answered, or not.
+#[derive(Debug, Clone, Copy, Default)]
+struct Answers {
+    came: f64,
+    lost: f64,
+}
+
+impl Answers {
+    /// Of all probes but one; those that get no answer at all do not count.
+    fn of(hop: &Hop, column: usize) -> Self {
+        let cells = hop.cells.iter().enumerate();
+        let cells = cells.filter(|(at, cell)| *at != column && cell.answered > 0);
+        cells.fold(Self::default(), |sum, (_, cell)| {
+            sum.and(Self {
+                came: f64::from(cell.answered),
+                lost: f64::from(cell.sent.saturating_sub(cell.answered)),
+            })
+        })
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            came: self.came + other.came,
+            lost: self.lost + other.lost,
+        }
+    }
+
+    /// How likely so many losses in a row are by chance, after what is known of this hop and, as far as
+    /// hops of one path are alike, of the others: a beta prior of the weight of [`ALIKE`] answers.
+    fn chance_of_silence(self, tries: u32, all: &Self) -> f64 {
+        let share = (all.lost + 0.5) / (all.lost + all.came + 1.0);
+        let lost = self.lost + share * ALIKE;
+        let known = self.lost + self.came + ALIKE;
+        (0..tries)
+            .map(|at| (lost + f64::from(at)) / (known + f64::from(at)))
+            .product()
+    }
+}
+
+/// A silence that is less likely than this is no chance.
+const CHANCE: f64 = 1e-3;
+/// So many answers of a hop count as much as all of the others.
+const ALIKE: f64 = 20.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers(came: f64, lost: f64) -> Answers {
+        Answers { came, lost }
+    }
+
+    #[test]
+    fn silence_among_answers_is_no_chance_and_silence_among_losses_is() {
+        let clean = answers(30.0, 0.0);
+        let lossy = answers(20.0, 12.0);
+        assert!(answers(4.0, 0.0).chance_of_silence(3, &clean) < CHANCE);
+        assert!(answers(4.0, 0.0).chance_of_silence(3, &lossy) > CHANCE);
+        assert!(answers(2.0, 3.0).chance_of_silence(3, &clean) > CHANCE);
+        assert!(answers(4.0, 0.0).chance_of_silence(1, &clean) > CHANCE);
+    }
+
+    #[test]
+    fn one_loss_more_is_less_likely() {
+        let all = answers(10.0, 5.0);
+        let chances: Vec<f64> = (0..6)
+            .map(|tries| answers(3.0, 1.0).chance_of_silence(tries, &all))
+            .collect();
+        assert!((chances[0] - 1.0).abs() < 1e-9);
+        assert!(
+            chances.is_sorted_by(|more, less| more > less),
+            "{chances:?}"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! What the connection of the established phase showed.
+
+use mptcp_proto::version::Version;
+use mptcp_proto::wire::mptcp::MptcpOption;
+use mptcp_proto::wire::segment::Flags;
+use mptcp_proto::wire::tcp_option::{KIND_MPTCP, KIND_SACK, TcpOptions};
+
+use super::Packets;
+use crate::evidence::{Role, SegmentAnswer, Sent};
+use crate::packet::fields::Fields;
+use crate::trace::{Acked, Talk};
+
+/// What it showed; none if there was none.
+pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
+    let ours: Vec<&Sent> = packets
+        .iter()
+        .map(|(_, sent)| *sent)
+        .filter(|sent| sent.purpose.role == Role::Connection)
+        .collect();
+    if ours.is_empty() {
+        return None;
+    }
+    let mut talk = Talk {
+        passes_holes: has_hole(&ours).then_some(false),
+        ..Talk::default()
+    };
+    for sent in ours {
+        for segment in sent.answers.iter().filter_map(|answer| answer.segment()) {
+            note(&mut talk, sent, segment);
+        }
+    }
+    Some(talk)
+}
+
+fn note(talk: &mut Talk, sent: &Sent, segment: &SegmentAnswer) {
+    let ours = Fields::parse(&sent.bytes);
+    let is_data = ours.is_some_and(|fields| !fields.tcp.payload().is_empty());
+    if is_data && segment.flags.ack() && !segment.flags.rst() {
+        talk.acked = talk.acked.max(Acked::ByTcp);
+    }
+    let is_last = ours
+        .and_then(|fields| fields.tcp.flags())
+        .is_some_and(Flags::rst);
+    for option in TcpOptions::new(&segment.options).map_while(Result::ok) {
+        if option.kind == KIND_SACK
+            && let Some(passes) = &mut talk.passes_holes
+        {
+            *passes = true;
+        }
+        if option.kind != KIND_MPTCP {
+            continue;
+        }
+        match MptcpOption::parse(Version::V1, option.bytes) {
+            Ok(MptcpOption::Capable(_)) => talk.is_mptcp = true,
+            Ok(MptcpOption::Dss(dss)) if is_data && dss.data_ack.is_some() => {
+                talk.acked = Acked::ByMptcp;
+            }
+            Ok(MptcpOption::Fail(_)) => talk.failed = true,
+            _ => {}
+        }
+    }
+    talk.was_reset |= segment.flags.rst() && !is_last && !is_fast_close(sent);
+}
+
+/// Whether the packet ends the connection with MP_FASTCLOSE: a RST is the right answer (RFC 8684 §3.5).
+fn is_fast_close(sent: &Sent) -> bool {
+    let Some(fields) = Fields::parse(&sent.bytes) else {
+        return false;
+    };
+    let mut options = TcpOptions::new(fields.tcp.options()).map_while(Result::ok);
+    options.any(|option| {
+        option.kind == KIND_MPTCP
+            && matches!(
+                MptcpOption::parse(Version::V1, option.bytes),
+                Ok(MptcpOption::FastClose(_))
+            )
+    })
+}
+
+/// Whether a segment with data was sent before one with an earlier sequence number.
+fn has_hole(ours: &[&Sent]) -> bool {
+    let starts: Vec<_> = ours
+        .iter()
+        .filter_map(|sent| {
+            let tcp = Fields::parse(&sent.bytes)?.tcp;
+            (!tcp.payload().is_empty()).then(|| tcp.seq()).flatten()
+        })
+        .collect();
+    let mut pairs = starts.windows(2);
+    pairs.any(|pair| pair[1] != pair[0] && pair[0].distance_from(pair[1]).is_some())
+}

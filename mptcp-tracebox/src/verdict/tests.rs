@@ -1,0 +1,226 @@
+use std::time::Duration;
+
+use mptcp_proto::time::Instant;
+use mptcp_proto::wire::segment::Flags;
+
+use super::judge;
+use crate::evidence::{Evidence, Purpose, Role, SentId};
+use crate::packet::tests::sample;
+use crate::probe::Probe;
+use crate::trace::{Blame, CellState, Code, EndAnswer, EndOption, Interval, Trace};
+
+const SOURCE: &str = "10.0.0.1:9";
+const TARGET: &str = "10.0.0.2:80";
+/// MSS and window scale.
+const PLAIN: &[u8] = &[2, 4, 5, 0xb4, 1, 3, 3, 7];
+const SERVER_CAPABLE: &[u8] = &[30, 12, 1, 1, 8, 7, 6, 5, 4, 3, 2, 1];
+const UNKNOWN_TOKEN: &[u8] = &[30, 4, 0x80, 1];
+
+/// What was sent and came back, told step by step.
+#[derive(Default)]
+struct Story {
+    evidence: Evidence,
+    at: Instant,
+}
+
+impl Story {
+    fn ask(&mut self, probe: &Probe, role: Role, ttl: u8) -> SentId {
+        self.at += Duration::from_millis(10);
+        let number = u8::try_from(self.evidence.all().len()).unwrap();
+        let mut packet = sample(SOURCE, TARGET);
+        packet.ttl = ttl;
+        packet.ip_id = 0x0100 + u16::from(number) * 32;
+        packet.seq.0 = 1000 * u32::from(number + 1);
+        packet.payload = Vec::new();
+        packet.options = PLAIN.to_vec();
+        packet.options.extend(match probe {
+            Probe::CapableV1 => vec![30, 4, 1, 0x81],
+            Probe::Join => vec![30, 12, 0x10, 1, 1, 2, 3, 4, 5, 6, 7, 8],
+            _ => Vec::new(),
+        });
+        let purpose = Purpose {
+            flow: 0,
+            probe: probe.clone(),
+            role,
+            ttl,
+            attempt: 0,
+        };
+        let bytes = packet.emit().unwrap();
+        self.evidence.note_sent(self.at, purpose, bytes).unwrap()
+    }
+
+    fn end(&mut self, probe: &Probe) -> SentId {
+        self.ask(probe, Role::End, 64)
+    }
+
+    /// A router quotes so many bytes of TCP, with this TTL left, in an error of this type and code.
+    fn error(&mut self, id: SentId, hop: u8, tcp: usize, (kind, code, left): (u8, u8, u8)) {
+        let mut quote = self.evidence.sent(id).unwrap().bytes.clone();
+        quote.truncate(20 + tcp);
+        quote[8] = left;
+        let len = u8::try_from(28 + quote.len()).unwrap();
+        let mut packet = vec![0x45, 0, 0, len, 0, 0, 0, 0, 60, 1, 0, 0];
+        packet.extend([10, 0, 9, hop, 10, 0, 0, 1]);
+        packet.extend([kind, code, 0, 0, 0, 0, 0, 0]);
+        packet.extend(quote);
+        self.receive(&packet, Some(id));
+    }
+
+    fn expire(&mut self, probe: &Probe, hop: u8, tcp: usize) {
+        let id = self.ask(probe, Role::Ladder, hop);
+        self.error(id, hop, tcp, (11, 0, 1));
+    }
+
+    fn answer(&mut self, id: SentId, flags: u8, options: &[u8]) {
+        let sent = self.evidence.sent(id).unwrap().bytes.clone();
+        let seq = u32::from_be_bytes(*sent[24..].first_chunk().unwrap());
+        let mut packet = sample(TARGET, SOURCE);
+        packet.ttl = 60;
+        packet.flags = Flags(flags);
+        packet.ack.0 = seq + 1;
+        packet.payload = Vec::new();
+        packet.options = options.to_vec();
+        self.receive(&packet.emit().unwrap(), Some(id));
+    }
+
+    #[track_caller]
+    fn receive(&mut self, packet: &[u8], expected: Option<SentId>) {
+        self.at += Duration::from_millis(10);
+        assert_eq!(self.evidence.note_received(self.at, packet), expected);
+    }
+
+    fn syn_ack(&mut self, probe: &Probe, options: &[u8]) {
+        let id = self.end(probe);
+        self.answer(id, 0x12, options);
+    }
+
+    fn judge(&self) -> Trace {
+        judge(&self.evidence, TARGET.parse().unwrap())
+    }
+
+    fn option(&self) -> EndOption {
+        let trace = self.judge();
+        let mut ends = trace.flows[0].ends.iter();
+        let end = ends.find(|end| end.probe == Probe::CapableV1).unwrap();
+        match end.answer {
+            EndAnswer::SynAck { option, .. } => option,
+            ref other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_syn_ack_tells_what_became_of_the_option() {
+    let nops = [PLAIN, &[1; 12]].concat();
+    let copy = [PLAIN, &[30, 4, 1, 0x81]].concat();
+    for (options, expected) in [
+        ([PLAIN, SERVER_CAPABLE].concat(), EndOption::Capable(1)),
+        (copy, EndOption::Mirrored),
+        (nops.clone(), EndOption::Erased(12)),
+        ([PLAIN, &[1; 4]].concat(), EndOption::Erased(4)),
+        ([PLAIN, &[1, 1, 1, 0]].concat(), EndOption::Erased(4)),
+        (PLAIN.to_vec(), EndOption::Absent),
+    ] {
+        let mut story = Story::default();
+        story.syn_ack(&Probe::Syn, PLAIN);
+        story.syn_ack(&Probe::CapableV1, &options);
+        assert_eq!(story.option(), expected, "{options:?}");
+    }
+    // Where plain SYN/ACKs have as many fillers, another option was erased.
+    let mut story = Story::default();
+    story.syn_ack(&Probe::Syn, &nops);
+    story.syn_ack(&Probe::CapableV1, &nops);
+    assert_eq!(story.option(), EndOption::Absent);
+}
+
+#[test]
+fn a_bare_ack_after_a_probe_is_no_silence() {
+    let mut story = Story::default();
+    let control = story.end(&Probe::Syn);
+    story.answer(control, 0x12, PLAIN);
+    story.end(&Probe::Join);
+    let answer = |story: &Story| story.judge().flows[0].ends[1].answer.clone();
+    assert_eq!(answer(&story), EndAnswer::Silent);
+    story.answer(control, 0x10, &[]);
+    assert_eq!(answer(&story), EndAnswer::Ack);
+}
+
+#[test]
+fn a_cell_is_the_same_only_where_the_option_is_quoted() {
+    let mut story = Story::default();
+    story.syn_ack(&Probe::Syn, PLAIN);
+    story.expire(&Probe::CapableV1, 1, 60);
+    story.expire(&Probe::CapableV1, 2, 28);
+    story.ask(&Probe::CapableV1, Role::Ladder, 3);
+    let trace = story.judge();
+    let states: Vec<CellState> = trace.flows[0]
+        .hops
+        .iter()
+        .map(|hop| hop.cells[0].state)
+        .collect();
+    let expected = [CellState::Same, CellState::NotQuoted, CellState::Silent];
+    assert_eq!(states, expected);
+    assert_eq!(trace.flows[0].hops[1].routers[0].quoted, 28);
+}
+
+#[test]
+fn who_refuses_a_packet_is_no_sign_of_several_ways_and_its_ttl_no_change() {
+    let mut story = Story::default();
+    story.syn_ack(&Probe::Syn, PLAIN);
+    for hop in 1..=2 {
+        story.expire(&Probe::Syn, hop, 60);
+    }
+    let id = story.ask(&Probe::CapableV1, Role::Ladder, 2);
+    story.error(id, 1, 60, (3, 13, 7));
+    let id = story.end(&Probe::CapableV1);
+    story.error(id, 1, 60, (3, 13, 63));
+    let trace = story.judge();
+    assert!(!trace.flows[0].is_balanced);
+    assert_eq!(trace.flows[0].changes, []);
+    assert_eq!(trace.verdict.code, Code::PathRejects);
+    let mut story = Story::default();
+    story.syn_ack(&Probe::Syn, PLAIN);
+    for router in [1, 2] {
+        let id = story.ask(&Probe::Syn, Role::Ladder, 1);
+        story.error(id, router, 60, (11, 0, 1));
+    }
+    assert!(story.judge().flows[0].is_balanced);
+}
+
+#[test]
+fn an_option_that_nobody_quoted_may_be_lost_anywhere() {
+    let mut story = Story::default();
+    story.syn_ack(&Probe::Syn, PLAIN);
+    story.expire(&Probe::CapableV1, 1, 60);
+    story.expire(&Probe::CapableV1, 2, 8);
+    story.syn_ack(&Probe::CapableV1, PLAIN);
+    let verdict = story.judge().verdict;
+    assert_eq!(
+        (verdict.code, verdict.blame),
+        (Code::ServerNoMptcp, Blame::Server)
+    );
+    assert!(
+        verdict.sentence.contains("arrive at hop 1"),
+        "{}",
+        verdict.sentence
+    );
+    let join = story.end(&Probe::Join);
+    story.answer(join, 0x14, UNKNOWN_TOKEN);
+    let verdict = story.judge().verdict;
+    assert_eq!(
+        (verdict.code, verdict.blame),
+        (Code::PathStripsCapable, Blame::Path)
+    );
+    assert_eq!(verdict.between, Some(Interval::WHOLE_PATH));
+}
+
+#[test]
+fn silence_is_an_accusation_only_after_three_tries() {
+    let mut story = Story::default();
+    story.syn_ack(&Probe::Syn, PLAIN);
+    for expected in [Code::Undecided, Code::Undecided, Code::PathDropsCapable] {
+        story.end(&Probe::CapableV1);
+        assert_eq!(story.judge().verdict.code, expected);
+        story.syn_ack(&Probe::Syn, PLAIN);
+    }
+}

@@ -1,0 +1,202 @@
+//! Who looks on while a run is under way: the file, and the text, the lines or the screen.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::time::{Duration, Instant as Clock};
+
+use anyhow::Context as _;
+use mptcp_cli::Output;
+use mptcp_proto::time::Instant;
+
+use crate::engine::{Engine, Event, Transmit};
+use crate::evidence::{Evidence, SentId};
+use crate::names::Lookup;
+use crate::plan::Plan;
+use crate::record::Recorder;
+use crate::report::text::{Live, Look};
+use crate::report::{json, text};
+use crate::run::{Names, Run};
+use crate::session::{Observer, Stop};
+use crate::trace::Trace;
+use crate::tui::{Snapshot, Tui};
+use crate::verdict::judge;
+
+/// The file of a run.
+pub(crate) type RunFile = Recorder<BufWriter<File>>;
+
+/// Begins the file of a run.
+pub(crate) fn begin_file(path: &Path, run: &Run) -> anyhow::Result<RunFile> {
+    let cannot = || format!("cannot write {}", path.display());
+    let file = File::create(path).with_context(cannot)?;
+    Recorder::begin(BufWriter::new(file), run).with_context(cannot)
+}
+
+/// How the user looks on.
+enum View {
+    /// A line for each hop.
+    Text(Live),
+    /// A line of JSON for each event.
+    Json,
+    /// A screen.
+    Screen(Box<Tui>),
+}
+
+/// Looks on for the user.
+pub(crate) struct Watch<'a> {
+    run: Run,
+    plan: Plan,
+    out: &'a mut Output,
+    file: Option<RunFile>,
+    view: View,
+    lookup: Lookup,
+    stop: Stop,
+    drawn: Clock,
+}
+
+/// What the user wants to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Text,
+    Json,
+    Screen,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn begin(
+        (run, plan): (Run, Plan),
+        wish: Wish,
+        out: &'a mut Output,
+        file: Option<RunFile>,
+        (lookup, stop): (Lookup, Stop),
+    ) -> anyhow::Result<Self> {
+        let view = match wish {
+            Wish::Text => {
+                let width = out.width();
+                View::Text(Live::begin(&mut out.text(), &run, &plan, width)?)
+            }
+            Wish::Json => View::Json,
+            Wish::Screen => {
+                let empty = snapshot(&run, &plan, &Evidence::default(), &Names::new(), false);
+                View::Screen(Box::new(Tui::open(empty, true)?))
+            }
+        };
+        if wish != Wish::Screen {
+            out.bytes().flush()?;
+        }
+        Ok(Self {
+            run,
+            plan,
+            out,
+            file,
+            view,
+            lookup,
+            stop,
+            drawn: Clock::now(),
+        })
+    }
+
+    /// The run is over, or was stopped.
+    pub(crate) fn finish(mut self, evidence: &Evidence, trace: &Trace) -> anyhow::Result<Names> {
+        if let Some(file) = &mut self.file {
+            file.flush()?;
+        }
+        let names = self.lookup.finish();
+        match self.view {
+            View::Text(live) => live.finish(&mut self.out.text(), trace, &names)?,
+            View::Json => {
+                json::write_result(self.out.bytes(), &self.run, trace, evidence, &names)?;
+            }
+            View::Screen(mut screen) => {
+                screen.show(snapshot(&self.run, &self.plan, evidence, &names, true))?;
+                // Who asked for the end has seen enough.
+                if !self.stop.is_wanted() {
+                    screen.browse()?;
+                }
+                let look = Look {
+                    names: &names,
+                    width: self.out.width(),
+                };
+                text::write(&mut self.out.text(), &self.run, trace, look)?;
+            }
+        }
+        Ok(names)
+    }
+
+    fn draw(&mut self, evidence: &Evidence) -> anyhow::Result<()> {
+        let View::Screen(screen) = &mut self.view else {
+            return Ok(());
+        };
+        if self.drawn.elapsed() < FRAME {
+            return Ok(());
+        }
+        self.drawn = Clock::now();
+        let names = self.lookup.known();
+        screen.show(snapshot(&self.run, &self.plan, evidence, names, false))?;
+        if !screen.poll(Duration::ZERO)? {
+            self.stop.want();
+        }
+        Ok(())
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn sent(&mut self, at: Instant, transmit: &Transmit) -> anyhow::Result<()> {
+        if let Some(file) = &mut self.file {
+            file.sent(at, &transmit.purpose, &transmit.bytes)?;
+        }
+        Ok(())
+    }
+
+    fn received(
+        &mut self,
+        at: Instant,
+        packet: &[u8],
+        engine: &Engine,
+        answers: Option<SentId>,
+    ) -> anyhow::Result<()> {
+        if let Some(file) = &mut self.file {
+            file.received(at, packet, engine.evidence(), answers)?;
+        }
+        Ok(())
+    }
+
+    fn happened(&mut self, engine: &Engine, event: Event) -> anyhow::Result<()> {
+        let evidence = engine.evidence();
+        if let Event::Answered(id) = event
+            && let Some(answer) = evidence.sent(id).and_then(|sent| sent.answers.last())
+        {
+            self.lookup.ask(answer.from);
+        }
+        match &mut self.view {
+            View::Text(live) => {
+                let names = self.lookup.known();
+                live.handle_event(&mut self.out.text(), evidence, event, names)?;
+                self.out.bytes().flush()?;
+            }
+            View::Json => {
+                json::write_event(self.out.bytes(), evidence, event)?;
+                self.out.bytes().flush()?;
+            }
+            View::Screen(_) => self.draw(evidence)?,
+        }
+        Ok(())
+    }
+
+    fn waited(&mut self, engine: &Engine) -> anyhow::Result<()> {
+        self.draw(engine.evidence())
+    }
+}
+
+fn snapshot(run: &Run, plan: &Plan, evidence: &Evidence, names: &Names, is_over: bool) -> Snapshot {
+    Snapshot {
+        run: run.clone(),
+        trace: judge(evidence, plan.target),
+        evidence: evidence.clone(),
+        names: names.clone(),
+        is_over,
+    }
+}
+
+/// Least time between two pictures of the screen.
+const FRAME: Duration = Duration::from_millis(50);

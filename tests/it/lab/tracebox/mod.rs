@@ -1,0 +1,71 @@
+//! The tracebox against the lab: real routers, a real server, boxes whose place is known.
+
+mod boxes;
+mod clean;
+mod manners;
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::thread;
+
+use mptcp_tests::lab::{Application, Lab, Node, Topology};
+use mptcp_tracebox::trace::Trace;
+use mptcp_tracebox::tracer::{Ended, Nobody, Observer, Outcome, Request, Stop, Tracer};
+use mptcp_tracebox::verdict::judge;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// A server in both families.
+const V4: &str = "10.2.1.1:5001";
+const V6: &str = "[fd00:2:1::1]:5001";
+
+/// A chain with a server that speaks MPTCP.
+fn chain(routers: u8) -> (Lab, Application) {
+    let lab = crate::network::build(&Topology::chain(routers));
+    let words = ["serve", "echo", "mptcp", "[::]:5001"];
+    let mut server = Application::start(&lab, Node::Server, &words).unwrap();
+    server.wait_for("listening").unwrap();
+    (lab, server)
+}
+
+/// Traces the way from the client to `target`.
+fn trace(lab: &Lab, target: &str) -> Trace {
+    let request = Request::new(target.parse::<SocketAddr>().unwrap());
+    let target = request.target;
+    let outcome = run(lab, request, Stop::default(), Nobody);
+    assert!(
+        matches!(outcome.ended, Ended::Complete),
+        "{:?}",
+        outcome.ended
+    );
+    judge(&outcome.evidence, target)
+}
+
+/// A run on the client.
+fn run(
+    lab: &Lab,
+    request: Request,
+    stop: Stop,
+    mut observer: impl Observer + Send + 'static,
+) -> Outcome {
+    let outcome = on_client(lab, move || {
+        let tracer = Tracer::open(&request).unwrap();
+        tracer.run(&stop, &mut observer).unwrap()
+    });
+    assert_eq!(outcome.foreign_resets, 0, "the kernel keeps silent");
+    outcome
+}
+
+/// Does something in the namespace of the client. That and the capabilities, which a run gives back, are
+/// those of a thread.
+fn on_client<T: Send + 'static>(lab: &Lab, what: impl FnOnce() -> T + Send + 'static) -> T {
+    let namespace = Path::new("/run/netns").join(lab.namespace(Node::Client));
+    let thread = thread::spawn(move || {
+        let namespace = File::open(namespace).unwrap();
+        let network = Some(LinkNameSpaceType::Network);
+        move_into_link_name_space(namespace.as_fd(), network).unwrap();
+        what()
+    });
+    thread.join().unwrap()
+}

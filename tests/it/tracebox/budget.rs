@@ -1,0 +1,83 @@
+//! How many packets a run takes, and how long, where routers limit what they say.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mptcp_tests::path::{Family, HopPlan, Path, PathPlan, Rate, RouterPlan, Spread, TargetPlan};
+use mptcp_tests::sim::Seed;
+use mptcp_tracebox::evidence::Role;
+use mptcp_tracebox::trace::{CellState, Code};
+
+use super::{Run, plan, run};
+
+fn traced(family: Family, router: &RouterPlan, hops: usize) -> Run {
+    let description = PathPlan {
+        hops: vec![HopPlan::One(router.clone()); hops],
+        target: TargetPlan::V1,
+        balance: Spread::Flow,
+        latency_ms: 1.0,
+    };
+    let seed = Seed::from_env_or(1);
+    let mut path = Path::new(&description, family, seed).unwrap();
+    let plan = plan(&path);
+    run(&mut path, plan, seed).unwrap()
+}
+
+/// Packets to each TTL.
+fn per_hop(run: &Run) -> BTreeMap<u8, usize> {
+    let mut counts = BTreeMap::new();
+    let sent = run.evidence.all().iter();
+    for sent in sent.filter(|sent| sent.purpose.role == Role::Ladder) {
+        *counts.entry(sent.purpose.ttl).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn a_clean_path_takes_one_packet_for_each_probe_and_hop() {
+    for family in Family::ALL {
+        let run = traced(family, &RouterPlan::default(), 5);
+        assert_eq!(run.trace.verdict.code, Code::MptcpOk);
+        let counts = per_hop(&run);
+        let expected = [(1, 4), (2, 4), (3, 4), (4, 4), (5, 4), (6, 1)];
+        assert_eq!(counts.into_iter().collect::<Vec<_>>(), expected);
+        assert!(run.took < Duration::from_millis(250), "{:?}", run.took);
+    }
+}
+
+#[test]
+fn routers_with_the_limits_of_linux_are_never_taken_for_droppers() {
+    for (family, most) in [(Family::V4, 2_500), (Family::V6, 1_000)] {
+        let router = RouterPlan {
+            rate: Some(Rate::linux(family)),
+            ..RouterPlan::default()
+        };
+        let run = traced(family, &router, 10);
+        assert_eq!(run.trace.verdict.code, Code::MptcpOk);
+        let flow = &run.trace.flows[0];
+        let cells = flow.hops.iter().flat_map(|hop| &hop.cells);
+        let states: Vec<CellState> = cells.map(|cell| cell.state).collect();
+        assert_eq!(states, [CellState::Same; 40]);
+        assert!(run.took < Duration::from_millis(most), "{:?}", run.took);
+    }
+}
+
+#[test]
+fn no_hop_gets_more_packets_than_the_documented_bound() {
+    for family in Family::ALL {
+        for loss in [0.0, 0.3, 0.6, 1.0] {
+            let router = RouterPlan {
+                loss,
+                rate: Some(Rate::linux(family)),
+                ..RouterPlan::default()
+            };
+            let run = traced(family, &router, 15);
+            let most = per_hop(&run).into_values().max().unwrap();
+            assert!(most <= MOST_PER_HOP, "{family:?} {loss}: {most}");
+            assert!(run.took < Duration::from_secs(60), "{loss}: {:?}", run.took);
+        }
+    }
+}
+
+/// Four probes with three tries each, and a control for each try after the first of the other three.
+const MOST_PER_HOP: usize = 4 * 3 + 3 * 2;

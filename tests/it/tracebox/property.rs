@@ -1,0 +1,257 @@
+//! Random paths: nothing may be said of a path that its boxes did not do.
+
+use std::fmt::Write as _;
+
+use mptcp_tests::middlebox::Direction;
+use mptcp_tests::path::{
+    Family, HopPlan, Path, PathPlan, Quotes, Rate, RouterPlan, Spread, TargetPlan,
+};
+use mptcp_tests::sim::Seed;
+use mptcp_tracebox::probe::Probe;
+use mptcp_tracebox::trace::Code;
+
+use super::{Run, plan, run, truth};
+
+#[test]
+fn no_change_is_reported_that_no_box_made_and_none_outside_its_interval() {
+    let first = Seed::from_env_or(1).0;
+    let count = match (
+        std::env::var("MPTCP_SIM_SEED"),
+        std::env::var("MPTCP_PATHS"),
+    ) {
+        (Ok(_), Err(_)) => 1,
+        (_, Ok(count)) => count.parse().expect("MPTCP_PATHS is a number"),
+        _ => DEFAULT_PATHS,
+    };
+    let mut wrong = String::new();
+    let mut tally = Tally::default();
+    for seed in first..first + count {
+        if let Err(why) = check(Seed(seed), &mut tally) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(wrong, "MPTCP_SIM_SEED={seed}: {why}");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}\n{tally:?}");
+    // The generator is of use only while boxes are found at all.
+    assert!(tally.changes > tally.paths / 3, "{tally:?}");
+}
+
+/// What all paths together were like.
+#[derive(Debug, Default)]
+struct Tally {
+    paths: u64,
+    changes: u64,
+    packets: usize,
+    most_packets: usize,
+    longest_ms: u128,
+}
+
+fn check(seed: Seed, tally: &mut Tally) -> Result<(), String> {
+    let (description, family) = random_path(&mut seed.generator("plan"));
+    let mut path = Path::new(&description, family, seed).map_err(|error| error.to_string())?;
+    let mut plan = plan(&path);
+    if seed.0.is_multiple_of(2) {
+        plan.probes = Probe::ALL.to_vec();
+    }
+    let run = run(&mut path, plan, seed).map_err(|endless| endless.0)?;
+    tally.paths += 1;
+    tally.packets += run.evidence.all().len();
+    tally.most_packets = tally.most_packets.max(run.evidence.all().len());
+    tally.longest_ms = tally.longest_ms.max(run.took.as_millis());
+    let [flow] = &run.trace.flows[..] else {
+        return Err("one flow was asked".to_owned());
+    };
+    tally.changes += u64::try_from(flow.changes.len()).unwrap_or(0);
+    for located in &flow.changes {
+        let (change, between) = (&located.change, located.between);
+        if !truth::is_true(change, between, path.passages()) {
+            return Err(format!(
+                "no box made this: {} {}, {between}\n{description:?}",
+                change.field, change.how
+            ));
+        }
+    }
+    let sentence = &run.trace.verdict.sentence;
+    if is_founded(&run, &path, &description) {
+        Ok(())
+    } else {
+        Err(format!("not founded: {sentence}\n{description:?}"))
+    }
+}
+
+/// Whether what the verdict accuses somebody of did happen.
+fn is_founded(run: &Run, path: &Path, plan: &PathPlan) -> bool {
+    let passages = path.passages();
+    let verdict = &run.trace.verdict;
+    // Nobody quotes what goes back.
+    let is_touched = |direction| {
+        let between = verdict.between.filter(|_| direction == Direction::ToServer);
+        truth::is_touched(direction, between, passages)
+    };
+    let is_data_touched = truth::is_payload_touched(verdict.between, passages);
+    match verdict.code {
+        Code::PathStripsSyn | Code::PathAltersMptcp => is_touched(Direction::ToServer),
+        Code::PathStripsSynAck => is_touched(Direction::ToClient),
+        Code::PathStripsCapable => {
+            is_touched(Direction::ToServer) || is_touched(Direction::ToClient)
+        }
+        Code::PathBreaksJoin => {
+            is_touched(Direction::ToServer) || truth::is_stopped(1, verdict.between, passages)
+        }
+        Code::PathDropsCapable | Code::PathRejects => {
+            truth::is_stopped(0, verdict.between, passages)
+        }
+        Code::PathStripsData => {
+            is_touched(Direction::ToServer) || is_touched(Direction::ToClient) || is_data_touched
+        }
+        Code::PayloadModified => is_data_touched || is_touched(Direction::ToServer),
+        Code::ProactiveAck => truth::is_acked_early(passages),
+        Code::Mirror => plan.target == TargetPlan::Mirror || truth::is_answer_touched(passages),
+        Code::PortClosed => plan.target == TargetPlan::Closed || !passages.is_empty(),
+        Code::ServerNoMptcp | Code::MptcpV0Only => {
+            !matches!(plan.target, TargetPlan::V1 | TargetPlan::Both) || !passages.is_empty()
+        }
+        Code::MptcpOk => matches!(plan.target, TargetPlan::V1 | TargetPlan::Both),
+        _ => true,
+    }
+}
+
+fn random_path(random: &mut fastrand::Rng) -> (PathPlan, Family) {
+    let family = *random.choice(&Family::ALL).expect("there are two");
+    let loss = if random.bool() {
+        0.0
+    } else {
+        random.f64() * MOST_LOSS
+    };
+    let is_uneven = random.u8(..8) == 0;
+    let is_balanced = random.u8(..5) == 0;
+    let hops = (0..random.usize(1..=15)).map(|_| {
+        let ways = if is_balanced { random.usize(1..=3) } else { 1 };
+        let loss = if is_uneven {
+            random.f64() * MOST_LOSS
+        } else {
+            loss
+        };
+        let routers = (0..ways).map(|_| random_router(random, loss, family));
+        HopPlan::Several(routers.collect())
+    });
+    let mut hops: Vec<HopPlan> = hops.collect();
+    for _ in 0..random.usize(0..=2) {
+        let at = random.usize(..hops.len());
+        let HopPlan::Several(routers) = &mut hops[at] else {
+            continue;
+        };
+        let way = random.usize(..routers.len());
+        let text = (*random.choice(BOXES).expect("there are some")).to_owned();
+        if random.bool() {
+            routers[way].before = Some(text);
+        } else {
+            routers[way].after = Some(text);
+        }
+    }
+    let spread = if random.u8(..4) == 0 {
+        Spread::Packet
+    } else {
+        Spread::Flow
+    };
+    let target = match random.u8(..20) {
+        0 => TargetPlan::V0,
+        1 | 2 => TargetPlan::Tcp,
+        3 => TargetPlan::Closed,
+        4 => TargetPlan::Mirror,
+        5 => TargetPlan::Silent,
+        6 => TargetPlan::Both,
+        _ => TargetPlan::V1,
+    };
+    let plan = PathPlan {
+        hops,
+        target,
+        balance: spread,
+        latency_ms: random.f64() * 20.0,
+    };
+    (plan, family)
+}
+
+fn random_router(random: &mut fastrand::Rng, loss: f64, family: Family) -> RouterPlan {
+    RouterPlan {
+        quotes: match random.u8(..10) {
+            0..5 => Quotes::All,
+            5 | 6 => Quotes::Tcp(8),
+            7 => Quotes::Tcp(28),
+            _ => Quotes::Tcp(random.u16(8..=60)),
+        },
+        mpls: (random.u8(..10) == 0).then(|| random.u32(16..1 << 20)),
+        silent: random.u8(..10) == 0,
+        loss,
+        rate: match random.u8(..10) {
+            0..4 => None,
+            4..8 => Some(Rate::linux(family)),
+            _ => Some(Rate {
+                burst: random.u32(1..12),
+                per_second: 0.5 + random.f64() * 20.0,
+            }),
+        },
+        ..RouterPlan::default()
+    }
+}
+
+/// Boxes that act on SYNs, on their answers, on data, or on all that passes.
+const BOXES: &[&str] = &[
+    "strip:option=mptcp",
+    "strip:option=mptcp,on=syn",
+    "strip:option=mp_capable,how=remove",
+    "strip:option=mp_capable,how=eol,on=syn",
+    "strip:option=mp_join,on=syn",
+    "strip:option=mp_join,how=remove",
+    "strip:option=mptcp,on=synack",
+    "strip:option=mptcp,on=synack,how=remove",
+    "strip:option=timestamps",
+    "strip:option=timestamps,how=remove",
+    "strip:option=sack_ok,how=remove",
+    "strip:option=wscale,how=eol",
+    "rewrite:field=mss,set=1200,on=syn",
+    "rewrite:field=version,set=0,on=syn",
+    "rewrite:field=capable_flags,xor=0x80,on=syn",
+    "rewrite:field=token,on=syn",
+    "rewrite:field=ts_value,on=syn",
+    "rewrite:field=wscale,set=2,on=syn",
+    "header:field=ip_id,set=0x4321,toward=server",
+    "header:field=df,set=0,toward=server",
+    "header:field=flow_label,set=0,toward=server",
+    "header:field=traffic_class,set=3,toward=server",
+    "header:field=window,set=1000,on=syn",
+    "header:field=reserved,set=8,on=syn",
+    "header:field=urgent,set=5,on=syn",
+    "header:field=ttl,set=64,toward=server",
+    "header:field=window,set=1000,on=syn,checksum=stale",
+    "rewrite:field=mss,set=1200,on=syn,checksum=stale",
+    "strip:option=mp_capable,on=syn,checksum=stale",
+    "isn",
+    "isn:toward=client",
+    "isn+header:field=ip_id,set=1,toward=server",
+    "mirror",
+    "refuse:with=mp_capable,on=syn",
+    "refuse:with=mp_capable,on=syn,how=rst",
+    "refuse:with=mp_capable,on=syn,how=icmp",
+    "refuse:with=mp_join,on=syn",
+    "refuse:options_over=24,on=syn",
+    "quote:tcp_bytes=8",
+    "quote:mpls=77",
+    "strip:option=dss,on=data",
+    "strip:option=dss,how=remove",
+    "strip:option=mptcp,on=non_syn",
+    "strip:option=add_addr",
+    "rewrite:field=dsn,on=data",
+    "flip:at=3,xor=0x20,toward=server",
+    "split:at=7",
+    "split:at=7,options=first",
+    "coalesce:hold_ms=20",
+    "hole:toward=server",
+    "ack:how=correct",
+    "proactive:toward=server",
+    "impair:delay_ms=30,jitter_ms=40,order=free,seed=3",
+];
+/// Share of errors that is lost, at most.
+const MOST_LOSS: f64 = 0.6;
+/// Paths in a run of all tests; `MPTCP_PATHS=100000` asks for more.
+const DEFAULT_PATHS: u64 = 10_000;

@@ -82,7 +82,7 @@ fn a_cookie_for_other_ends_is_none() {
 #[test]
 fn a_cookie_is_none_for_data_whose_beginning_was_lost() {
     for mss in [536, 1220, 1440, 1460] {
-        let cookie = jar().bake(seconds(5), ends(), TcpSeq(7), mss);
+        let cookie = jar().bake(seconds(5), ends(), TcpSeq(7), SynKind::Connection, mss);
         for lost in 1..2000 {
             let later = TcpSeq(7).add(lost);
             assert_eq!(jar().check(seconds(5), ends(), later, cookie), None);

@@ -54,7 +54,7 @@ pub struct ReanalyzeArgs {
 /// What to trace, and how.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct TraceArgs {
-    /// Whom to ask: a name or an address; port 443 if none is given. IPv6 with a port: [ADDRESS]:PORT.
+    /// Whom to ask: a name or an address; port 443 if none is given. IPv6 with a port: `[ADDRESS]:PORT`.
     #[arg(value_name = "HOST[:PORT]")]
     pub target: Option<Target>,
     /// What to ask: mpc1, mpc0, join, syn, dss, add-addr, prio, fastclose, or an option of a SYN as

@@ -1,7 +1,7 @@
 //! A path of routers and boxes in virtual time, as a prober sees it: bytes in, bytes out.
 //!
 //! Each router may have a box before it looks at the TTL (PREROUTING of a Linux router) and one behind
-//! (FORWARD). Nothing is random but the [`Seed`](crate::sim::Seed).
+//! (FORWARD). Nothing is random but the [`Seed`].
 //!
 //! ```
 //! use mptcp_proto::time::Instant;

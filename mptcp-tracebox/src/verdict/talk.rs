@@ -24,20 +24,46 @@ pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
         passes_holes: has_hole(&ours).then_some(false),
         ..Talk::default()
     };
-    for sent in ours {
+    for sent in &ours {
         for segment in sent.answers.iter().filter_map(|answer| answer.segment()) {
             note(&mut talk, sent, segment);
         }
     }
+    // The worst of them: who falls back acknowledges the first data still in the other way.
+    let acked = ours.iter().map(|sent| acked(sent));
+    let acked = acked.filter(|acked| *acked != Acked::Never).min();
+    talk.acked = acked.unwrap_or_default();
     Some(talk)
+}
+
+/// How the data of a packet were acknowledged.
+fn acked(sent: &Sent) -> Acked {
+    let fields = Fields::parse(&sent.bytes);
+    if fields.is_none_or(|fields| fields.tcp.payload().is_empty()) {
+        return Acked::Never;
+    }
+    let segments = sent.answers.iter().filter_map(|answer| answer.segment());
+    let acks = segments.filter(|segment| segment.flags.ack() && !segment.flags.rst());
+    let levels = acks.map(|segment| {
+        let mut options = TcpOptions::new(&segment.options).map_while(Result::ok);
+        let has_data_ack = options.any(|option| {
+            option.kind == KIND_MPTCP
+                && matches!(
+                    MptcpOption::parse(Version::V1, option.bytes),
+                    Ok(MptcpOption::Dss(dss)) if dss.data_ack.is_some()
+                )
+        });
+        if has_data_ack {
+            Acked::ByMptcp
+        } else {
+            Acked::ByTcp
+        }
+    });
+    levels.max().unwrap_or_default()
 }
 
 fn note(talk: &mut Talk, sent: &Sent, segment: &SegmentAnswer) {
     let ours = Fields::parse(&sent.bytes);
-    let is_data = ours.is_some_and(|fields| !fields.tcp.payload().is_empty());
-    if is_data && segment.flags.ack() && !segment.flags.rst() {
-        talk.acked = talk.acked.max(Acked::ByTcp);
-    }
     let is_last = ours
         .and_then(|fields| fields.tcp.flags())
         .is_some_and(Flags::rst);
@@ -52,9 +78,6 @@ fn note(talk: &mut Talk, sent: &Sent, segment: &SegmentAnswer) {
         }
         match MptcpOption::parse(Version::V1, option.bytes) {
             Ok(MptcpOption::Capable(_)) => talk.is_mptcp = true,
-            Ok(MptcpOption::Dss(dss)) if is_data && dss.data_ack.is_some() => {
-                talk.acked = Acked::ByMptcp;
-            }
             Ok(MptcpOption::Fail(_)) => talk.failed = true,
             _ => {}
         }

@@ -2,42 +2,48 @@
 
 use super::Facts;
 use crate::diff::Field;
-use crate::probe::Probe;
+use crate::probe::{Phase, Probe};
 use crate::trace::{Acked, Blame, Code, Confidence, EndAnswer, Interval, Located, Verdict};
 
 impl Facts<'_> {
     /// What MPTCP says in an established connection does not arrive.
     pub(super) fn stripped_from_data(&self) -> Option<Verdict> {
-        let effect = "Linux falls back to TCP when the first data lack their option.".to_owned();
         let probes = [Probe::Dss, Probe::AddAddr, Probe::Prio, Probe::FastClose];
         let lost = probes
             .iter()
             .find_map(|probe| Some((probe, self.first_lost(probe)?)));
-        if let Some((probe, located)) = lost {
-            let Located {
-                change, between, ..
-            } = located;
-            return Some(Verdict {
-                code: Code::PathStripsData,
-                sentence: format!(
-                    "{} is {}, {between}, once a connection is established.",
-                    change.field, change.how
-                ),
-                blame: Blame::Path,
-                confidence: Confidence::Proven,
-                between: Some(*between),
-                kernel_effect: match probe {
-                    Probe::AddAddr => {
-                        "A packet that has ADD_ADDR alone arrives as one of TCP: Linux falls back."
-                            .to_owned()
-                    }
-                    Probe::Prio => "The peer does not hear that a subflow is a backup.".to_owned(),
-                    Probe::FastClose => "The peer waits for a timer after an abort.".to_owned(),
-                    _ => effect,
-                },
-            });
-        }
+        let (probe, located) = lost?;
+        let Located {
+            change, between, ..
+        } = located;
+        let kernel_effect = match probe {
+            Probe::AddAddr => {
+                "A packet that has ADD_ADDR alone arrives as one of TCP: Linux falls back."
+            }
+            Probe::Prio => "The peer does not hear that a subflow is a backup.",
+            Probe::FastClose => "The peer waits for a timer after an abort.",
+            _ => FALLS_BACK,
+        };
+        Some(Verdict {
+            code: Code::PathStripsData,
+            sentence: format!(
+                "{} is {}, {between}, once a connection is established.",
+                change.field, change.how
+            ),
+            blame: Blame::Path,
+            confidence: Confidence::Proven,
+            between: Some(*between),
+            kernel_effect: kernel_effect.to_owned(),
+        })
+    }
+
+    /// Data are acknowledged by TCP alone, and nobody quotes why.
+    pub(super) fn not_acknowledged(&self) -> Option<Verdict> {
         let talk = self.flow.talk?;
+        // Who splits or joins segments is known to be why.
+        if self.first_resegmenting().is_some() {
+            return None;
+        }
         let is_lost = talk.is_mptcp && talk.acked == Acked::ByTcp && !talk.failed;
         let between = Interval::WHOLE_PATH;
         is_lost.then(|| Verdict {
@@ -49,10 +55,21 @@ impl Facts<'_> {
             blame: Blame::Unknown,
             confidence: Confidence::Likely,
             between: Some(between),
-            kernel_effect: effect,
+            kernel_effect: FALLS_BACK.to_owned(),
         })
     }
 
+    /// Where segments of a connection are split or joined first.
+    pub(super) fn first_resegmenting(&self) -> Option<&Located> {
+        let mut changes = self.flow.changes.iter();
+        changes.find(|located| {
+            let mut probes = located.probes.iter();
+            located.change.field == Field::Length
+                && probes.all(|probe| probe.phase() == Phase::Data)
+        })
+    }
+
+    /// A canary arrives as something else, or the target says that a checksum does not hold.
     pub(super) fn payload_modified(&self) -> Option<Verdict> {
         let mut changes = self.flow.changes.iter();
         let located = changes.find(|located| located.change.field == Field::Payload);
@@ -108,3 +125,5 @@ impl Facts<'_> {
         })
     }
 }
+
+const FALLS_BACK: &str = "Linux falls back to TCP when the first data lack their option.";

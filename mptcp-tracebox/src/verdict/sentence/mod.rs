@@ -7,11 +7,11 @@ mod way_back;
 use std::net::SocketAddr;
 
 use crate::diff::{Field, How};
-use crate::probe::{Phase, Probe};
+use crate::probe::Probe;
 use crate::quote::ErrorKind;
 use crate::trace::{
-    Blame, CellState, Code, Confidence, End, EndAnswer, EndOption, Flow, Interval, Located, Place,
-    Verdict,
+    Acked, Blame, CellState, Code, Confidence, End, EndAnswer, EndOption, Flow, Interval, Located,
+    Place, Verdict,
 };
 
 /// What the flows say together: the worst of them, and how many are like it.
@@ -82,6 +82,7 @@ impl Facts<'_> {
             Self::acknowledged_early,
             Self::stripped_from_data,
             Self::payload_modified,
+            Self::not_acknowledged,
             Self::spoken,
             Self::not_spoken,
         ];
@@ -384,9 +385,7 @@ impl Facts<'_> {
                 ),
             ),
             Some(first) => {
-                let splits = first.change.field == Field::Length;
-                let mut probes = first.probes.iter();
-                let resegments = splits && probes.all(|probe| probe.phase() == Phase::Data);
+                let resegments = self.first_resegmenting() == Some(first);
                 let code = if resegments {
                     Code::PathResegments
                 } else {
@@ -405,7 +404,10 @@ impl Facts<'_> {
             },
             confidence: Confidence::Proven,
             between: self.flow.changes.first().map(|located| located.between),
-            kernel_effect: "MPTCP is used.".to_owned(),
+            kernel_effect: match self.flow.talk.map(|talk| talk.acked) {
+                Some(Acked::ByTcp) => "The target fell back to TCP in mid-stream.".to_owned(),
+                _ => "MPTCP is used.".to_owned(),
+            },
         })
     }
 

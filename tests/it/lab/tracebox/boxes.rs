@@ -1,4 +1,4 @@
-//! Each box that touches SYNs or SYN/ACKs, at each place of a chain of four routers.
+//! Each box, at each place of a chain of four routers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -59,6 +59,18 @@ const BOXES: &[&str] = &[
     "refuse:with=mp_join,on=syn,how=rst",
     "quote:tcp_bytes=8",
     "quote:mpls=16188",
+    // In an established connection.
+    "strip:option=mp_capable,on=data",
+    "strip:option=dss,on=data",
+    "strip:option=dss,on=data,how=remove",
+    "strip:option=add_addr,on=pure_ack",
+    "strip:option=mp_prio,on=pure_ack",
+    "strip:option=mp_fastclose,on=pure_ack",
+    "payload:find=70726f626573,put=50524f424553",
+    "payload:find=70726f626573,put=50524f4245534242",
+    "split",
+    "coalesce",
+    "hole",
 ];
 
 /// Whether the box in the router at this TTL is where something is said to happen.

@@ -19,7 +19,7 @@ use mptcp_tracebox::evidence::SentId;
 use mptcp_tracebox::record::{Recorder, reanalyze};
 use mptcp_tracebox::run::{Run, Tier};
 use mptcp_tracebox::trace::Trace;
-use mptcp_tracebox::tracer::{Ended, Nobody, Observer, Outcome, Request, Stop, Tracer};
+use mptcp_tracebox::tracer::{Ended, Observer, Outcome, Request, Stop, Tracer};
 use mptcp_tracebox::verdict::judge;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 

@@ -1,5 +1,7 @@
 //! From the bytes of a subflow to data: the mappings that the peer declares (RFC 8684 §3.3.1).
 
+mod mapping;
+
 use std::collections::VecDeque;
 
 use super::Payload;
@@ -7,6 +9,7 @@ use super::pieces::{Pieces, narrow, wide};
 use crate::seq::{Dsn, Ssn};
 use crate::wire::checksum::{PartialSum, dss_checksum};
 use crate::wire::mptcp::DssMapping;
+use mapping::Mapping;
 
 /// The mappings of the receiving side of one subflow, and the bytes that wait for one or for the rest
 /// of one.
@@ -105,54 +108,6 @@ pub enum MappingFault {
         /// First position of the mapping.
         position: u64,
     },
-}
-
-#[derive(Debug, Clone)]
-struct Mapping {
-    position: u64,
-    /// Bytes of payload that it covers.
-    len: u64,
-    dsn: Dsn,
-    /// Data-level length, as declared.
-    declared: u16,
-    has_fin: bool,
-    checksum: Option<u16>,
-    ssn: Ssn,
-    /// Bytes that came.
-    seen: u64,
-    sum: PartialSum,
-    /// The bytes, until the checksum is known to hold.
-    held: Pieces,
-}
-
-impl Mapping {
-    const fn end(&self) -> u64 {
-        self.position.saturating_add(self.len)
-    }
-
-    const fn is_whole(&self) -> bool {
-        self.seen >= self.len
-    }
-
-    const fn fin_dsn(&self) -> Dsn {
-        self.dsn.add(self.len)
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self.position == other.position
-            && self.declared == other.declared
-            && self.dsn == other.dsn
-            && self.checksum == other.checksum
-    }
-
-    /// Whether the other one maps the same bytes to the same numbers, and DATA_FIN besides.
-    fn lacks_only_fin_of(&self, other: &Self) -> bool {
-        !self.has_fin
-            && other.has_fin
-            && self.position == other.position
-            && self.dsn == other.dsn
-            && self.len == other.len
-    }
 }
 
 impl SubflowMappings {

@@ -11,7 +11,7 @@ use super::{Lab, Node, Process};
 const BUFFER_KIB: &str = "32768";
 
 /// The same for each interface of dumpcap.
-const BUFFER_MIB: &str = "32";
+const BUFFER_MIB: &str = "128";
 
 /// Where and how to capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,11 @@ use super::{Lab, Node, Process};
 const BUFFER_KIB: &str = "32768";
 
 /// The same for each interface of dumpcap.
-const BUFFER_MIB: &str = "128";
+const BUFFER_MIB: &str = "32";
+
+/// What dumpcap itself may keep for its writer, in bytes. Where it has several interfaces its own
+/// limit is 1,000 packets, which a busy machine exceeds.
+const QUEUE_BYTES: &str = "268435456";
 
 /// Where and how to capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +51,9 @@ impl<'a> Tap<'a> {
         let pcapng = file.ends_with(".pcapng");
         if pcapng {
             // dumpcap applies a filter to all interfaces only when it comes before them.
-            let dumpcap = ["dumpcap", "-q", "-B", BUFFER_MIB, "-f", self.filter];
+            let dumpcap = ["dumpcap", "-q", "-B", BUFFER_MIB, "-C", QUEUE_BYTES];
             words.extend(dumpcap.map(str::to_owned));
+            words.extend(["-f", self.filter].map(str::to_owned));
         } else {
             // A packet on `any` may be as long as the snapshot: the usual buffer has room for eight.
             let tcpdump = ["tcpdump", "-n", "-U", "--immediate-mode", "-B", BUFFER_KIB];

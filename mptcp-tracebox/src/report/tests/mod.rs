@@ -7,6 +7,7 @@ pub(crate) mod sample;
 
 use std::fmt::Write as _;
 use std::io;
+use std::net::SocketAddr;
 
 use mptcp_proto::time::Instant;
 
@@ -146,8 +147,16 @@ impl drive::Watch for Watcher {
 
 #[test]
 fn a_run_of_the_engine_is_seen_live_and_judged_again_from_its_file() {
+    for flows in 1..=3 {
+        check_run_of_engine(flows);
+    }
+}
+
+fn check_run_of_engine(flows: u16) {
     let sample = Sample::new("10.0.0.2:40000", "192.0.2.7:443");
     let mut plan = Plan::new(sample.source, sample.run.target);
+    let source = |flow| SocketAddr::new(sample.source.ip(), sample.source.port() + flow);
+    plan.sources = (0..flows).map(source).collect();
     plan.probes = sample::probes();
     let mut screen = Vec::new();
     let mut watcher = Watcher {
@@ -160,6 +169,7 @@ fn a_run_of_the_engine_is_seen_live_and_judged_again_from_its_file() {
     let engine = drive::drive(&sample, plan, &sample::stripping(), &mut watcher);
     let trace = judge(engine.evidence(), sample.run.target);
     assert_eq!(trace.verdict.code.name(), "path_strips_syn");
+    assert_eq!(trace.flows.len(), usize::from(flows));
 
     let file = watcher.recorder.into_inner().unwrap();
     let (recorded, again) = reanalyze(file.as_slice()).unwrap();

@@ -69,9 +69,7 @@ impl Live {
             }
             Event::FlowDone(number) if number == self.flow => {
                 let trace = judge(evidence, self.plan.target);
-                self.write_hops(out, &trace, names, u8::MAX)?;
-                self.flow += 1;
-                self.next = 1;
+                self.write_flow(out, &trace, names)?;
                 return out.flush();
             }
             Event::Answered(_) | Event::FlowDone(_) => {}
@@ -92,15 +90,11 @@ impl Live {
     /// # Errors
     /// Those of `out`.
     pub fn finish(mut self, out: &mut dyn Write, trace: &Trace, names: &Names) -> io::Result<()> {
-        let look = self.look(names);
-        self.write_hops(out, trace, names, u8::MAX)?;
-        let several = trace.flows.len() > 1;
-        for (number, of_flow) in trace.flows.iter().enumerate() {
-            if several {
-                flow(out, trace, number, look)?;
-            }
-            after_hops(out, trace, of_flow, look)?;
+        // What was not asked has no flow.
+        while self.flow < self.plan.sources.len() {
+            self.write_flow(out, trace, names)?;
         }
+        let look = self.look(names);
         verdict::write(out, &trace.verdict, look)?;
         out.flush()
     }
@@ -108,6 +102,23 @@ impl Live {
     fn look<'a>(&self, names: &'a Names) -> Look<'a> {
         let width = self.width;
         Look { names, width }
+    }
+
+    /// Writes what is left of the flow that is asked, and goes on to the next.
+    fn write_flow(&mut self, out: &mut dyn Write, trace: &Trace, names: &Names) -> io::Result<()> {
+        self.write_hops(out, trace, names, u8::MAX)?;
+        if let Some(found) = self.asked(trace).and_then(|at| trace.flows.get(at)) {
+            after_hops(out, trace, found, self.look(names))?;
+        }
+        self.flow += 1;
+        self.next = 1;
+        Ok(())
+    }
+
+    /// The place of the flow that is asked among those of which something is known.
+    fn asked(&self, trace: &Trace) -> Option<usize> {
+        let source = self.plan.sources.get(self.flow)?;
+        trace.flows.iter().position(|flow| flow.source == *source)
     }
 
     /// Writes the hops of the flow that is asked, from the next one to this one.
@@ -119,15 +130,13 @@ impl Live {
         to: u8,
     ) -> io::Result<()> {
         let look = self.look(names);
-        let source = self.plan.sources.get(self.flow);
-        let number = trace
-            .flows
-            .iter()
-            .position(|flow| Some(&flow.source) == source);
-        let Some((number, found)) = number.and_then(|at| Some((at, trace.flows.get(at)?))) else {
+        let Some((number, found)) = self
+            .asked(trace)
+            .and_then(|at| Some((at, trace.flows.get(at)?)))
+        else {
             return Ok(());
         };
-        if self.next == 1 && !found.hops.is_empty() {
+        if self.next == 1 && (to == u8::MAX || !found.hops.is_empty()) {
             flow(out, trace, number, look)?;
         }
         let from = self.next;

@@ -40,6 +40,7 @@ pub(crate) fn trace(
         target: request.target,
         tier: Tier::Raw,
         epoch_ns: now_ns(),
+        kernel_mptcp: None,
     };
     // Root may not write everywhere any more once its capabilities are dropped.
     let file = args
@@ -61,7 +62,12 @@ pub(crate) fn trace(
             check_unprivileged(args)?;
             common.note(unprivileged::NOTE);
             run.tier = Tier::Kernel;
+            let request = Request {
+                probes: stand_ins(args),
+                ..request
+            };
             let outcome = trace_unprivileged(&request, &stop)?;
+            run.kernel_mptcp = outcome.kernel_mptcp;
             let trace = judge(&outcome.evidence, request.target);
             let names = names(args, &trace);
             report(&run, (&trace, &outcome.evidence), &names, common.json, out)?;
@@ -126,9 +132,19 @@ fn now_ns() -> u64 {
     })
 }
 
+/// What plain sockets ask about.
+fn stand_ins(args: &TraceArgs) -> Vec<Probe> {
+    if args.probe.is_empty() {
+        vec![Probe::Syn, Probe::fast_open(), Probe::md5()]
+    } else {
+        args.probe.clone()
+    }
+}
+
 /// What cannot be had without raw sockets, and was asked for in so many words.
 fn check_unprivileged(args: &TraceArgs) -> anyhow::Result<()> {
-    let is_plain = args.probe.iter().all(|probe| *probe == Probe::Syn);
+    let possible = [Probe::Syn, Probe::fast_open(), Probe::md5()];
+    let is_plain = args.probe.iter().all(|probe| possible.contains(probe));
     let wants_more = [
         (!is_plain, "--probe"),
         (args.pcap.is_some(), "--pcap"),
@@ -158,7 +174,10 @@ fn finish(
         return Ok(Verdict::Unknown);
     }
     match outcome.ended {
-        Ended::Complete => Ok(exit(trace)),
+        Ended::Complete => Ok(match (exit(trace), outcome.kernel_mptcp) {
+            (Verdict::Clean, Some(kernel)) if kernel.is_lost() => Verdict::Findings,
+            (found, _) => found,
+        }),
         Ended::Interrupted => {
             common.note("interrupted: this is what was found so far");
             Ok(Verdict::Unknown)

@@ -53,6 +53,16 @@ impl Probe {
         Self::FastClose,
     ];
 
+    /// A SYN that asks for a Fast Open cookie (RFC 7413 §4.1.1): `tfo`, the same as `34:`.
+    pub fn fast_open() -> Self {
+        Self::Options(FAST_OPEN.to_vec())
+    }
+
+    /// A SYN with a signature of RFC 2385, which nobody can check: `md5`.
+    pub fn md5() -> Self {
+        Self::Options(MD5.to_vec())
+    }
+
     /// When it is sent.
     pub const fn phase(&self) -> Phase {
         match self {
@@ -94,6 +104,8 @@ impl fmt::Display for Probe {
             Self::AddAddr => "add-addr",
             Self::Prio => "prio",
             Self::FastClose => "fastclose",
+            Self::Options(bytes) if *bytes == FAST_OPEN => "tfo",
+            Self::Options(bytes) if *bytes == MD5 => "md5",
             Self::Options(bytes) => {
                 let options = TcpOptions::new(bytes).map_while(Result::ok);
                 let texts = options.map(|option| {
@@ -115,7 +127,7 @@ impl fmt::Display for Probe {
 pub enum ProbeError {
     /// No name, and no `KIND:HEX`.
     #[error(
-        "`{0}` is no probe: mpc1, mpc0, join, syn, dss, add-addr, prio, fastclose, or KIND:HEX like 253:f989"
+        "`{0}` is no probe: mpc1, mpc0, join, syn, dss, add-addr, prio, fastclose, tfo, md5, or KIND:HEX like 253:f989"
     )]
     Unknown(String),
     /// The value is not written in pairs of hexadecimal digits.
@@ -138,6 +150,11 @@ impl FromStr for Probe {
             .find(|probe| probe.to_string() == text)
         {
             return Ok(known);
+        }
+        match text {
+            "tfo" => return Ok(Self::fast_open()),
+            "md5" => return Ok(Self::md5()),
+            _ => {}
         }
         let unknown = || ProbeError::Unknown(text.to_owned());
         let (kind, hex) = text.split_once(':').ok_or_else(unknown)?;
@@ -169,6 +186,14 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
     is_even.then(|| pairs.map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
+/// Asks for a cookie.
+const FAST_OPEN: [u8; 2] = [34, 2];
+/// The signature is all zeros.
+const MD5: [u8; 18] = {
+    let mut option = [0; 18];
+    [option[0], option[1]] = [19, 18];
+    option
+};
 /// Address id of the join that is refused.
 const ADDRESS_ID: u8 = 1;
 /// Options of a plain SYN: MSS, SACK permitted, timestamps, a no-operation, window scale.
@@ -188,7 +213,11 @@ mod tests {
         let raw: Probe = "253:F989aa".parse().unwrap();
         assert_eq!(raw, Probe::Options(vec![253, 5, 0xf9, 0x89, 0xaa]));
         assert_eq!(raw.to_string(), "253:f989aa");
-        assert_eq!("34:".parse(), Ok(Probe::Options(vec![34, 2])));
+        assert_eq!("34:".parse(), Ok(Probe::fast_open()));
+        for name in ["tfo", "md5"] {
+            let probe: Probe = name.parse().unwrap();
+            assert_eq!(probe.to_string(), name);
+        }
     }
 
     #[test]

@@ -18,6 +18,25 @@ pub struct Run {
     /// What the clock of the host said when the clock of the run was at [`Instant::ZERO`], in nanoseconds
     /// since 1970.
     pub epoch_ns: u64,
+    /// What the kernel's own MPTCP got from the target, if it was asked.
+    pub kernel_mptcp: Option<KernelMptcp>,
+}
+
+/// What became of a connection that the kernel of this host began with MPTCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KernelMptcp {
+    /// It is MPTCP.
+    Mptcp,
+    /// It is plain TCP.
+    Tcp,
+    /// It was refused, by a RST or an ICMP error.
+    Refused,
+    /// Nobody answered.
+    Silent,
+    /// It came to stand; this kernel (before 6.10) does not tell as what.
+    Untold,
+    /// This kernel has no MPTCP, or it is switched off.
+    Unsupported,
 }
 
 /// What a run is allowed to do.
@@ -46,6 +65,56 @@ impl Run {
     }
 }
 
+impl KernelMptcp {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Mptcp,
+        Self::Tcp,
+        Self::Refused,
+        Self::Silent,
+        Self::Untold,
+        Self::Unsupported,
+    ];
+
+    /// Name for programs; it does not change.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mptcp => "mptcp",
+            Self::Tcp => "tcp",
+            Self::Refused => "refused",
+            Self::Silent => "silent",
+            Self::Untold => "untold",
+            Self::Unsupported => "unsupported",
+        }
+    }
+
+    /// What it means, for people.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Mptcp => "this kernel's own connection to the target is MPTCP",
+            Self::Tcp => {
+                "this kernel asked for MPTCP and got plain TCP: the target does not speak it, or MP_CAPABLE \
+                 is lost on the way; raw sockets can tell"
+            }
+            Self::Refused => {
+                "this kernel's connection with MPTCP was refused; what refuses it, raw sockets can tell"
+            }
+            Self::Silent => "this kernel's connection with MPTCP got no answer",
+            Self::Untold => {
+                "this kernel connected with MPTCP, but is too old to say whether it got it"
+            }
+            Self::Unsupported => {
+                "this kernel has no MPTCP, or it is switched off (sysctl net.mptcp.enabled)"
+            }
+        }
+    }
+
+    /// Whether MPTCP does not come to this target from here.
+    pub const fn is_lost(self) -> bool {
+        matches!(self, Self::Tcp | Self::Refused | Self::Silent)
+    }
+}
+
 impl Tier {
     /// All of them, from the one that may least.
     pub const ALL: [Self; 3] = [Self::Kernel, Self::Raw, Self::Lab];
@@ -62,7 +131,7 @@ impl Tier {
     /// What it means, for people.
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::Kernel => "without privileges: plain TCP only, MPTCP could not be asked",
+            Self::Kernel => "without privileges: options of plain TCP, and the kernel's own MPTCP",
             Self::Raw => "with raw sockets",
             Self::Lab => "with raw sockets, in a lab",
         }

@@ -8,6 +8,7 @@ pub use crate::net::NetError;
 use crate::net::{Clock, KernelRandom, Ports, Route, Wire, privilege};
 use crate::plan::Plan;
 use crate::probe::Probe;
+use crate::run::KernelMptcp;
 pub use crate::session::{Ended, Nobody, Observer, Stop};
 use crate::{session, unprivileged};
 
@@ -59,6 +60,8 @@ pub struct Outcome {
     /// RSTs for our connections that the kernel of this host sent, or somebody else on it. The answers to
     /// what came after them are worth nothing.
     pub foreign_resets: u64,
+    /// What the kernel's own MPTCP got, where it was asked.
+    pub kernel_mptcp: Option<KernelMptcp>,
 }
 
 /// A run that is ready to begin.
@@ -116,20 +119,24 @@ impl Tracer {
             evidence: self.engine.evidence().clone(),
             ended,
             foreign_resets: self.wire.foreign_resets(),
+            kernel_mptcp: None,
         })
     }
 }
 
-/// The same without raw sockets: a plain SYN only, one flow.
+/// The same without raw sockets, over one flow: of the probes, those that plain sockets can send
+/// ([`Probe::fast_open`], [`Probe::md5`], and a plain SYN always), and the kernel's own MPTCP.
 ///
 /// # Errors
 /// When there is no way to the target.
 pub fn trace_unprivileged(request: &Request, stop: &Stop) -> Result<Outcome, NetError> {
     let route = Route::of(request)?;
-    let (evidence, ended) = unprivileged::trace(&route, request.max_ttl, Clock::start(), stop)?;
+    let what = (&request.probes[..], request.max_ttl);
+    let climbed = unprivileged::trace(&route, what, Clock::start(), stop)?;
     Ok(Outcome {
-        evidence,
-        ended,
+        evidence: climbed.evidence,
+        ended: climbed.ended,
         foreign_resets: 0,
+        kernel_mptcp: climbed.kernel_mptcp,
     })
 }

@@ -20,5 +20,5 @@ pub(crate) use clock::{Clock, KernelRandom};
 pub use error::NetError;
 pub(crate) use ports::Ports;
 pub(crate) use route::Route;
-pub(crate) use sys::{QueuedError, queued_error, report_errors};
+pub(crate) use sys::{QueuedError, ask_fast_open, is_mptcp, queued_error, report_errors, sign};
 pub(crate) use wire::{Heard, Wire};

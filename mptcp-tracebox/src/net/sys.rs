@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::size_of;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 
 use libc::{c_int, c_void, socklen_t};
@@ -116,8 +116,69 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// Lets a connection begin with the question for a Fast Open cookie, and without data: if the kernel has
+/// a cookie already, it sends nothing at all before the first data.
+pub(crate) fn ask_fast_open(socket: &impl AsRawFd) -> io::Result<()> {
+    set_number(socket, libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT, 1)
+}
+
+/// Lets a socket sign what it sends to `target` (RFC 2385), with a key that nobody has.
+pub(crate) fn sign(socket: &impl AsRawFd, target: SocketAddr) -> io::Result<()> {
+    // `struct tcp_md5sig` (`linux/tcp.h`): sockaddr_storage, flags, prefix, length of the key, interface, key.
+    let mut request = [0_u8; 216];
+    let bytes = match target {
+        SocketAddr::V4(target) => {
+            let family = u16::try_from(libc::AF_INET).map_err(io::Error::other)?;
+            let port = target.port().to_be_bytes();
+            [&family.to_ne_bytes()[..], &port, &target.ip().octets()].concat()
+        }
+        SocketAddr::V6(target) => {
+            let family = u16::try_from(libc::AF_INET6).map_err(io::Error::other)?;
+            let port = target.port().to_be_bytes();
+            let flow = [0; 4];
+            [
+                &family.to_ne_bytes()[..],
+                &port,
+                &flow,
+                &target.ip().octets(),
+            ]
+            .concat()
+        }
+    };
+    let (place, _) = request.split_at_mut(bytes.len());
+    place.copy_from_slice(&bytes);
+    let key_len: u16 = 1;
+    request[130..132].copy_from_slice(&key_len.to_ne_bytes());
+    request[136] = b'k';
+    set_bytes(socket, libc::IPPROTO_TCP, libc::TCP_MD5SIG, &request)
+}
+
+/// Whether an MPTCP socket has not fallen back to TCP; since Linux 6.10.
+pub(crate) fn is_mptcp(socket: &impl AsRawFd) -> io::Result<bool> {
+    let mut value: c_int = 0;
+    let mut len = socklen_t::try_from(size_of::<c_int>()).map_err(io::Error::other)?;
+    #[expect(unsafe_code, reason = "socket2 does not know this option")]
+    // SAFETY: `value` is valid for writes of `len` bytes, and both outlive the call.
+    let outcome = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            TCP_IS_MPTCP,
+            (&raw mut value).cast::<c_void>(),
+            &raw mut len,
+        )
+    };
+    if outcome < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(value != 0)
+}
+
 fn set_number(socket: &impl AsRawFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
-    let bytes = value.to_ne_bytes();
+    set_bytes(socket, level, name, &value.to_ne_bytes())
+}
+
+fn set_bytes(socket: &impl AsRawFd, level: c_int, name: c_int, bytes: &[u8]) -> io::Result<()> {
     let len = socklen_t::try_from(bytes.len()).map_err(io::Error::other)?;
     #[expect(unsafe_code, reason = "socket2 does not know these options")]
     // SAFETY: `bytes` is valid for reads of the length that is passed, and outlives the call.
@@ -139,6 +200,8 @@ fn set_number(socket: &impl AsRawFd, level: c_int, name: c_int, value: c_int) ->
 const FULL_TTL: c_int = 255;
 /// `linux/in6.h`.
 const IPV6_MINHOPCOUNT: c_int = 73;
+/// `linux/tcp.h`.
+const TCP_IS_MPTCP: c_int = 43;
 /// More than any router quotes.
 const MAX_QUOTE: usize = 1500;
 /// Room for the error, the address, and more.

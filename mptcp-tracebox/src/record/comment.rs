@@ -36,6 +36,8 @@ pub(super) fn of_run(run: &Run) -> String {
         target,
         tier,
         epoch_ns,
+        // Only of a run without raw sockets, and that has no file.
+        kernel_mptcp: _,
     } = run;
     // The host is last: it may have blanks.
     format!("{MAGIC} target={target} epoch={epoch_ns} tier={tier} host={host}")
@@ -51,6 +53,7 @@ pub(super) fn parse_run(comment: &str) -> Result<Run, CommentError> {
         target: parsed(rest, "target")?,
         tier: tier.ok_or_else(|| wrong("tier", name))?,
         epoch_ns: parsed(rest, "epoch")?,
+        kernel_mptcp: None,
     })
 }
 

@@ -2,7 +2,11 @@
 //!
 //! A connection that is begun with a small TTL fails with an ICMP error, and `IP_RECVERR` makes the kernel
 //! keep the error with its quote from the TCP header on. What the kernel sent is not known, so the first
-//! quote with all options is what the others are compared with. MPTCP sockets have neither option.
+//! quote with all options is what the others are compared with. MPTCP sockets have neither option; the
+//! rarest options that a plain socket can be made to send stand in: Fast Open's and the signature of MD5.
+//! The target itself is asked with a plain SYN, and by the kernel's own MPTCP.
+
+mod kernel;
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,21 +21,25 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::diff::{Comparison, compare_tcp};
 use crate::evidence::{Answer, AnswerKind, Evidence, Purpose, Role, SegmentAnswer};
-use crate::net::{Clock, NetError, QueuedError, Route, queued_error, report_errors};
+use crate::net::{
+    Clock, NetError, QueuedError, Route, ask_fast_open, queued_error, report_errors, sign,
+};
 use crate::packet::Packet;
 use crate::packet::fields::{FIXED_LEN, TcpFields};
 use crate::probe::Probe;
 use crate::quote::ErrorKind;
+use crate::run::KernelMptcp;
 use crate::session::{Ended, Stop};
 
 /// What the user must know of such a run.
 pub(crate) const NOTE: &str = "\
-without CAP_NET_RAW only the options of plain TCP can be asked about: not MPTCP, not the IP header, and \
-nothing that happens before the first hop that quotes all options. For all of it use sudo, or \
+without CAP_NET_RAW only the options of plain TCP can be asked about at each hop: not MPTCP's, not the IP \
+header, and nothing that happens before the first hop that quotes all options. For all of it use sudo, or \
 `setcap cap_net_raw+ep` on the program";
 
 /// An attempt to connect.
 struct Attempt {
+    probe: Probe,
     role: Role,
     ttl: u8,
     source: SocketAddr,
@@ -46,35 +54,84 @@ enum Reply {
     Error(QueuedError),
 }
 
-/// Climbs the ladder with connections.
+/// What a run without raw sockets brought.
+pub(crate) struct Climbed {
+    pub(crate) evidence: Evidence,
+    pub(crate) ended: Ended,
+    /// None if a plain SYN does not get a connection, or the run was ended before.
+    pub(crate) kernel_mptcp: Option<KernelMptcp>,
+}
+
+/// Climbs the ladder with connections: with each of `probes` that a plain socket can send.
 pub(crate) fn trace(
     route: &Route,
-    max_ttl: u8,
+    (probes, max_ttl): (&[Probe], u8),
     clock: Clock,
     stop: &Stop,
-) -> Result<(Evidence, Ended), NetError> {
-    let mut attempts = vec![connect(route, Role::End, FULL_TTL, clock)?];
+) -> Result<Climbed, NetError> {
+    let mut attempts = vec![connect(route, (&Probe::Syn, Role::End, FULL_TTL), clock)?];
     let is_there = attempts.iter().any(Attempt::is_final);
+    let top = climb(
+        route,
+        (&Probe::Syn, max_ttl, is_there),
+        clock,
+        stop,
+        &mut attempts,
+    )?;
+    for probe in probes.iter().filter(|probe| **probe != Probe::Syn) {
+        // Below the target only: there these options would begin something.
+        climb(route, (probe, top, false), clock, stop, &mut attempts)?;
+    }
+    let mut kernel_mptcp = None;
+    if attempts.iter().any(Attempt::is_connected) && !stop.is_wanted() {
+        kernel_mptcp = Some(kernel::ask(route)?);
+    }
+    Ok(Climbed {
+        evidence: evidence(route, &attempts),
+        ended: if stop.is_wanted() {
+            Ended::Interrupted
+        } else {
+            Ended::Complete
+        },
+        kernel_mptcp,
+    })
+}
+
+/// Asks hop after hop; returns the last one below the target, or that answers.
+fn climb(
+    route: &Route,
+    (probe, max_ttl, is_there): (&Probe, u8, bool),
+    clock: Clock,
+    stop: &Stop,
+    attempts: &mut Vec<Attempt>,
+) -> Result<u8, NetError> {
     let mut silent = 0;
-    let mut ended = Ended::Complete;
+    let mut top = 0;
     for ttl in 1..=max_ttl {
         if stop.is_wanted() {
-            ended = Ended::Interrupted;
             break;
         }
-        let attempt = connect(route, Role::Ladder, ttl, clock)?;
+        let attempt = match connect(route, (probe, Role::Ladder, ttl), clock) {
+            // This kernel cannot send it, or has a cookie already and waits for data.
+            Err(_) if *probe != Probe::Syn => break,
+            Ok(attempt) if attempt.is_connected() && *probe != Probe::Syn => break,
+            other => other?,
+        };
         silent = if attempt.answer.is_some() {
             0
         } else {
             silent + 1
         };
-        let is_over = attempt.is_final() || (silent >= GIVE_UP && !is_there);
+        let is_final = attempt.is_final();
+        if attempt.answer.is_some() && !is_final {
+            top = ttl;
+        }
         attempts.push(attempt);
-        if is_over {
+        if is_final || (silent >= GIVE_UP && !is_there) {
             break;
         }
     }
-    Ok((evidence(route, &attempts), ended))
+    Ok(top)
 }
 
 impl Attempt {
@@ -88,6 +145,10 @@ impl Attempt {
         }
     }
 
+    const fn is_connected(&self) -> bool {
+        matches!(self.answer, Some((_, Reply::Connected)))
+    }
+
     fn quote(&self) -> Option<TcpFields<'_>> {
         match &self.answer {
             Some((_, Reply::Error(error))) => Some(TcpFields(&error.quote)),
@@ -97,7 +158,11 @@ impl Attempt {
 }
 
 /// Begins a connection and waits for what comes of it.
-fn connect(route: &Route, role: Role, ttl: u8, clock: Clock) -> Result<Attempt, NetError> {
+fn connect(
+    route: &Route,
+    (probe, role, ttl): (&Probe, Role, u8),
+    clock: Clock,
+) -> Result<Attempt, NetError> {
     let doing = "opening a TCP socket";
     let is_v4 = route.target.is_ipv4();
     let domain = Domain::for_address(route.target);
@@ -108,6 +173,11 @@ fn connect(route: &Route, role: Role, ttl: u8, clock: Clock) -> Result<Attempt, 
             socket.set_ttl_v4(u32::from(ttl))?;
         } else {
             socket.set_unicast_hops_v6(u32::from(ttl))?;
+        }
+        if *probe == Probe::fast_open() {
+            ask_fast_open(&socket)?;
+        } else if *probe == Probe::md5() {
+            sign(&socket, route.target)?;
         }
         // It is taken back with a RST at once, if it comes to stand.
         socket.set_linger(Some(Duration::ZERO))?;
@@ -128,6 +198,7 @@ fn connect(route: &Route, role: Role, ttl: u8, clock: Clock) -> Result<Attempt, 
     let source = local.and_then(|local| local.as_socket());
     let answer = outcome(&socket)?.map(|reply| (clock.now(), reply));
     Ok(Attempt {
+        probe: probe.clone(),
         role,
         ttl,
         source: source.unwrap_or(route.source),
@@ -158,16 +229,16 @@ fn outcome(socket: &Socket) -> Result<Option<Reply>, NetError> {
 
 /// What came, as evidence.
 fn evidence(route: &Route, attempts: &[Attempt]) -> Evidence {
-    let quotes = || attempts.iter().filter_map(Attempt::quote);
-    let whole = quotes().find(|quote| quote.0.len() >= FIXED_LEN && quote.has_all_options());
-    // What is quoted in part only says something of the ports.
-    let reference = whole.map(|quote| quote.0.to_vec());
     let mut evidence = Evidence::default();
     for attempt in attempts {
-        let sent = as_sent(attempt, reference.as_deref());
+        let is_same = |other: &&Attempt| other.probe == attempt.probe;
+        let mut quotes = attempts.iter().filter(is_same).filter_map(Attempt::quote);
+        let whole = quotes.find(|quote| quote.0.len() >= FIXED_LEN && quote.has_all_options());
+        // What is quoted in part only says something of the ports.
+        let sent = as_sent(attempt, whole.map(|quote| quote.0));
         let purpose = Purpose {
             flow: 0,
-            probe: Probe::Syn,
+            probe: attempt.probe.clone(),
             role: attempt.role,
             ttl: attempt.ttl,
             attempt: 0,
@@ -195,8 +266,11 @@ fn as_sent(attempt: &Attempt, reference: Option<&[u8]>) -> Vec<u8> {
     if let Some(seq) = quote.seq() {
         put(&mut sent, SEQ_AT, &seq.0.to_be_bytes());
     }
-    if let (Some(to), Some(time)) = (timestamp_at(TcpFields(&sent)), timestamp(quote)) {
-        put(&mut sent, to, &time);
+    for (kind, len) in [(KIND_TIMESTAMPS, 4), (KIND_MD5, 16)] {
+        let from = value_at(quote, kind).and_then(|at| quote.0.get(at..at + len));
+        if let (Some(to), Some(value)) = (value_at(TcpFields(&sent), kind), from) {
+            put(&mut sent, to, value);
+        }
     }
     sent
 }
@@ -207,11 +281,11 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
     }
 }
 
-/// Where the value of the timestamps stands in a segment.
-fn timestamp_at(tcp: TcpFields<'_>) -> Option<usize> {
+/// Where the value of an option stands in a segment.
+fn value_at(tcp: TcpFields<'_>, kind: u8) -> Option<usize> {
     let mut at = FIXED_LEN;
     for option in TcpOptions::new(tcp.options()).map_while(Result::ok) {
-        if option.kind == KIND_TIMESTAMPS {
+        if option.kind == kind {
             return Some(at + 2);
         }
         at += match option.kind {
@@ -220,11 +294,6 @@ fn timestamp_at(tcp: TcpFields<'_>) -> Option<usize> {
         };
     }
     None
-}
-
-fn timestamp(tcp: TcpFields<'_>) -> Option<Vec<u8>> {
-    let at = timestamp_at(tcp)?;
-    Some(tcp.0.get(at..at + 4)?.to_vec())
 }
 
 /// The packet around it; of its IP header only the addresses are known.
@@ -310,6 +379,8 @@ const FULL_TTL: u8 = 64;
 /// Routers in a row that do not answer before the way is given up, if the target does not answer either.
 const GIVE_UP: u8 = 5;
 const SEQ_AT: usize = 4;
+/// RFC 2385.
+const KIND_MD5: u8 = 19;
 /// The kernel does not tell it; zero would look like a SYN proxy.
 const UNKNOWN_WINDOW: u16 = u16::MAX;
 

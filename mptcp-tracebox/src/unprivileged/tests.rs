@@ -43,6 +43,7 @@ fn attempt(ttl: u8, quote: Option<Vec<u8>>) -> Attempt {
         })
     };
     Attempt {
+        probe: Probe::Syn,
         role: Role::Ladder,
         ttl,
         source,
@@ -111,4 +112,36 @@ fn a_port_that_is_rewritten_is_a_change() {
     quote[0] = 0x99;
     let trace = found(vec![Some(syn(1, [8, 10])), Some(quote)]);
     assert_eq!(trace.flows[0].changes[0].change.field, Field::SourcePort);
+}
+
+/// A SYN with a signature: what is signed differs by connection.
+fn signed(number: u8, option: [u8; 2]) -> Vec<u8> {
+    let mut segment = syn(number, [8, 10])[..20].to_vec();
+    segment[12] = 0xb0;
+    segment.extend(option);
+    segment.extend([if option == [1, 1] { 1 } else { number }; 16]);
+    segment.extend([1, 1, 2, 4, 5, 0xb4]);
+    segment
+}
+
+#[test]
+fn a_signature_that_is_lost_is_found_by_its_own_probe() {
+    let plain = (1..5).map(|ttl| attempt(ttl, Some(syn(ttl, [8, 10]))));
+    let quotes = [[19, 18], [19, 18], [1, 1], [1, 1]];
+    let signed = (1..).zip(quotes).map(|(ttl, option)| Attempt {
+        probe: Probe::md5(),
+        ..attempt(ttl, Some(signed(ttl, option)))
+    });
+    let evidence = evidence(&route(), &plain.chain(signed).collect::<Vec<_>>());
+    let trace = judge(&evidence, route().target);
+    let [located] = &trace.flows[0].changes[..] else {
+        panic!("{:?}", trace.flows[0].changes);
+    };
+    assert_eq!(located.change.how, How::Nopped);
+    assert_eq!(located.probes, [Probe::md5()]);
+    let between = Interval {
+        after: 2,
+        until: Place::Hop(3),
+    };
+    assert_eq!(located.between, between);
 }

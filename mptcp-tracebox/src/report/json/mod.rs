@@ -94,6 +94,8 @@ struct Document<'a> {
     target: SocketAddr,
     started_at: Option<String>,
     tier: TierView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernel_mptcp: Option<KernelView>,
     verdict: VerdictView<'a>,
     flows: Vec<FlowView<'a>>,
     strays: u64,
@@ -103,6 +105,12 @@ struct Document<'a> {
 #[derive(Serialize)]
 struct TierView {
     name: &'static str,
+    meaning: &'static str,
+}
+
+#[derive(Serialize)]
+struct KernelView {
+    outcome: &'static str,
     meaning: &'static str,
 }
 
@@ -140,6 +148,10 @@ impl<'a> Document<'a> {
             target: trace.target,
             started_at: time(run.epoch_ns),
             tier: TierView::new(run.tier),
+            kernel_mptcp: run.kernel_mptcp.map(|kernel| KernelView {
+                outcome: kernel.name(),
+                meaning: kernel.meaning(),
+            }),
             verdict: VerdictView::new(&trace.verdict),
             flows: trace.flows.iter().map(flow).collect(),
             strays: evidence.strays(),

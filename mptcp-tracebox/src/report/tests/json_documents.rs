@@ -7,6 +7,7 @@ use super::sample::{self, Sample};
 use crate::engine::Event;
 use crate::evidence::SentId;
 use crate::report::json;
+use crate::run::{KernelMptcp, Tier};
 
 fn document(sample: &Sample) -> Value {
     let mut out = Vec::new();
@@ -19,6 +20,19 @@ fn document(sample: &Sample) -> Value {
 fn the_document_has_the_names_of_the_schema() {
     let document = document(&sample::clean());
     insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
+}
+
+#[test]
+fn a_run_without_raw_sockets_tells_what_the_kernel_got() {
+    let mut sample = sample::clean();
+    assert!(document(&sample).get("kernel_mptcp").is_none());
+    sample.run.tier = Tier::Kernel;
+    for outcome in KernelMptcp::ALL {
+        sample.run.kernel_mptcp = Some(outcome);
+        let document = document(&sample);
+        assert_eq!(errors(&document), None);
+        assert_eq!(document["kernel_mptcp"]["outcome"], outcome.name());
+    }
 }
 
 #[test]

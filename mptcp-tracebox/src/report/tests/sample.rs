@@ -45,6 +45,7 @@ impl Sample {
                 target: target.parse().unwrap(),
                 tier: Tier::Raw,
                 epoch_ns: 1_795_180_615_798_454_321,
+                kernel_mptcp: None,
             },
             source: source.parse().unwrap(),
             evidence: Evidence::default(),

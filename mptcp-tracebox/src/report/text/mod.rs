@@ -36,6 +36,9 @@ pub fn write(out: &mut dyn Write, run: &Run, trace: &Trace, look: Look<'_>) -> i
         }
         after_hops(out, trace, flow, look)?;
     }
+    if let Some(kernel) = run.kernel_mptcp {
+        writeln!(out, "\nkernel's MPTCP: {}", kernel.meaning())?;
+    }
     verdict::write(out, &trace.verdict, look)
 }
 

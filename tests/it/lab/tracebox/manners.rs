@@ -7,6 +7,8 @@ use mptcp_proto::time::Instant;
 use mptcp_tests::lab::{self, Application, IcmpLimit, Lab, Node, Topology};
 use mptcp_tracebox::engine::Transmit;
 use mptcp_tracebox::evidence::Evidence;
+use mptcp_tracebox::probe::Probe;
+use mptcp_tracebox::run::KernelMptcp;
 use mptcp_tracebox::trace::{CellState, Code, Interval, Place, Trace};
 use mptcp_tracebox::tracer::{
     Ended, NetError, Nobody, Observer, Request, Stop, Tracer, trace_unprivileged,
@@ -20,9 +22,12 @@ fn request(target: &str) -> Request {
     Request::new(target.parse::<SocketAddr>().unwrap())
 }
 
-/// What a user without any capability gets.
-fn trace_as_nobody(lab: &Lab, target: &str) -> Trace {
-    let request = request(target);
+/// What a user without any capability gets, and what the kernel's own MPTCP.
+fn trace_as_nobody(lab: &Lab, target: &str) -> (Trace, Option<KernelMptcp>) {
+    let request = Request {
+        probes: vec![Probe::Syn, Probe::fast_open(), Probe::md5()],
+        ..request(target)
+    };
     on_client(lab, move || {
         let none = CapabilitySet::empty();
         let sets = CapabilitySets {
@@ -35,7 +40,8 @@ fn trace_as_nobody(lab: &Lab, target: &str) -> Trace {
         assert!(matches!(refused, NetError::NoPrivilege), "{refused}");
         let outcome = trace_unprivileged(&request, &Stop::default()).unwrap();
         assert!(matches!(outcome.ended, Ended::Complete));
-        judge(&outcome.evidence, request.target)
+        let found = judge(&outcome.evidence, request.target);
+        (found, outcome.kernel_mptcp)
     })
 }
 
@@ -46,23 +52,59 @@ fn a_user_without_rights_sees_the_options_of_plain_tcp() {
     }
     let (lab, _server) = chain(4);
     for target in [V4, V6] {
-        let found = trace_as_nobody(&lab, target);
+        let (found, kernel) = trace_as_nobody(&lab, target);
         assert_eq!(found.verdict.code, Code::PathClean);
-        let states = found.flows[0].hops.iter().map(|hop| hop.cells[0].state);
-        assert_eq!(states.collect::<Vec<_>>(), [CellState::Same; 4]);
+        assert_eq!(kernel, Some(KernelMptcp::Mptcp));
         assert_eq!(found.flows[0].distance, Some(5));
+        for hop in &found.flows[0].hops {
+            let states: Vec<_> = hop.cells.iter().map(|cell| cell.state).collect();
+            assert_eq!(states, [CellState::Same; 3], "{target}, hop {}", hop.ttl);
+        }
     }
-    let _box = lab
-        .place(Node::router(1, 2), "tcpoptstrip:kinds=8")
-        .unwrap();
-    for target in [V4, V6] {
-        let found = trace_as_nobody(&lab, target);
-        assert_eq!(found.verdict.code, Code::PathChanges);
-        let between = Interval {
-            after: 2,
-            until: Place::Hop(3),
-        };
-        assert_eq!(found.flows[0].changes[0].between, between);
+    // Each of them with the probe that shows it.
+    for (kind, probe) in [
+        (8, Probe::Syn),
+        (34, Probe::fast_open()),
+        (19, Probe::md5()),
+    ] {
+        let place = Node::router(1, 2);
+        let placed = lab.place(place, &format!("tcpoptstrip:kinds={kind}"));
+        let _box = placed.unwrap();
+        for target in [V4, V6] {
+            let (found, kernel) = trace_as_nobody(&lab, target);
+            assert_eq!(found.verdict.code, Code::PathChanges, "{kind}");
+            assert_eq!(kernel, Some(KernelMptcp::Mptcp));
+            let between = Interval {
+                after: 2,
+                until: Place::Hop(3),
+            };
+            let change = &found.flows[0].changes[0];
+            assert_eq!(change.between, between, "{kind}");
+            assert!(change.probes.contains(&probe), "{kind}: {change:?}");
+        }
+    }
+}
+
+#[test]
+fn the_kernels_own_mptcp_tells_a_user_without_rights_whether_it_comes_through() {
+    if !lab::works() {
+        return;
+    }
+    let (lab, _server) = chain(3);
+    for (text, expected) in [
+        ("strip:option=mp_capable,on=syn", KernelMptcp::Tcp),
+        (
+            "refuse:with=mp_capable,on=syn,how=rst",
+            KernelMptcp::Refused,
+        ),
+    ] {
+        let _box = lab.place(Node::router(1, 2), text).unwrap();
+        for target in [V4, V6] {
+            let (found, kernel) = trace_as_nobody(&lab, target);
+            // A plain SYN meets none of it.
+            assert_eq!(found.verdict.code, Code::PathClean, "{text}");
+            assert_eq!(kernel, Some(expected), "{text} {target}");
+        }
     }
 }
 

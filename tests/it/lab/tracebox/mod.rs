@@ -69,6 +69,7 @@ impl Keeper {
             target,
             tier: Tier::Raw,
             epoch_ns: 1_700_000_000_000_000_000,
+            kernel_mptcp: None,
         };
         let kept = Kept::default();
         let recorder = Recorder::begin(kept.clone(), &run).unwrap();

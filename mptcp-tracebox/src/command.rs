@@ -158,12 +158,13 @@ fn check_unprivileged(args: &TraceArgs) -> anyhow::Result<()> {
 
 /// What the end of a run means for who called the command.
 fn finish(
-    outcome: Outcome,
+    mut outcome: Outcome,
     (trace, names): (&Trace, &Names),
     args: &TraceArgs,
     common: &OutputArgs,
 ) -> anyhow::Result<Verdict> {
     write_dot(args.dot.as_deref(), trace, names)?;
+    outcome.leave();
     if outcome.foreign_resets > 0 {
         let text = format!(
             "this host sent {} RSTs for the connections of the run, which the run did not: what came \

@@ -1,11 +1,12 @@
 //! A run from the beginning to the end: sockets, engine, evidence.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 
 use crate::engine::Engine;
 use crate::evidence::Evidence;
 pub use crate::net::NetError;
-use crate::net::{Clock, KernelRandom, Ports, Route, Wire, privilege};
+use crate::net::{Clock, KernelRandom, Ports, Route, Wire, close_behind, privilege};
 use crate::plan::Plan;
 use crate::probe::Probe;
 use crate::run::KernelMptcp;
@@ -62,6 +63,16 @@ pub struct Outcome {
     pub foreign_resets: u64,
     /// What the kernel's own MPTCP got, where it was asked.
     pub kernel_mptcp: Option<KernelMptcp>,
+    /// Still open: closing it takes longer than some runs.
+    tap: Option<OwnedFd>,
+}
+
+impl Outcome {
+    /// The last thing that a process does: what takes long to close is closed behind it.
+    pub(crate) fn leave(&mut self) {
+        // Where that is not possible it takes its time.
+        let _ = self.tap.take().map(close_behind);
+    }
 }
 
 /// A run that is ready to begin.
@@ -120,6 +131,7 @@ impl Tracer {
             ended,
             foreign_resets: self.wire.foreign_resets(),
             kernel_mptcp: None,
+            tap: Some(self.wire.into_tap()),
         })
     }
 }
@@ -138,5 +150,6 @@ pub fn trace_unprivileged(request: &Request, stop: &Stop) -> Result<Outcome, Net
         ended: climbed.ended,
         foreign_resets: 0,
         kernel_mptcp: climbed.kernel_mptcp,
+        tap: None,
     })
 }

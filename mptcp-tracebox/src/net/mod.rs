@@ -20,5 +20,7 @@ pub(crate) use clock::{Clock, KernelRandom};
 pub use error::NetError;
 pub(crate) use ports::Ports;
 pub(crate) use route::Route;
-pub(crate) use sys::{QueuedError, ask_fast_open, is_mptcp, queued_error, report_errors, sign};
+pub(crate) use sys::{
+    QueuedError, ask_fast_open, close_behind, is_mptcp, queued_error, report_errors, sign,
+};
 pub(crate) use wire::{Heard, Wire};

@@ -3,7 +3,7 @@
 use std::io;
 use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use libc::{c_int, c_void, socklen_t};
 
@@ -174,6 +174,45 @@ pub(crate) fn is_mptcp(socket: &impl AsRawFd) -> io::Result<bool> {
     Ok(value != 0)
 }
 
+/// Closes a socket without waiting for it: a child has it too, and goes when this process is gone.
+///
+/// Before the kernel closes a packet socket it waits until no processor looks at it any more, some ten
+/// milliseconds, which on a short path is more than the run took.
+pub(crate) fn close_behind(socket: OwnedFd) -> io::Result<()> {
+    let (theirs, ours) = io::pipe()?;
+    #[expect(unsafe_code, reason = "nobody else forks without starting a program")]
+    // SAFETY: the child calls nothing but `close`, `read` and `_exit`, which are safe after a fork of a
+    // process with threads (signal-safety(7)).
+    let child = unsafe { libc::fork() };
+    if child < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if child == 0 {
+        let (theirs, ours) = (theirs.as_raw_fd(), ours.as_raw_fd());
+        #[expect(unsafe_code, reason = "as above")]
+        // SAFETY: these are the child's copies, and it uses them no more; `byte` is one byte long.
+        unsafe {
+            // Who reads our output must not wait for the child.
+            for file in [
+                ours,
+                libc::STDIN_FILENO,
+                libc::STDOUT_FILENO,
+                libc::STDERR_FILENO,
+            ] {
+                libc::close(file);
+            }
+            let mut byte = 0_u8;
+            // Ends with the process that has the other end.
+            libc::read(theirs, (&raw mut byte).cast::<c_void>(), 1);
+            libc::_exit(0);
+        }
+    }
+    drop(socket);
+    // Open as long as this process is there.
+    std::mem::forget(ours);
+    Ok(())
+}
+
 fn set_number(socket: &impl AsRawFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     set_bytes(socket, level, name, &value.to_ne_bytes())
 }
@@ -211,6 +250,8 @@ const CONTROL_WORDS: usize = 32;
 mod tests {
     use super::*;
     use std::net::UdpSocket;
+    use std::process::Command;
+    use std::time::Duration;
 
     #[test]
     fn an_error_of_the_network_is_read_with_its_sender() {
@@ -233,5 +274,37 @@ mod tests {
                 "of UDP, the kernel hands the data only"
             );
         }
+    }
+
+    /// Names the port for the process that leaves its socket behind.
+    const PORT: &str = "MPTCP_TRACEBOX_TEST_PORT";
+
+    #[test]
+    fn what_is_closed_behind_a_process_goes_with_it() {
+        if let Ok(port) = std::env::var(PORT) {
+            let address = format!("127.0.0.1:{port}");
+            let socket = UdpSocket::bind(&address).unwrap();
+            close_behind(socket.into()).unwrap();
+            assert!(UdpSocket::bind(&address).is_err(), "the child has it");
+            return;
+        }
+        let free = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args([
+            "--exact",
+            "net::sys::tests::what_is_closed_behind_a_process_goes_with_it",
+        ]);
+        // Ends only when nobody has its output any more.
+        let output = again.env(PORT, address.port().to_string()).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+        let is_free = (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            UdpSocket::bind(address).is_ok()
+        });
+        assert!(is_free);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use mptcp_proto::wire::segment::Flags;
@@ -164,6 +165,11 @@ impl Wire {
         if !is_known {
             self.foreign_resets += 1;
         }
+    }
+
+    /// The socket that takes so long to close.
+    pub(crate) fn into_tap(self) -> OwnedFd {
+        self.tap.into()
     }
 
     /// Resets for our connections that this host sent and we did not: they ended what was asked about.

@@ -52,6 +52,7 @@ fn alone(path: &str) -> u64 {
         ecn: Ecn::NotCapable,
         options: &[],
         payload: &[0; 1460],
+        payload_sum: None,
     };
     let mut packet = Vec::new();
     segment.emit(&mut packet).unwrap();

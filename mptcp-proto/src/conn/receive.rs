@@ -350,8 +350,11 @@ impl Connection {
     ) {
         if let Some(range) = delivered {
             let bytes = segment.payload.get(range).unwrap_or_default();
+            let sum = segment
+                .payload_sum
+                .filter(|_| bytes.len() == segment.payload.len());
             let incoming = &mut self.subflows[index].incoming;
-            incoming.push(position, Payload::from_slice(bytes));
+            incoming.push(position, Payload::from_slice(bytes).with_sum(sum));
         }
         while let Some((position, bytes)) = self.subflows[index].tcp.next_received() {
             let payload = Payload::from_vec(bytes);

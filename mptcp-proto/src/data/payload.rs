@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
+use crate::wire::checksum::PartialSum;
+
 /// A range of a block of bytes. Cloning and slicing cost a reference count; the block is freed with
 /// its last range.
 ///
@@ -14,6 +16,8 @@ pub struct Payload {
     block: Option<Arc<[u8]>>,
     start: usize,
     end: usize,
+    /// The sum of all of the range, where it is known: it is lost with the first change of the range.
+    sum: Option<PartialSum>,
 }
 
 impl Payload {
@@ -22,6 +26,7 @@ impl Payload {
         block: None,
         start: 0,
         end: 0,
+        sum: None,
     };
 
     /// A whole block.
@@ -31,7 +36,20 @@ impl Payload {
             block: (end > 0).then_some(block),
             start: 0,
             end,
+            sum: None,
         }
+    }
+
+    /// The same bytes, whose sum is known.
+    #[must_use]
+    pub(crate) const fn with_sum(mut self, sum: Option<PartialSum>) -> Self {
+        self.sum = sum;
+        self
+    }
+
+    /// The sum of its bytes.
+    pub(crate) fn sum(&self) -> PartialSum {
+        self.sum.unwrap_or_else(|| PartialSum::of(self))
     }
 
     /// These bytes.
@@ -55,10 +73,13 @@ impl Payload {
     pub fn slice(&self, range: Range<usize>) -> Self {
         let start = self.start.saturating_add(range.start).min(self.end);
         let end = self.start.saturating_add(range.end).min(self.end);
+        let end = end.max(start);
+        let is_all = (start, end) == (self.start, self.end);
         Self {
             block: self.block.clone(),
             start,
-            end: end.max(start),
+            end,
+            sum: self.sum.filter(|_| is_all),
         }
     }
 
@@ -72,7 +93,7 @@ impl Payload {
     #[must_use]
     pub fn split_to(&mut self, len: usize) -> Self {
         let head = self.slice(0..len);
-        self.start = head.end.max(self.start);
+        self.move_to(head.end.max(self.start), self.end);
         head
     }
 
@@ -84,7 +105,7 @@ impl Payload {
         };
         let joins = same && self.end == next.start;
         if joins {
-            self.end = next.end;
+            self.move_to(self.start, next.end);
         }
         joins
     }
@@ -135,12 +156,20 @@ impl Payload {
 
     /// Drops its first `len` bytes.
     pub fn advance(&mut self, len: usize) {
-        self.start = self.start.saturating_add(len).min(self.end);
+        self.move_to(self.start.saturating_add(len).min(self.end), self.end);
     }
 
     /// Drops everything after its first `len` bytes.
     pub fn truncate(&mut self, len: usize) {
-        self.end = self.start.saturating_add(len).min(self.end);
+        self.move_to(self.start, self.start.saturating_add(len).min(self.end));
+    }
+
+    /// Another range of the same block.
+    fn move_to(&mut self, start: usize, end: usize) {
+        if (start, end) != (self.start, self.end) {
+            self.sum = None;
+        }
+        (self.start, self.end) = (start, end);
     }
 
     /// Bytes of a block that one byte may keep alive after [`Payload::compact`].
@@ -240,6 +269,32 @@ mod tests {
         assert!(!head.try_join(&Payload::from_slice(b"45")));
         assert!(head.try_join(&whole.slice(4..7)));
         assert_eq!(head.as_slice(), b"23456");
+    }
+
+    #[test]
+    fn a_known_sum_is_never_that_of_other_bytes() {
+        let bytes = *b"0123456789";
+        let whole = Payload::from_slice(&bytes).with_sum(Some(PartialSum::of(&bytes)));
+        let check = |payload: &Payload| assert_eq!(payload.sum(), PartialSum::of(payload));
+        check(&whole);
+        assert_eq!(whole.slice(0..99).sum, whole.sum);
+        let (head, tail) = whole.split_at(3);
+        let mut rest = whole.clone();
+        let first = rest.split_to(3);
+        for part in [&head, &tail, &rest, &first, &whole.slice(2..7)] {
+            check(part);
+        }
+        let mut joined = head.clone().with_sum(Some(PartialSum::of(&head)));
+        assert!(joined.try_join(&tail));
+        check(&joined);
+        let mut cut = whole.clone();
+        cut.truncate(99);
+        assert_eq!(cut.sum, whole.sum);
+        cut.truncate(8);
+        check(&cut);
+        cut = cut.with_sum(Some(PartialSum::of(&bytes[..8])));
+        cut.advance(1);
+        check(&cut);
     }
 
     #[test]

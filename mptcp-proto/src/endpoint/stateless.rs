@@ -99,6 +99,7 @@ impl Endpoint {
             ecn: Ecn::NotCapable,
             options: area.as_bytes(),
             payload: &[],
+            payload_sum: None,
         };
         self.dropped.cookies = self.dropped.cookies.saturating_add(1);
         self.reply(&answer, Handled::Cookie)

@@ -166,6 +166,7 @@ impl Outgoing {
             ecn: self.ecn,
             options: self.area.as_bytes(),
             payload: self.payload.as_slice(),
+            payload_sum: None,
         }
     }
 }

@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{IpNumber, IpSlice, Ipv4Header, Ipv6FlowLabel, Ipv6Header};
 
-use super::checksum::{TcpChecksum, check_tcp_checksum, tcp_checksum};
+use super::checksum::{
+    PartialSum, TcpChecksum, check_tcp_checksum, check_tcp_checksum_of, tcp_checksum,
+};
 use super::writer::MAX_OPTION_AREA;
 use crate::seq::TcpSeq;
 
@@ -126,6 +128,9 @@ pub struct Segment<'a> {
     pub options: &'a [u8],
     /// What follows the TCP header.
     pub payload: &'a [u8],
+    /// The sum of the payload where [`Segment::parse`] has it from checking the TCP checksum, so that a DSS
+    /// checksum need not pass over it again. Who changes the payload takes it away.
+    pub payload_sum: Option<PartialSum>,
 }
 
 /// A packet that is no TCP segment for a host to take.
@@ -166,12 +171,29 @@ impl<'a> Segment<'a> {
             IpSlice::Ipv4(v4) => v4.payload().payload,
             IpSlice::Ipv6(v6) => v6.payload().payload,
         };
-        if !checksum_is_known_good
-            && check_tcp_checksum(source, destination, bytes) != Some(TcpChecksum::Good)
-        {
+        let parsed = Self::parse_tcp(source, destination, Ecn::from_bits(ecn), bytes);
+        if checksum_is_known_good {
+            return parsed;
+        }
+        let mut segment = parsed.map_err(|error| {
+            // A broken length, or the sender's fault?
+            let checked = check_tcp_checksum(source, destination, bytes);
+            if checked == Some(TcpChecksum::Good) {
+                error
+            } else {
+                SegmentError::Checksum
+            }
+        })?;
+        let header_len = bytes.len().saturating_sub(segment.payload.len());
+        let header = bytes.get(..header_len).unwrap_or_default();
+        let sum = PartialSum::of(segment.payload);
+        let payload = (sum, segment.payload.len());
+        let checked = check_tcp_checksum_of(source, destination, header, payload);
+        if checked != Some(TcpChecksum::Good) {
             return Err(SegmentError::Checksum);
         }
-        Self::parse_tcp(source, destination, Ecn::from_bits(ecn), bytes)
+        segment.payload_sum = Some(sum);
+        Ok(segment)
     }
 
     fn parse_tcp(
@@ -216,6 +238,7 @@ impl<'a> Segment<'a> {
             ecn,
             options,
             payload,
+            payload_sum: None,
         })
     }
 
@@ -333,6 +356,7 @@ mod tests {
             ecn: Ecn::Ect0,
             options: &[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2],
             payload,
+            payload_sum: None,
         }
     }
 
@@ -346,7 +370,12 @@ mod tests {
                 let segment = sample(source, destination, payload);
                 let mut packet = Vec::new();
                 segment.emit(&mut packet).unwrap();
-                assert_eq!(Segment::parse(&packet, false), Ok(segment));
+                assert_eq!(Segment::parse(&packet, true), Ok(segment));
+                let summed = Segment {
+                    payload_sum: Some(PartialSum::of(payload)),
+                    ..segment
+                };
+                assert_eq!(Segment::parse(&packet, false), Ok(summed));
             }
         }
     }

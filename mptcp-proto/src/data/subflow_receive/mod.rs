@@ -500,7 +500,7 @@ impl SubflowMappings {
         } else {
             // The first byte of an odd offset lies in the low half of a word.
             let parity = u32::from(!offset.is_multiple_of(2));
-            mapping.sum = mapping.sum.plus(PartialSum::of_at(&part, parity));
+            mapping.sum = mapping.sum.plus(part.sum().moved(parity));
             mapping.held.push_back(part);
         }
         if !mapping.is_whole() {

@@ -125,6 +125,7 @@ fn a_syn_with_garbled_options_is_answered_as_tcp() {
             ecn: mptcp_proto::wire::segment::Ecn::default(),
             options: &bytes,
             payload: &[],
+            payload_sum: None,
         };
         puppet.inject(&segment);
         let replies = puppet.hear();

@@ -310,6 +310,7 @@ impl Puppet {
             ecn: Ecn::default(),
             options,
             payload,
+            payload_sum: None,
         };
         let len = u32::try_from(payload.len()).unwrap() + u32::from(flags.fin());
         end.next = end.next.max(ssn + len).max(1);

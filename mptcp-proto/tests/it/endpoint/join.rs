@@ -270,6 +270,7 @@ fn answer_to_stray_join(mptcp: Offer) -> (Flags, Vec<u8>) {
         ecn: Ecn::NotCapable,
         options: &[30, 12, 0x10, 1, 1, 2, 3, 4, 5, 6, 7, 8],
         payload: &[],
+        payload_sum: None,
     };
     let (mut packet, mut answer) = (Vec::new(), Vec::new());
     syn.emit(&mut packet).unwrap();

@@ -111,6 +111,7 @@ fn a_cookie_is_good_for_nothing_where_none_was_given() {
             ecn: Ecn::NotCapable,
             options: &[],
             payload: &[],
+            payload_sum: None,
         };
         if is_given {
             let other = path("10.0.0.1:40003", SERVER);

@@ -270,6 +270,7 @@ fn segment(from: Peer<'_>) -> Segment<'_> {
         ecn: from.ecn,
         options: from.options,
         payload: from.payload,
+        payload_sum: None,
     }
 }
 

@@ -113,6 +113,12 @@ pub struct ListArgs {
     /// Put keys into the JSON document. Who has them can take the connection over.
     #[arg(long)]
     pub show_keys: bool,
+    /// Verify the TCP checksum of every segment, as `check` and `show` do.
+    ///
+    /// Otherwise, and unless there is a filter, ordinary segments are left out after the first 1000
+    /// of each end of a subflow as long as none was wrong.
+    #[arg(long)]
+    pub verify: bool,
 }
 
 /// Arguments of `show`.

@@ -24,7 +24,7 @@ pub(crate) fn list(
     common: &OutputArgs,
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
-    let reading = read_once(&args.select, common, out)?;
+    let reading = read_once(&args.select, listing(args), common, out)?;
     let select = &args.select;
     let ids = plan::candidates(&reading.overview, select)?;
     if common.json {
@@ -243,7 +243,7 @@ pub(crate) fn check(
     common: &OutputArgs,
     out: &mut Output,
 ) -> anyhow::Result<Verdict> {
-    let reading = read_once(args, common, out)?;
+    let reading = read_once(args, checking(), common, out)?;
     let ids = plan::candidates(&reading.overview, args)?;
     let counts = if common.json {
         write_findings_json(&reading, ids, args, out)?
@@ -347,10 +347,15 @@ fn known(id: &str) -> Result<&'static Explanation, UsageError> {
 
 /// Reads for an answer that names what is wrong with the files itself: who sees it on a terminal
 /// need not be told twice.
-fn read_once(select: &SelectArgs, common: &OutputArgs, out: &Output) -> anyhow::Result<Reading> {
+fn read_once(
+    select: &SelectArgs,
+    options: RebuildOptions,
+    common: &OutputArgs,
+    out: &Output,
+) -> anyhow::Result<Reading> {
     let source =
         Source::once(plan::inputs(&select.input.files)?, common.quiet).with_input(&select.input);
-    let reading = source.analyze(checking())?;
+    let reading = source.analyze(options)?;
     if !out.is_terminal() {
         note_cuts(&reading.overview, common);
     }
@@ -372,3 +377,18 @@ pub(crate) fn checking() -> RebuildOptions {
         ..RebuildOptions::default()
     }
 }
+
+/// The same with a sample of the TCP checksums of ordinary segments, unless all are asked for. A
+/// filter may ask for findings, which all of them decide.
+fn listing(args: &ListArgs) -> RebuildOptions {
+    let is_whole = args.verify || args.select.filter.is_some();
+    RebuildOptions {
+        tcp_checksum_samples: (!is_whole).then_some(TCP_CHECKSUM_SAMPLES),
+        ..checking()
+    }
+}
+
+/// Ordinary segments of each end of a subflow whose TCP checksum `list` verifies: all of most
+/// connections, and of a long transfer enough to show a box that breaks them, or a network card
+/// that fills them in. Damage here and there in the rest of it takes `check`.
+const TCP_CHECKSUM_SAMPLES: u64 = 1_000;

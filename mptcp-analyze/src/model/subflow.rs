@@ -192,6 +192,8 @@ pub struct TcpChecksums {
     pub offloaded: u64,
     /// The packet was cut.
     pub unverifiable: u64,
+    /// It was not looked at: only a sample was asked for.
+    pub unchecked: u64,
     /// Frames in which it is bad, at most `Finding::MAX_FRAMES`.
     pub bad_frames: Vec<u64>,
 }

@@ -54,6 +54,9 @@ pub struct RebuildOptions {
     pub verify_checksums: bool,
     /// Verify TCP checksums (reads every byte).
     pub verify_tcp_checksums: bool,
+    /// Of the ordinary segments of each end of a subflow, verify no more than so many, but go on
+    /// where one is bad; `None` verifies all of them.
+    pub tcp_checksum_samples: Option<u64>,
     /// Return a note for every segment.
     pub note_packets: bool,
     /// Put the data streams of these connections together.

@@ -173,6 +173,7 @@ pack_fields!(TcpChecksums {
     bad,
     offloaded,
     unverifiable,
+    unchecked,
     bad_frames
 });
 

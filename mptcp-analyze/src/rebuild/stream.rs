@@ -132,6 +132,7 @@ impl Absent for TcpChecksums {
         bad: 0,
         offloaded: 0,
         unverifiable: 0,
+        unchecked: 0,
         bad_frames: Vec::new(),
     };
 }

@@ -325,6 +325,48 @@ proptest! {
     }
 }
 
+/// Checks what becomes of the TCP checksums of ten ordinary segments when two are asked for, after two
+/// good ones and perhaps a bad one; how many are judged then, and how many are not.
+#[track_caller]
+fn check_sampled(form: u8, is_bad: bool, [judged, unchecked]: [u64; 2]) {
+    let mut rig = Rig::new(false, Begin::Handshake { checksums: false });
+    rig.rebuilder.options.tcp_checksum_samples = Some(2);
+    let tally = |rig: &mut Rig| {
+        let mptcp = rig.rebuilder.streams[1].mptcp.as_mut().unwrap();
+        std::mem::take(mptcp.ends[0].tcp_checksums.made())
+    };
+    tally(&mut rig);
+    let mptcp = rig.rebuilder.streams[1].mptcp.as_mut().unwrap();
+    let before = mptcp.ends[0].tcp_checksums.made();
+    (before.ok, before.bad) = if is_bad { (2, 1) } else { (2, 0) };
+    for _ in 0..10 {
+        rig.take(Step {
+            subflow: 1,
+            host: 0,
+            what: What::Data,
+            form,
+            len: 100,
+        });
+    }
+    let tally = tally(&mut rig);
+    assert_eq!([tally.ok + tally.bad, tally.unchecked], [judged, unchecked]);
+}
+
+#[test]
+fn after_enough_good_tcp_checksums_ordinary_segments_are_not_verified() {
+    check_sampled(0xff, false, [2, 10]);
+}
+
+#[test]
+fn after_a_bad_tcp_checksum_all_segments_are_verified() {
+    check_sampled(0xff, true, [13, 0]);
+}
+
+#[test]
+fn a_segment_whose_mapping_has_a_checksum_is_verified_in_any_case() {
+    check_sampled(0xc7, false, [12, 0]);
+}
+
 #[test]
 fn a_plain_transfer_takes_the_short_way() {
     let mut rig = Rig::new(false, Begin::Handshake { checksums: false });

@@ -207,6 +207,7 @@ struct TcpChecksumsView<'a> {
     bad: u64,
     offloaded: u64,
     unverifiable: u64,
+    unchecked: u64,
     bad_frames: &'a [u64],
 }
 
@@ -217,6 +218,7 @@ impl<'a> TcpChecksumsView<'a> {
             bad: checksums.bad,
             offloaded: checksums.offloaded,
             unverifiable: checksums.unverifiable,
+            unchecked: checksums.unchecked,
             bad_frames: &checksums.bad_frames,
         }
     }

@@ -237,6 +237,7 @@ fn capable() -> Subflow {
                     bad: 1,
                     offloaded: 2,
                     unverifiable: 1,
+                    unchecked: 0,
                     bad_frames: vec![300],
                 },
                 options,

@@ -129,7 +129,7 @@ fn buffer(byte: u8) -> usize {
     if byte & 64 == 0 {
         size * 1024 + 2048
     } else {
-        size * 32 + 1
+        size * 32 + 16
     }
 }
 

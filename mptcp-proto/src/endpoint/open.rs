@@ -164,8 +164,8 @@ impl Endpoint {
         if options.capable.is_some() {
             self.counters.count(Counter::CapableSynRx);
         }
-        if options.join.is_some() {
-            // Linux answers a SYN with both options as one with neither.
+        if options.join.is_some() || options.is_signed {
+            // Linux answers a SYN with both options as one with neither, and has no MPTCP with signatures.
             return Begin::Tcp(FallbackReason::Form);
         }
         if versions.is_empty() {

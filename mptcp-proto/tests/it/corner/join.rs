@@ -164,6 +164,28 @@ fn joins_that_cross_between_the_same_ends_never_make_two_subflows() {
         .open_subflow(far, near, Priority::Regular)
         .unwrap();
     pair.run_for(Duration::from_secs(20));
+    // They did cross: both SYNs were under way before anything answered.
+    let first: Vec<_> = pair
+        .log
+        .iter()
+        .filter_map(|sent| {
+            let segment = Segment::parse(&sent.packet, false).unwrap();
+            let is_theirs = [segment.source, segment.destination].contains(&near);
+            is_theirs.then_some((sent.way, segment.flags))
+        })
+        .take(2)
+        .collect();
+    assert_eq!(
+        first,
+        [(Way::ToServer, Flags::SYN), (Way::ToClient, Flags::SYN)]
+    );
+    for side in 0..2 {
+        let ups = pair.picked(side, up).len();
+        let ends = pair.picked(side, down).len();
+        assert!(ups <= 2, "host {side} has {ups} subflows up");
+        // Whoever gave up its own was told so.
+        assert!(ups == 2 || ends > 0, "host {side}: {ups} up, {ends} ended");
+    }
     let totals = [
         pair.client(ids[0]).info().subflows_total,
         pair.server(ids[1]).info().subflows_total,

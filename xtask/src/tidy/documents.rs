@@ -176,8 +176,8 @@ fn check_files(coverage: &File, tree: &Tree) -> Vec<Complaint> {
             continue;
         };
         for name in code.split('`').skip(1).step_by(2) {
-            let stem = name.trim_end_matches('*').trim_end_matches(".rs");
-            let stem = format!("/{}", stem.trim_end_matches("*"));
+            let stem = name.trim_end_matches(".rs");
+            let stem = format!("/{}", stem.trim_end_matches('*'));
             if !tree.ending(".rs").any(|file| file.path.contains(&stem)) {
                 complaints.push(coverage.complain_at(number, format!("no such file: `{name}`")));
             }

@@ -8,6 +8,7 @@ use mptcp_proto::conn::command::Read;
 use mptcp_proto::conn::config::{Buffers, Offer, Switch};
 use mptcp_proto::conn::{Config, Event};
 use mptcp_proto::endpoint::{self, ConnId, Endpoint};
+use mptcp_proto::pm::Limits;
 use mptcp_proto::random::RandomSource;
 use mptcp_proto::tcp::Path;
 use mptcp_proto::time::Instant;
@@ -65,6 +66,10 @@ impl Load {
         };
         config.mechanisms.autotuning = Switch::Off;
         config.wishes.checksum = self.checksum;
+        config.limits = Some(Limits {
+            subflows: 8,
+            add_addr_accepted: 8,
+        });
         let mut options = TIMESTAMPS;
         if self.subflows == 0 {
             config.mptcp = Offer::Off;

@@ -54,8 +54,7 @@ impl Setup {
     pub(super) fn config(&self, side: usize) -> Config {
         let mine = self.bytes[2 + side];
         let shared = &self.bytes;
-        let receive = usize::from(shared[5] & 63) * 1024 + 2048;
-        let send = usize::from(shared[6] & 63) * 1024 + 2048;
+        let (receive, send) = (buffer(shared[5]), buffer(shared[6]));
         let mut config = Config {
             mptcp: match mine >> 1 & 7 {
                 0 => Offer::Off,
@@ -83,7 +82,12 @@ impl Setup {
         config.wishes.no_join_to_initial = mine & 0xe0 == 0xe0;
         config.tcp.sack = shared[9] & 7 != 0;
         config.tcp.timestamps = (shared[9] & 0x38 != 0).then_some(0);
-        config.tcp.window_scale = (shared[9] & 0xc0 != 0).then_some(shared[9] >> 6);
+        let scale = if shared[5] & 128 == 0 {
+            shared[9] >> 6
+        } else {
+            shared[6] % 15
+        };
+        config.tcp.window_scale = (shared[9] & 0xc0 != 0).then_some(scale);
         config.tcp.nagle = shared[10].is_multiple_of(8);
         config.tcp.ecn = shared[10] & 8 != 0;
         config.tcp.mtu = 600 + u32::from(shared[11]) * 8;
@@ -116,6 +120,16 @@ impl Setup {
         } else {
             FastOpen::Accept(Some(cookie))
         }
+    }
+}
+
+/// Size of a buffer: some have less room than the step of a scaled window, or than a segment.
+fn buffer(byte: u8) -> usize {
+    let size = usize::from(byte & 63);
+    if byte & 64 == 0 {
+        size * 1024 + 2048
+    } else {
+        size * 32 + 16
     }
 }
 

@@ -82,10 +82,25 @@ impl Connection {
 
     /// Joins that came in and wait for their third ACK.
     pub(crate) fn half_open_joins(&self) -> usize {
-        let is_half_open = |subflow: &&Subflow| {
-            matches!(subflow.step, Step::JoinSynReceived(_)) && subflow.end.is_none()
+        let half_open = self
+            .subflows
+            .iter()
+            .filter(|subflow| subflow.is_half_open());
+        half_open.count()
+    }
+
+    /// Makes room for one more: the oldest join that is half open goes, and its initiator, if there is one,
+    /// begins again. Nobody was told of it, so nobody is told of its end: forged SYNs must not fill the
+    /// events.
+    pub(super) fn forget_oldest_half_open(&mut self) {
+        let Some(index) = self.subflows.iter().position(Subflow::is_half_open) else {
+            return;
         };
-        self.subflows.iter().filter(is_half_open).count()
+        let forgotten = self.subflows.remove(index);
+        self.congestion.remove(forgotten.id);
+        self.tuning.remove(forgotten.id);
+        self.send.forget_subflow(forgotten.id);
+        self.changes.push_back(Change::PathClosed(forgotten.path()));
     }
 
     /// What the TCP of a subflow that comes in is to be like.
@@ -98,7 +113,8 @@ impl Connection {
         if self.state.is_finished() || self.state == State::FastCloseWait {
             return Err(Violation::UnknownToken);
         }
-        if self.subflows.len() >= super::MAX_SUBFLOWS {
+        let proven = self.subflows.len().saturating_sub(self.half_open_joins());
+        if proven >= super::MAX_SUBFLOWS {
             self.count(Counter::JoinRejected);
             return Err(Violation::TooManySubflows);
         }
@@ -118,6 +134,9 @@ impl Connection {
     }
 
     fn add_joined(&mut self, mut tcp: Tcp, step: JoinSynReceived, request: JoinRequest) {
+        if self.half_open_joins() >= MAX_HALF_OPEN_JOINS {
+            self.forget_oldest_half_open();
+        }
         tcp.set_shared_window(true);
         let (local_id, priority) = step.local_end();
         let id = self.add_subflow(tcp, Step::JoinSynReceived(step), local_id, priority);
@@ -150,3 +169,7 @@ impl Connection {
         is_older
     }
 }
+
+/// Joins of a connection that wait for their third ACK: as many as hosts with several addresses open at
+/// once.
+pub(crate) const MAX_HALF_OPEN_JOINS: usize = 8;

@@ -106,6 +106,7 @@ impl Connection {
             remote_id: join.remote_id,
             priority: join.priority,
             is_established: false,
+            is_half_open: false,
         };
         self.on_subflow_down(subflow, how, false);
     }

@@ -250,6 +250,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether a join whose third ACK is here finds room beside the others.
+    pub(super) fn has_room_for_join(&mut self) -> bool {
+        self.with_view(true, |manager, view| manager.has_room(view))
+    }
+
     /// Id and priority of our end of a subflow that the peer opens.
     pub(super) fn local_end(&mut self, local: SocketAddr) -> (AddressId, Priority) {
         let book = self.paths.book.as_mut();

@@ -216,7 +216,8 @@ impl Connection {
         if !self.is_joinable() {
             return Err(SubflowError::NotJoinable);
         }
-        if self.subflows.len() >= super::MAX_SUBFLOWS {
+        let proven = self.subflows.len().saturating_sub(self.half_open_joins());
+        if proven >= super::MAX_SUBFLOWS {
             return Err(SubflowError::LimitReached);
         }
         if self.subflows.iter().any(|subflow| subflow.path() == path) {

@@ -55,10 +55,14 @@ impl Default for Config {
 }
 
 impl Config {
-    /// A SYN must not announce more than the buffer holds.
+    /// A SYN must not announce more than the buffer holds; and a window counts in steps, of which an empty
+    /// buffer must hold some, or it would be shut for ever.
     pub(crate) fn fit_window(&mut self) {
         let buffer = u32::try_from(self.buffers.receive).unwrap_or(u32::MAX);
         self.tcp.initial_window = self.tcp.initial_window.min(buffer);
+        let largest = (buffer / MIN_STEPS).checked_ilog2().unwrap_or(0);
+        let largest = u8::try_from(largest).unwrap_or(u8::MAX);
+        self.tcp.window_scale = self.tcp.window_scale.map(|scale| scale.min(largest));
     }
 }
 
@@ -208,3 +212,6 @@ pub enum FastCloseForm {
     /// In an ACK on one subflow, while the others are reset; a RST answers it.
     Ack,
 }
+
+/// Steps of the window in an empty buffer, at least.
+const MIN_STEPS: u32 = 8;

@@ -88,3 +88,66 @@ impl Connection {
 
 /// Tag of the data in the SYN. It is no number of a mapping, so that they share no segment with others.
 pub(super) const EARLY_TAG: u64 = u64::MAX - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conn::handshake::SynSent;
+    use crate::conn::{Config, Context, FallbackReason};
+    use crate::key::Key;
+    use crate::path::SubflowId;
+    use crate::random::RandomSource;
+    use crate::seq::TcpSeq;
+    use crate::tcp::{FastOpenCookie, Path};
+    use crate::version::Version;
+    use crate::wire::segment::{Ecn, Flags, Segment};
+
+    struct Zeros;
+
+    impl RandomSource for Zeros {
+        fn fill(&mut self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    #[test]
+    fn a_connection_that_falls_back_keeps_no_copy_of_the_data_of_its_syn() {
+        let now = Instant::from_millis(1);
+        let path = Path {
+            local: "10.0.0.1:40000".parse().unwrap(),
+            remote: "10.9.0.1:80".parse().unwrap(),
+        };
+        let mut config = Config::default();
+        config.tcp.fast_open = FastOpen::Cookie(FastOpenCookie::new(&[1; 6]).unwrap());
+        let begin = Begin::Offer(SynSent::new(Version::V1, Key([1; 8]), config.wishes));
+        let mut connection = Connection::connect(config, path, begin, TcpSeq(7), now);
+        connection.write(&[5; 300]).unwrap();
+        let mut context = Context {
+            random: &mut Zeros,
+            is_free: &|_| true,
+        };
+        let mut out = Vec::new();
+        assert!(connection.poll_transmit(now, &mut out, &mut context));
+        let syn = Segment::parse(&out, false).unwrap();
+        assert_eq!((syn.payload.len(), connection.early.len()), (300, 300));
+        let answer = Segment {
+            source: path.remote,
+            destination: path.local,
+            seq: TcpSeq(1000),
+            ack: TcpSeq(8),
+            flags: Flags::SYN.with(Flags::ACK),
+            window: 65_535,
+            ecn: Ecn::NotCapable,
+            options: &[],
+            payload: &[],
+        };
+        connection.handle_segment(now, SubflowId(0), &answer);
+        let expected = Some(FallbackReason::SynAckOptionMissing);
+        assert_eq!(connection.fallback(), expected);
+        assert!(connection.early.is_empty());
+        // TCP sends them again by itself.
+        assert!(connection.poll_transmit(now, &mut out, &mut context));
+        let again = Segment::parse(&out, false).unwrap();
+        assert_eq!(again.payload, [5; 300]);
+    }
+}

@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 
 use crate::conn::fallback::FallbackReason;
 use crate::conn::violation::Violation;
-use crate::endpoint::ListenerId;
 use crate::key::AddressId;
 use crate::path::SubflowId;
 use crate::seq::Dsn;
 use crate::version::Version;
 use crate::wire::mptcp::{Priority, ResetReason};
+
+/// Name of a listener of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub u32);
 
 /// Something that happened to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

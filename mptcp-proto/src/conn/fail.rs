@@ -333,9 +333,10 @@ impl Connection {
     pub(super) fn on_fail_timer(&mut self) {
         let is_open = matches!(self.phase, Phase::Tcp(plain) if plain.farewell.fail.is_some());
         if is_open && self.state != State::Closed {
+            // Told first, as the end of the last subflow would tell less.
+            self.tell_closed(ConnectionEnd::Violation(Violation::Checksum));
             self.reset_all(ResetReason::MPTCP_SPECIFIC);
             self.state = State::Closed;
-            self.tell_closed(ConnectionEnd::Violation(Violation::Checksum));
         }
     }
 

@@ -43,7 +43,7 @@ pub enum FallbackReason {
     Version,
     /// B is set in MP_CAPABLE, or no known algorithm is offered (RFC 8684 §3.1).
     Flags,
-    /// MP_CAPABLE in a form that does not belong in this packet, or together with MP_JOIN.
+    /// MP_CAPABLE in a form that does not belong in this packet, or together with MP_JOIN or a signature.
     Form,
     /// The third ACK has other keys than were exchanged (RFC 8684 §3.1).
     KeyMismatch,

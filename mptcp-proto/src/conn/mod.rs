@@ -6,7 +6,7 @@
 //! What it never does: read a clock or a random source, answer from within `handle_segment`, or let
 //! anything that the network can make grow pass a named limit.
 
-mod accept_join;
+pub(crate) mod accept_join;
 mod action;
 mod address;
 pub mod address_book;
@@ -44,7 +44,7 @@ use std::collections::VecDeque;
 
 pub use config::Config;
 pub use counters::{Counter, Counters};
-pub use event::{ConnectionEnd, Event, SubflowEnd};
+pub use event::{ConnectionEnd, Event, ListenerId, SubflowEnd};
 pub use fallback::FallbackReason;
 pub use info::{MptcpInfo, SubflowInfo};
 pub use pm::Role;
@@ -190,8 +190,10 @@ pub(crate) enum Change {
 pub(crate) enum Outcome {
     /// The peer speaks MPTCP.
     Mptcp,
-    /// SYNs with the option were lost or refused, and one without came through.
+    /// Several SYNs with the option were lost, and one without came through.
     Blackhole,
+    /// A SYN with the option was refused, and one without came through.
+    Refused,
     /// The peer answered without the option.
     Tcp,
     /// The peer prefers this version.

@@ -133,6 +133,9 @@ impl Connection {
     ) -> SubflowId {
         let id = SubflowId(self.next_subflow);
         self.next_subflow = self.next_subflow.saturating_add(1);
+        if self.subflows.len() >= super::MAX_SUBFLOWS {
+            self.forget_oldest_half_open();
+        }
         let checksum = self.session().is_some_and(|session| session.checksum);
         let window = self.config.buffers.max_receive as u64;
         self.changes.push_back(Change::PathOpened(tcp.path(), id));
@@ -277,6 +280,7 @@ impl Connection {
         };
         let outcome = match (&answer, capable) {
             (Ok(_), _) => Outcome::Mptcp,
+            (Err(FallbackReason::Blackhole), _) if self.tries.refusals > 0 => Outcome::Refused,
             (Err(FallbackReason::Blackhole), _) => Outcome::Blackhole,
             (Err(FallbackReason::Version), Some(capable)) => Outcome::OtherVersion(capable.version),
             (Err(_), _) => Outcome::Tcp,
@@ -344,6 +348,8 @@ impl Connection {
     fn fall_back_early(&mut self, token: Token, reason: FallbackReason) {
         self.changes.push_back(Change::TokenReleased(token));
         self.phase = Phase::Tcp(Plain::new(reason, self.send.unacked_dsn()));
+        // TCP alone repeats them from here on.
+        self.early = Payload::EMPTY;
         self.map_all();
         self.tell(Event::FellBack { reason });
     }
@@ -429,6 +435,11 @@ impl Connection {
         options: &ReceivedOptions,
     ) -> bool {
         match step.handle_ack(options.join.as_ref()) {
+            Ok(_proof) if !self.has_room_for_join() => {
+                self.count(Counter::JoinRejected);
+                self.react(now, index, Violation::TooManySubflows);
+                false
+            }
             Ok(_proof) => {
                 self.count(Counter::JoinAckRx);
                 self.bring_up(index);

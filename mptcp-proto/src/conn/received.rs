@@ -4,7 +4,7 @@ use crate::version::Version;
 use crate::wire::mptcp::{
     AddAddr, Capable, Dss, Fail, FastClose, Join, MptcpOption, Prio, RemoveAddr, TcpReset,
 };
-use crate::wire::tcp_option::{KIND_MPTCP, TcpOptions};
+use crate::wire::tcp_option::{KIND_AUTHENTICATION, KIND_MD5_SIGNATURE, KIND_MPTCP, TcpOptions};
 
 /// The first option of each subtype (RFC 8684 §3 has several options in a segment, and none twice).
 #[derive(Debug, Clone, Default)]
@@ -29,6 +29,8 @@ pub struct ReceivedOptions {
     pub fast_close: Option<FastClose>,
     /// MP_TCPRST.
     pub reset: Option<TcpReset>,
+    /// Whether the segment is signed (RFC 2385, RFC 5925): MPTCP and a signature exclude each other.
+    pub is_signed: bool,
     /// How many options of kind 30 there are, ones that do not parse included.
     pub count: u8,
     /// How many of them do not parse, or have a subtype that is not known.
@@ -45,6 +47,7 @@ impl ReceivedOptions {
                 options.count = options.count.saturating_add(1);
                 options.add(version, option.bytes);
             }
+            options.is_signed |= matches!(option.kind, KIND_MD5_SIGNATURE | KIND_AUTHENTICATION);
         }
         options
     }

@@ -2,7 +2,8 @@
 //!
 //! RFC 8684 §3.9.3 has a SYN without the option for silence; a firewall that speaks is no better. So the
 //! handshake begins once more, without MPTCP and without Fast Open. A server where nobody listens costs one
-//! more round trip.
+//! more round trip. The host remembers the second such destination in a row as a black hole
+//! ([`crate::endpoint::blackhole::Destinations::on_refusal`]).
 
 use crate::conn::config::Switch;
 use crate::conn::{Connection, Context, Phase, State};

@@ -200,6 +200,12 @@ impl Subflow {
         }
     }
 
+    /// Whether the peer began it and its third ACK is still awaited: anybody who has seen the token can have
+    /// sent the SYN.
+    pub(crate) const fn is_half_open(&self) -> bool {
+        matches!(self.step, Step::JoinSynReceived(_)) && self.end.is_none()
+    }
+
     /// As the path manager sees it.
     pub(crate) fn pm_view(&self) -> PmSubflow {
         PmSubflow {
@@ -210,6 +216,7 @@ impl Subflow {
             remote_id: self.remote_id,
             priority: self.local_priority,
             is_established: self.is_up(),
+            is_half_open: self.is_half_open(),
         }
     }
 

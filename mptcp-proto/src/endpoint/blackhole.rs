@@ -27,6 +27,9 @@ struct Destination {
     /// Black holes found in a row.
     blackholes: u32,
     without_mptcp_until: Option<Instant>,
+    /// Refusals that no connection with MPTCP followed, and when the last one came.
+    refusals: u32,
+    refused: Option<Instant>,
     used: u64,
 }
 
@@ -35,6 +38,9 @@ impl Destinations {
     pub const MAX_DESTINATIONS: usize = 1024;
     /// Times that the period doubles, as in Linux.
     pub const MAX_DOUBLINGS: u32 = 6;
+    /// Refusals of the option that make a black hole. Silence is one when several SYNs in a row are lost; one
+    /// reset may come of a server that had just begun to listen, or of anybody who saw the SYN.
+    pub const REFUSALS: u32 = 2;
     /// How long MPTCP is not tried after the first black hole, as in Linux.
     pub const FIRST_PERIOD: Duration = Duration::from_secs(3600);
 
@@ -53,6 +59,7 @@ impl Destinations {
     pub fn on_blackhole(&mut self, now: Instant, destination: IpAddr) -> Instant {
         let first_period = self.first_period;
         let known = self.entry(destination);
+        known.refusals = 0;
         let doublings = known.blackholes.min(Self::MAX_DOUBLINGS);
         known.blackholes = known.blackholes.saturating_add(1);
         let until = now + first_period.saturating_mul(1 << doublings);
@@ -60,11 +67,27 @@ impl Destinations {
         until
     }
 
+    /// A SYN without MP_CAPABLE was answered after one with it was reset, or forbidden by ICMP. Gives the
+    /// time until which MPTCP is not tried, once so many connections in a row met with it, each within the
+    /// first period of the one before.
+    pub fn on_refusal(&mut self, now: Instant, destination: IpAddr) -> Option<Instant> {
+        let period = self.first_period;
+        let known = self.entry(destination);
+        let last = known.refused.replace(now);
+        if last.is_some_and(|at| now.since(at) > period) {
+            known.refusals = 0;
+        }
+        known.refusals = known.refusals.saturating_add(1);
+        let is_enough = known.refusals >= Self::REFUSALS || known.blackholes > 0;
+        is_enough.then(|| self.on_blackhole(now, destination))
+    }
+
     /// A connection speaks this version of MPTCP: whatever was on the way is gone.
     pub fn on_mptcp(&mut self, destination: IpAddr, version: Version) {
         let known = self.entry(destination);
         known.version = Some(version);
         known.blackholes = 0;
+        known.refusals = 0;
         known.without_mptcp_until = None;
     }
 
@@ -148,6 +171,24 @@ mod tests {
         known.on_mptcp(address(1), Version::V1);
         assert!(!known.is_blackhole(start + HOUR, address(1)));
         assert_eq!(known.on_blackhole(start, address(1)), start + HOUR);
+    }
+
+    #[test]
+    fn a_second_refusal_within_the_period_makes_a_black_hole_and_the_first_does_not() {
+        let mut known = Destinations::new(HOUR);
+        let start = Instant::from_millis(5);
+        assert_eq!(known.on_refusal(start, address(1)), None);
+        assert!(!known.is_blackhole(start, address(1)));
+        // Long ago, or before MPTCP worked: it is the first again.
+        let later = start + HOUR * 2;
+        assert_eq!(known.on_refusal(later, address(1)), None);
+        known.on_mptcp(address(1), Version::V1);
+        assert_eq!(known.on_refusal(later, address(1)), None);
+        assert_eq!(known.on_refusal(later, address(2)), None);
+        assert_eq!(known.on_refusal(later, address(1)), Some(later + HOUR));
+        // Where it was a black hole already, one will do.
+        let end = later + HOUR;
+        assert_eq!(known.on_refusal(end, address(1)), Some(end + HOUR * 2));
     }
 
     #[test]

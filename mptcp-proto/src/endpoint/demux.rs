@@ -90,6 +90,8 @@ impl Endpoint {
     /// A segment of no connection.
     fn handle_stranger(&mut self, now: Instant, segment: &Segment<'_>) -> Handled {
         let flags = segment.flags;
+        self.jar.rotate(now, &mut *self.random);
+        self.joins.expire(now);
         if flags.syn() && !flags.ack() && !flags.rst() {
             let options = ReceivedOptions::parse(None, segment.options);
             if let (Some(Join::Syn { token, .. }), None) = (options.join, options.capable)

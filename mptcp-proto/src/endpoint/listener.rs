@@ -3,12 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::conn;
+use crate::conn::{self, ListenerId};
 use crate::endpoint::Endpoint;
-
-/// Name of a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ListenerId(pub u32);
 
 /// Why nobody listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -24,7 +24,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub use listener::{ListenError, ListenerId};
+pub use crate::conn::ListenerId;
+pub use listener::ListenError;
 pub use open::ConnectError;
 
 use crate::conn::{Connection, Counters, Event};
@@ -187,6 +188,9 @@ pub struct TableSizes {
     pub deadlines: usize,
     /// Answers that belong to no connection and are not sent yet.
     pub replies: usize,
+    /// Joins that wait for their third ACK outside of their connection, as [`Endpoint::pending_joins`] has
+    /// them.
+    pub pending_joins: usize,
 }
 
 impl Endpoint {
@@ -303,13 +307,13 @@ impl Endpoint {
     }
 
     /// Joins whose SYN was answered with a cookie and whose third ACK is awaited: at most
-    /// [`PendingJoins::MAX_PENDING`].
+    /// [`PendingJoins::MAX_PENDING`], for [`PendingJoins::MAX_WAIT`] at most.
     pub fn pending_joins(&self) -> usize {
         self.joins.len()
     }
 
     /// Entries of the tables that connections fill. All are zero once the last connection is gone,
-    /// TIME-WAIT included.
+    /// TIME-WAIT included, and nobody begins a join any more.
     pub fn table_sizes(&self) -> TableSizes {
         TableSizes {
             connections: self.connection_count(),
@@ -317,6 +321,7 @@ impl Endpoint {
             tokens: self.tokens.len(),
             deadlines: self.deadlines.len(),
             replies: self.replies.len(),
+            pending_joins: self.joins.len(),
         }
     }
 

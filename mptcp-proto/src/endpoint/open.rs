@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use crate::conn::handshake::{Offer, SynSent};
 use crate::conn::open::Begin;
 use crate::conn::received::ReceivedOptions;
-use crate::conn::{self, Connection, Counter, FallbackReason};
-use crate::endpoint::listener::ListenerId;
+use crate::conn::{self, Connection, Counter, FallbackReason, ListenerId};
 use crate::endpoint::{ConnId, Endpoint, Entry, Handled, Slot, SynCookies};
 use crate::seq::TcpSeq;
 use crate::tcp::{FastOpen, Path};
@@ -137,15 +136,20 @@ impl Endpoint {
         let FastOpen::Accept(own) = fast_open else {
             return FastOpen::Off;
         };
-        let expected = own.or_else(|| self.jar.fast_open(syn.source.ip()));
+        let client = syn.source.ip();
+        let granted = own.or_else(|| self.jar.fast_open(client));
         let mut options = TcpOptions::new(syn.options).flatten();
         let shown = options.find_map(|option| match option.value() {
             TcpOptionValue::FastOpen { cookie, .. } => Some(cookie),
             _ => None,
         });
-        match (shown, expected) {
-            (Some(shown), Some(expected)) if expected.is(shown) => FastOpen::Accept(None),
-            (Some(_), Some(expected)) => FastOpen::Grant(expected),
+        let is_known = |shown| match own {
+            Some(own) => own.is(shown),
+            None => self.jar.has_given(client, shown),
+        };
+        match (shown, granted) {
+            (Some(shown), _) if is_known(shown) => FastOpen::Accept(None),
+            (Some(_), Some(granted)) => FastOpen::Grant(granted),
             _ => FastOpen::Off,
         }
     }
@@ -160,8 +164,8 @@ impl Endpoint {
         if options.capable.is_some() {
             self.counters.count(Counter::CapableSynRx);
         }
-        if options.join.is_some() {
-            // Linux answers a SYN with both options as one with neither.
+        if options.join.is_some() || options.is_signed {
+            // Linux answers a SYN with both options as one with neither, and has no MPTCP with signatures.
             return Begin::Tcp(FallbackReason::Form);
         }
         if versions.is_empty() {

@@ -48,12 +48,17 @@ impl Endpoint {
     /// A time not later than the next deadline: call [`Endpoint::handle_timeout`] then. To be asked when
     /// [`Endpoint::poll_transmit`] has nothing more.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        let connections = self.deadlines.first().map(|(at, _)| *at);
+        connections
+            .into_iter()
+            .chain(self.joins.poll_timeout())
+            .min()
     }
 
     /// Acts on all deadlines up to `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
+        self.joins.expire(now);
         while let Some(&(at, id)) = self.deadlines.first() {
             if at > now {
                 return;
@@ -130,6 +135,12 @@ impl Endpoint {
             (Outcome::Blackhole, _) => {
                 self.counters.count(Counter::Blackhole);
                 self.destinations.on_blackhole(self.now, destination);
+            }
+            (Outcome::Refused, _) => {
+                let until = self.destinations.on_refusal(self.now, destination);
+                if until.is_some() {
+                    self.counters.count(Counter::Blackhole);
+                }
             }
             (Outcome::OtherVersion(number), _) => {
                 if let Some(version) = Version::from_number(number) {

@@ -147,7 +147,7 @@ impl Endpoint {
         options: &ReceivedOptions,
         config: &conn::Config,
     ) -> Option<crate::wire::mptcp::Capable> {
-        if options.join.is_some() {
+        if options.join.is_some() || options.is_signed {
             return None;
         }
         let versions = config.mptcp.versions();

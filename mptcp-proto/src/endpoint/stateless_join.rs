@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::conn::Violation;
+use crate::conn::accept_join::MAX_HALF_OPEN_JOINS;
 use crate::conn::join::JoinRequest;
 use crate::endpoint::cookie::{Cookie, PendingJoin, SynKind};
 use crate::endpoint::stateless::{Plain, ends, negotiated};
@@ -60,6 +61,7 @@ impl Endpoint {
             Err(violation) => return self.refuse(segment, violation),
         };
         self.joins.keep(
+            now,
             ends,
             PendingJoin {
                 token,
@@ -123,7 +125,3 @@ impl Endpoint {
         }
     }
 }
-
-/// Joins of a connection that are remembered while they wait for their third ACK: as many as hosts with
-/// several addresses open at once.
-const MAX_HALF_OPEN_JOINS: usize = 8;

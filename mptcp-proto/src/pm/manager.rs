@@ -84,6 +84,12 @@ impl Manager {
         Ok(())
     }
 
+    /// Whether one more subflow fits. A join is judged twice, as in Linux: its SYN, which anybody can have
+    /// sent, takes nobody's place; its third ACK does.
+    pub fn has_room(&self, view: &PmView<'_>) -> bool {
+        has_room(self.limits, view, &[])
+    }
+
     /// What a subflow that the peer opens to this end is for.
     pub fn priority(&self, view: &PmView<'_>, local: SocketAddr) -> Priority {
         self.policy.priority(view, local)

@@ -208,7 +208,7 @@ pub(super) fn asked(actions: &[PmAction]) -> impl Iterator<Item = &Join> {
 
 /// Whether the limits leave room for one more subflow beside those that are there or asked for.
 pub(super) fn has_room(limits: Limits, view: &PmView<'_>, actions: &[PmAction]) -> bool {
-    let is_extra = |subflow: &&PmSubflow| subflow.id != SubflowId(0);
+    let is_extra = |subflow: &&PmSubflow| subflow.id != SubflowId(0) && !subflow.is_half_open;
     let extra = view.subflows.iter().filter(is_extra).count();
     extra + asked(actions).count() < usize::from(limits.subflows.min(MAX_EXTRA_SUBFLOWS))
 }

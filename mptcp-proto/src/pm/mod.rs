@@ -79,6 +79,8 @@ pub struct PmSubflow {
     pub priority: Priority,
     /// Whether its handshake is complete.
     pub is_established: bool,
+    /// Whether the peer began it and has not proven yet that it is the peer: it counts for no limit.
+    pub is_half_open: bool,
 }
 
 /// An address that the peer advertised (RFC 8684 §3.4.1).

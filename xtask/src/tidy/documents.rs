@@ -20,6 +20,7 @@ const REQUIRED: [&str; 7] = [
 const SCRIPT: &str = ".ci/system";
 
 const COVERAGE: &str = "docs/rfc-coverage.md";
+const REQUIREMENTS: &str = "docs/requirements.txt";
 const DECISIONS: &str = "docs/decisions.md";
 
 pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
@@ -42,6 +43,10 @@ pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
     complaints.extend(check_links(tree));
     if let Some(coverage) = tree.get(COVERAGE) {
         complaints.extend(check_coverage(coverage, tree));
+        complaints.extend(check_files(coverage, tree));
+        if let Some(list) = tree.get(REQUIREMENTS) {
+            complaints.extend(check_requirements(coverage, list));
+        }
     }
     if let Some(decisions) = tree.get(DECISIONS) {
         complaints.extend(check_dependencies(decisions, &manifest));
@@ -162,6 +167,42 @@ fn check_coverage(coverage: &File, tree: &Tree) -> Vec<Complaint> {
     complaints
 }
 
+/// The column before the tests names files, or folders of them, in backticks; each must exist.
+fn check_files(coverage: &File, tree: &Tree) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    for (number, row) in (1..).zip(coverage.text.lines()) {
+        let cells: Vec<&str> = row.trim().trim_end_matches('|').split('|').collect();
+        let [.., code, _] = cells.as_slice() else {
+            continue;
+        };
+        for name in code.split('`').skip(1).step_by(2) {
+            let stem = name.trim_end_matches(".rs");
+            let stem = format!("/{}", stem.trim_end_matches('*'));
+            if !tree.ending(".rs").any(|file| file.path.contains(&stem)) {
+                complaints.push(coverage.complain_at(number, format!("no such file: `{name}`")));
+            }
+        }
+    }
+    complaints
+}
+
+/// Every requirement of the list has one line that begins with its id, with code and tests, and every line
+/// with an id of that kind is in the list.
+fn check_requirements(coverage: &File, list: &File) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    let ids = list.text.lines().filter_map(|line| line.split('\t').next());
+    for (number, id) in (1..).zip(ids) {
+        let begin = format!("| {id} | ");
+        let mut rows = coverage.text.lines().filter(|row| row.starts_with(&begin));
+        let named = rows.next().map_or(0, |row| row.matches('`').count());
+        if named < 4 || rows.next().is_some() {
+            let text = format!("`{id}` needs one line with code and test in {COVERAGE}");
+            complaints.push(list.complain_at(number, text));
+        }
+    }
+    complaints
+}
+
 /// Each dependency from outside has its reason.
 fn check_dependencies(decisions: &File, manifest: &toml::Table) -> Vec<Complaint> {
     let dependencies = manifest
@@ -249,13 +290,34 @@ mod tests {
     #[test]
     fn coverage_names_tests_that_exist() {
         assert_eq!(
-            check_with(COVERAGE, "| 3.1 | `Key` | `a::it_works` |\n"),
+            check_with(COVERAGE, "| 3.1 | `a.rs` | `a::it_works` |\n"),
             []
         );
         check_complains(
             &check_with(COVERAGE, "| 3.1 | x | `it_broke` |\n"),
             "`it_broke`",
         );
+    }
+
+    #[test]
+    fn coverage_names_files_that_exist() {
+        let row = |file: &str| format!("| 3.1 | x | M | `{file}` | `it_works` |\n");
+        assert_eq!(check_with(COVERAGE, &row("a.rs")), []);
+        assert_eq!(check_with(COVERAGE, &row("*.rs")), []);
+        check_complains(&check_with(COVERAGE, &row("b.rs")), "`b.rs`");
+    }
+
+    #[test]
+    fn every_requirement_of_the_list_has_one_line() {
+        let row = "| X1 | 3.1 | M | x | `a.rs` | `it_works` |\n";
+        let check_list = |coverage: &str, list: &str| {
+            let file = |path: &str, text: &str| tree(&[(path, text)]).files.remove(0);
+            check_requirements(&file(COVERAGE, coverage), &file(REQUIREMENTS, list))
+        };
+        assert_eq!(check_list(row, "X1\t3.1\tM\n"), []);
+        check_complains(&check_list(row, "X1\t3.1\tM\nX2\t3.1\tM\n"), "`X2`");
+        check_complains(&check_list(&row.repeat(2), "X1\n"), "`X1`");
+        check_complains(&check_list("| X1 | 3.1 | M | x | | |\n", "X1\n"), "`X1`");
     }
 
     #[test]

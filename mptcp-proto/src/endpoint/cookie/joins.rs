@@ -1,10 +1,12 @@
 //! Joins that wait for their third ACK while SYN cookies are in use.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Ends;
 use crate::key::{AddressId, Nonce, Token};
 use crate::seq::TcpSeq;
+use crate::time::Instant;
 use crate::wire::mptcp::Priority;
 
 /// What must be kept of the SYN of a join, because the third ACK carries an HMAC and nothing that it
@@ -12,8 +14,8 @@ use crate::wire::mptcp::Priority;
 #[derive(Debug, Clone, Default)]
 pub struct PendingJoins {
     waiting: BTreeMap<Ends, (u64, PendingJoin)>,
-    /// The same, the oldest first.
-    order: BTreeMap<u64, Ends>,
+    /// The same, the oldest first, with the time of the SYN.
+    order: BTreeMap<u64, (Instant, Ends)>,
     next: u64,
 }
 
@@ -37,18 +39,36 @@ pub struct PendingJoin {
 impl PendingJoins {
     /// Joins that wait; the oldest makes room, and its initiator tries again.
     pub const MAX_PENDING: usize = 1024;
+    /// How long a join waits: a client that has not heard the SYN/ACK by then has given up or sends its SYN
+    /// again, and half a minute is more than any third ACK is under way.
+    pub const MAX_WAIT: Duration = Duration::from_secs(30);
 
     /// Keeps a join. The SYN that came last between two ends counts.
-    pub fn keep(&mut self, ends: Ends, join: PendingJoin) {
+    pub fn keep(&mut self, now: Instant, ends: Ends, join: PendingJoin) {
         self.take(ends);
         if self.waiting.len() >= Self::MAX_PENDING
-            && let Some((_, oldest)) = self.order.pop_first()
+            && let Some((_, (_, oldest))) = self.order.pop_first()
         {
             self.waiting.remove(&oldest);
         }
         self.waiting.insert(ends, (self.next, join));
-        self.order.insert(self.next, ends);
+        self.order.insert(self.next, (now, ends));
         self.next = self.next.saturating_add(1);
+    }
+
+    /// When the oldest join has waited long enough.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let (_, (since, _)) = self.order.first_key_value()?;
+        Some(*since + Self::MAX_WAIT)
+    }
+
+    /// Forgets the joins that have waited long enough.
+    pub fn expire(&mut self, now: Instant) {
+        while self.poll_timeout().is_some_and(|at| at <= now) {
+            if let Some((_, (_, oldest))) = self.order.pop_first() {
+                self.waiting.remove(&oldest);
+            }
+        }
     }
 
     /// The join that waits between these ends, whose SYN had this sequence number.
@@ -101,8 +121,8 @@ mod tests {
     #[test]
     fn a_join_waits_once_and_the_last_syn_counts() {
         let mut joins = PendingJoins::default();
-        joins.keep(ends(1), join(10));
-        joins.keep(ends(1), join(11));
+        joins.keep(Instant::ZERO, ends(1), join(10));
+        joins.keep(Instant::ZERO, ends(1), join(11));
         assert_eq!(joins.len(), 1);
         assert_eq!(joins.take(ends(1)), Some(join(11)));
         assert_eq!(joins.take(ends(1)), None);
@@ -113,12 +133,31 @@ mod tests {
         let mut joins = PendingJoins::default();
         let max = u16::try_from(PendingJoins::MAX_PENDING).unwrap();
         for port in 0..max {
-            joins.keep(ends(port), join(port.into()));
+            joins.keep(Instant::ZERO, ends(port), join(port.into()));
         }
-        joins.keep(ends(0), join(77));
-        joins.keep(ends(max), join(78));
+        joins.keep(Instant::ZERO, ends(0), join(77));
+        joins.keep(Instant::ZERO, ends(max), join(78));
         assert_eq!(joins.len(), PendingJoins::MAX_PENDING);
         assert_eq!(joins.take(ends(1)), None);
         assert_eq!(joins.take(ends(0)), Some(join(77)));
+    }
+
+    #[test]
+    fn a_join_that_nobody_completes_is_forgotten_after_half_a_minute() {
+        let mut joins = PendingJoins::default();
+        let at = |seconds| Instant::ZERO + Duration::from_secs(seconds);
+        assert_eq!(joins.poll_timeout(), None);
+        joins.keep(at(1), ends(1), join(10));
+        joins.keep(at(5), ends(2), join(11));
+        // The same SYN again waits from then on.
+        joins.keep(at(9), ends(1), join(10));
+        assert_eq!(joins.poll_timeout(), Some(at(35)));
+        joins.expire(at(34));
+        assert_eq!(joins.len(), 2);
+        joins.expire(at(35));
+        assert_eq!(joins.get(ends(2), TcpSeq(5)), None);
+        assert_eq!(joins.get(ends(1), TcpSeq(5)), Some(&join(10)));
+        joins.expire(at(100));
+        assert!(joins.is_empty());
     }
 }

@@ -24,9 +24,25 @@ pub use joins::{PendingJoin, PendingJoins};
 /// into the low bits of the timestamp, which the third ACK echoes; without timestamps it is lost. The
 /// server's key is derived from the same, so that the third ACK, which carries both keys (RFC 8684
 /// §3.1), is all that a connection needs.
+///
+/// The secret is another one every hour ([`CookieJar::rotate`]), and what the one before has made is good
+/// still.
 #[derive(Clone)]
 pub struct CookieJar {
-    secret: [u8; HASH_BLOCK],
+    newest: Secret,
+    older: Option<Secret>,
+    /// Since when the newest secret is in use.
+    since: Option<Instant>,
+}
+
+#[derive(Clone)]
+struct Secret([u8; HASH_BLOCK]);
+
+/// Which secret has made a cookie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Newest,
+    Older,
 }
 
 /// What the options of a SYN offered, as far as a cookie can remember.
@@ -45,10 +61,11 @@ pub struct SynOptions {
 pub struct Cookie {
     /// The client's MSS, or the next smaller one that a cookie can name.
     pub mss: u16,
-    /// When the cookie was made, for [`CookieJar::server_key`].
+    /// When the cookie was made, for [`CookieJar::keys`].
     pub period: Period,
     /// What the SYN asked for.
     pub kind: SynKind,
+    age: Age,
 }
 
 /// What a SYN asks for. A cookie remembers it, as the option of the third ACK may be lost on the way, and a
@@ -77,14 +94,30 @@ pub struct Ends {
 impl CookieJar {
     /// How long a cookie is good, as a number of periods after the one it was made in.
     pub const MAX_AGE: u8 = 2;
+    /// How long a secret makes cookies; as long again they are good, if they are not too old by themselves.
+    pub const LIFETIME: Duration = Duration::from_secs(3600);
     /// Length of a period.
     pub const PERIOD: Duration = Duration::from_secs(60);
 
     /// A jar with a secret of its own.
     pub fn new(random: &mut dyn RandomSource) -> Self {
-        let mut secret = [0; HASH_BLOCK];
-        random.fill(&mut secret[..32]);
-        Self { secret }
+        Self {
+            newest: Secret::new(random),
+            older: None,
+            since: None,
+        }
+    }
+
+    /// Takes another secret when the time of the newest one is over: to be called before the jar is used.
+    pub fn rotate(&mut self, now: Instant, random: &mut dyn RandomSource) {
+        let since = *self.since.get_or_insert(now);
+        let age = now.since(since);
+        if age < Self::LIFETIME {
+            return;
+        }
+        let before = std::mem::replace(&mut self.newest, Secret::new(random));
+        self.older = (age < Self::LIFETIME.saturating_mul(2)).then_some(before);
+        self.since = Some(now);
     }
 
     /// The initial sequence number that answers a SYN with the sequence number `irs` and this MSS.
@@ -99,8 +132,9 @@ impl CookieJar {
             SynKind::Join => index.saturating_add(MSS_TABLE.len()),
         };
         let index = u32::try_from(index).unwrap_or(0);
-        let low = self.mask(ends, period, irs).wrapping_add(index) & LOW_BITS;
-        let cookie = self
+        let secret = &self.newest;
+        let low = secret.mask(ends, period, irs).wrapping_add(index) & LOW_BITS;
+        let cookie = secret
             .hash(ends)
             .wrapping_add(irs.0)
             .wrapping_add(u32::from(period.0) << 24)
@@ -111,41 +145,48 @@ impl CookieJar {
     /// The SYN that a third ACK belongs to: `iss` and `irs` are one less than its acknowledgement and
     /// sequence numbers. None when no cookie of the last minutes fits.
     pub fn check(&self, now: Instant, ends: Ends, irs: TcpSeq, iss: TcpSeq) -> Option<Cookie> {
-        let rest = iss.0.wrapping_sub(self.hash(ends)).wrapping_sub(irs.0);
+        self.check_with(Age::Newest, now, ends, irs, iss)
+            .or_else(|| self.check_with(Age::Older, now, ends, irs, iss))
+    }
+
+    fn check_with(
+        &self,
+        age: Age,
+        now: Instant,
+        ends: Ends,
+        irs: TcpSeq,
+        iss: TcpSeq,
+    ) -> Option<Cookie> {
+        let secret = self.secret(age)?;
+        let rest = iss.0.wrapping_sub(secret.hash(ends)).wrapping_sub(irs.0);
         let [made, ..] = rest.to_be_bytes();
         if period(now).0.wrapping_sub(made) > Self::MAX_AGE {
             return None;
         }
         let period = Period(made);
-        let index = rest.wrapping_sub(self.mask(ends, period, irs)) & LOW_BITS;
+        let index = rest.wrapping_sub(secret.mask(ends, period, irs)) & LOW_BITS;
         let index = usize::try_from(index).ok()?;
         let (kind, index) = match index.checked_sub(MSS_TABLE.len()) {
             Some(index) => (SynKind::Join, index),
             None => (SynKind::Connection, index),
         };
         let mss = *MSS_TABLE.get(index)?;
-        Some(Cookie { mss, period, kind })
-    }
-
-    /// The server's key for a SYN that came in this period; in version 0 the SYN has the client's key.
-    pub fn server_key(
-        &self,
-        period: Period,
-        ends: Ends,
-        irs: TcpSeq,
-        client_key: Option<Key>,
-    ) -> Key {
-        let irs = irs.0.to_be_bytes();
-        let client_key = client_key.map_or([0; 8], |key| key.0);
-        Key(leftmost(self.mac(
-            b"key",
-            ends,
+        Some(Cookie {
+            mss,
             period,
-            &[&irs, &client_key],
-        )))
+            kind,
+            age,
+        })
     }
 
-    /// The server's key for a SYN that comes now.
+    fn secret(&self, age: Age) -> Option<&Secret> {
+        match age {
+            Age::Newest => Some(&self.newest),
+            Age::Older => self.older.as_ref(),
+        }
+    }
+
+    /// The server's key for a SYN that comes now; in version 0 the SYN has the client's key.
     pub fn fresh_server_key(
         &self,
         now: Instant,
@@ -153,7 +194,7 @@ impl CookieJar {
         irs: TcpSeq,
         client_key: Option<Key>,
     ) -> Key {
-        self.server_key(period(now), ends, irs, client_key)
+        self.newest.server_key(period(now), ends, irs, client_key)
     }
 
     /// The keys (ours, the peer's) of the connection whose third ACK, or first data, carries `capable`;
@@ -167,13 +208,44 @@ impl CookieJar {
     ) -> Option<(Key, Key)> {
         let peer = capable.sender_key?;
         let in_syn = (capable.version == 0).then_some(peer);
-        let own = self.server_key(cookie.period, ends, irs, in_syn);
+        let secret = self.secret(cookie.age)?;
+        let own = secret.server_key(cookie.period, ends, irs, in_syn);
         (capable.receiver_key == Some(own)).then_some((own, peer))
     }
 
     /// The Fast Open cookie of a client (RFC 7413 §4.1.2). It is as long as the SYN/ACK has room for beside
     /// timestamps and MP_CAPABLE (RFC 8684 appendix B.1).
     pub fn fast_open(&self, client: IpAddr) -> Option<FastOpenCookie> {
+        self.newest.fast_open(client)
+    }
+
+    /// Whether a client has been given this Fast Open cookie, within the lifetimes of two secrets.
+    pub fn has_given(&self, client: IpAddr, shown: &[u8]) -> bool {
+        let secrets = std::iter::once(&self.newest).chain(&self.older);
+        let mut given = secrets.filter_map(|secret| secret.fast_open(client));
+        given.any(|cookie| cookie.is(shown))
+    }
+}
+
+impl Secret {
+    fn new(random: &mut dyn RandomSource) -> Self {
+        let mut secret = [0; HASH_BLOCK];
+        random.fill(&mut secret[..32]);
+        Self(secret)
+    }
+
+    fn server_key(&self, period: Period, ends: Ends, irs: TcpSeq, client_key: Option<Key>) -> Key {
+        let irs = irs.0.to_be_bytes();
+        let client_key = client_key.map_or([0; 8], |key| key.0);
+        Key(leftmost(self.mac(
+            b"key",
+            ends,
+            period,
+            &[&irs, &client_key],
+        )))
+    }
+
+    fn fast_open(&self, client: IpAddr) -> Option<FastOpenCookie> {
         let any = SocketAddr::from(([0; 4], 0));
         let ends = Ends {
             local: any,
@@ -208,7 +280,7 @@ impl CookieJar {
         message.extend_from_slice(ports.as_flattened());
         message.push(period.0);
         message.extend(more.iter().copied().flatten());
-        hmac_sha256(self.secret, &[&message])
+        hmac_sha256(self.0, &[&message])
     }
 }
 

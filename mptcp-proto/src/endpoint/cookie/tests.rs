@@ -151,3 +151,53 @@ proptest! {
         prop_assert_eq!(SynOptions::from_timestamp(timestamp), Some(options));
     }
 }
+
+#[test]
+fn a_secret_lasts_an_hour_and_its_cookies_for_the_lifetime_of_the_next() {
+    let mut random = Counting(0);
+    let mut jar = CookieJar::new(&mut random);
+    let client = ends().remote.ip();
+    jar.rotate(seconds(100), &mut random);
+    let made = seconds(100 + 3599);
+    jar.rotate(made, &mut random);
+    let bake = |jar: &CookieJar, at| jar.bake(at, ends(), TcpSeq(7), SynKind::Connection, 1460);
+    let first = bake(&jar, made);
+    let key = jar.fresh_server_key(made, ends(), TcpSeq(7), None);
+    let fast_open = jar.fast_open(client).unwrap();
+    // A second later it is the older one.
+    let later = seconds(100 + 3600);
+    jar.rotate(later, &mut random);
+    assert_ne!(bake(&jar, later), first);
+    assert_ne!(jar.fast_open(client), Some(fast_open));
+    assert!(jar.has_given(client, fast_open.as_bytes()));
+    let cookie = jar.check(later, ends(), TcpSeq(7), first).unwrap();
+    assert_eq!((cookie.mss, cookie.kind), (1460, SynKind::Connection));
+    let capable = Capable {
+        version: 1,
+        flags: CapableFlags::HMAC_SHA,
+        sender_key: Some(Key([9; 8])),
+        receiver_key: Some(key),
+        data: None,
+    };
+    let keys = jar.keys(cookie, ends(), TcpSeq(7), &capable);
+    assert_eq!(keys, Some((key, Key([9; 8]))));
+    // And those of the new one are good beside it.
+    let second = bake(&jar, later);
+    assert!(jar.check(later, ends(), TcpSeq(7), second).is_some());
+    // Another hour, and nothing is left of the first.
+    jar.rotate(seconds(100 + 7200), &mut random);
+    assert!(!jar.has_given(client, fast_open.as_bytes()));
+    assert_eq!(jar.check(later, ends(), TcpSeq(7), first), None);
+    assert!(jar.check(later, ends(), TcpSeq(7), second).is_some());
+}
+
+#[test]
+fn after_two_hours_without_use_both_secrets_are_new() {
+    let mut random = Counting(0);
+    let mut jar = CookieJar::new(&mut random);
+    let client = ends().remote.ip();
+    jar.rotate(seconds(0), &mut random);
+    let old = jar.fast_open(client).unwrap();
+    jar.rotate(seconds(7200), &mut random);
+    assert!(!jar.has_given(client, old.as_bytes()));
+}

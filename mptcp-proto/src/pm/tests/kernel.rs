@@ -474,6 +474,7 @@ fn an_address_found_by_the_peer_gets_an_implicit_endpoint() {
         remote_id: AddressId(5),
         priority: Priority::Regular,
         is_established: true,
+        is_half_open: false,
     });
     script.event(PmEvent::SubflowUp(SubflowId(20)));
     // Its id is taken; an explicit endpoint for the address takes it over.

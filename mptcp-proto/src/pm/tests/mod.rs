@@ -71,6 +71,7 @@ impl Script {
             remote_id: AddressId(0),
             priority: Priority::Regular,
             is_established: true,
+            is_half_open: false,
         };
         Self {
             manager: Manager::new(kind, limits),
@@ -208,6 +209,7 @@ impl Script {
             remote_id: join.remote_id,
             priority: join.priority,
             is_established: true,
+            is_half_open: false,
         };
         self.subflows.push(subflow);
         subflow

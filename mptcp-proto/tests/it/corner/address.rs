@@ -223,6 +223,43 @@ fn add_remove_and_add_of_one_id_end_with_the_last_address() {
     assert_eq!(removed.len(), 1);
 }
 
+/// Case 44
+#[test]
+fn in_whichever_order_add_remove_and_add_arrive_the_last_counts_and_echoes_name_what_came() {
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        let mut puppet = Puppet::established(Config::default());
+        let names = ["10.0.5.1", "", "10.0.5.2"];
+        let options = [
+            add(&puppet, 1, names[0], None),
+            remove(&[1]),
+            add(&puppet, 1, names[2], None),
+        ];
+        for which in order {
+            let replies = puppet.ack(0, &[options[which]]);
+            let echoed: Vec<_> = replies
+                .iter()
+                .filter_map(|reply| reply.options().add_addr_echo)
+                .map(|echo| echo.address.to_string())
+                .collect();
+            let expected: &[&str] = if which == 1 { &[] } else { &[names[which]] };
+            assert_eq!(echoed, expected, "{order:?}");
+        }
+        let last = puppet.picked(|event| match event {
+            Event::AddressAnnounced { address, .. } => Some(address.ip().to_string()),
+            Event::AddressRemoved { .. } => Some(String::new()),
+            _ => None,
+        });
+        assert_eq!(last.last().unwrap(), names[order[2]], "{order:?}");
+    }
+}
+
 fn first_of(puppet: &Puppet) -> MptcpOption {
     add(puppet, 1, "10.0.5.1", None)
 }
@@ -255,6 +292,24 @@ fn ids_that_are_unknown_doubled_or_those_of_the_last_subflow_remove_nothing_livi
             .all(|reply| reply.segment().destination == address(CLIENT))
     );
     assert!(replies.iter().all(|reply| !reply.segment().flags.rst()));
+}
+
+/// Case 45
+#[test]
+fn the_last_subflow_is_asked_whether_it_lives_when_its_address_is_withdrawn() {
+    let mut puppet = Puppet::established(Config::default());
+    let expected = puppet.lines[0].expected;
+    let replies = puppet.ack(0, &[remove(&[0])]);
+    let probe = |reply: &&Reply| {
+        let segment = reply.segment();
+        segment.seq.0 == expected.wrapping_sub(1) && segment.payload.is_empty()
+    };
+    assert_eq!(replies.iter().filter(probe).count(), 1);
+    // It is answered, and all goes on.
+    puppet.ack(0, &[]);
+    puppet.data(0, 0, b"alive");
+    assert_eq!(puppet.read(), b"alive");
+    assert_eq!(puppet.conn().info().subflows_total, 1);
 }
 
 /// Case 46

@@ -161,6 +161,25 @@ fn fail(dsn: Dsn) -> MptcpOption {
     MptcpOption::Fail(Fail { dsn, reserved: 0 })
 }
 
+/// Case 13
+#[test]
+fn a_peer_that_does_not_react_to_mp_fail_is_reset() {
+    let mut puppet = Puppet::established(checksums());
+    puppet.data(0, 0, b"question");
+    let option = puppet.mapped(8, 9, b"good");
+    let replies = puppet.at(0, 9, &[option], b"bad!");
+    assert_eq!(fails(&replies), [puppet.dsn(8)]);
+    let replies = puppet.wait(Duration::from_secs(2));
+    assert!(super::puppet::reset(&replies).is_none());
+    let replies = puppet.wait(Duration::from_secs(2));
+    assert!(super::puppet::reset(&replies).is_some());
+    let closed = puppet.picked(|event| match event {
+        Event::Closed { how } => Some(*how),
+        _ => None,
+    });
+    assert_eq!(closed, [ConnectionEnd::Violation(Violation::Checksum)]);
+}
+
 /// Case 15
 #[test]
 fn an_mp_fail_is_answered_once_and_only_for_data_that_were_sent() {

@@ -12,7 +12,7 @@ use mptcp_proto::wire::segment::{Flags, Segment};
 use super::puppet::{KEY, NONCE, Puppet, Reply, payload, reset};
 use crate::endpoint::join::{SECOND, down, established, join, up};
 use crate::endpoint::meddle::{blank, drop_if, meddle};
-use crate::endpoint::pair::{SERVER, Way, address, path, pattern, read_all};
+use crate::endpoint::pair::{SERVER, Seeded, Way, address, path, pattern, read_all};
 
 const NEAR: &str = "10.0.1.1:40001";
 
@@ -164,6 +164,28 @@ fn joins_that_cross_between_the_same_ends_never_make_two_subflows() {
         .open_subflow(far, near, Priority::Regular)
         .unwrap();
     pair.run_for(Duration::from_secs(20));
+    // They did cross: both SYNs were under way before anything answered.
+    let first: Vec<_> = pair
+        .log
+        .iter()
+        .filter_map(|sent| {
+            let segment = Segment::parse(&sent.packet, false).unwrap();
+            let is_theirs = [segment.source, segment.destination].contains(&near);
+            is_theirs.then_some((sent.way, segment.flags))
+        })
+        .take(2)
+        .collect();
+    assert_eq!(
+        first,
+        [(Way::ToServer, Flags::SYN), (Way::ToClient, Flags::SYN)]
+    );
+    for side in 0..2 {
+        let ups = pair.picked(side, up).len();
+        let ends = pair.picked(side, down).len();
+        assert!(ups <= 2, "host {side} has {ups} subflows up");
+        // Whoever gave up its own was told so.
+        assert!(ups == 2 || ends > 0, "host {side}: {ups} up, {ends} ended");
+    }
     let totals = [
         pair.client(ids[0]).info().subflows_total,
         pair.server(ids[1]).info().subflows_total,
@@ -374,4 +396,101 @@ fn the_ends_of_a_subflow_in_time_wait_serve_a_join_of_another_connection() {
         ends.iter().all(|(_, how)| *how == SubflowEnd::Closed),
         "{ends:?}"
     );
+}
+
+/// SYNs with the right token from everywhere, as from one who has seen the SYN of a true join.
+fn forge_joins(puppet: &mut Puppet, count: usize) -> Vec<usize> {
+    let forge = |n| {
+        let count = puppet.lines.len();
+        let from = format!("11.0.{}.{}:{}", count / 250, 1 + count % 250, 1000 + n);
+        let line = puppet.line(&from, SERVER);
+        let replies = puppet.join_syn(line, 1, Nonce(7));
+        let flags = replies[0].segment().flags;
+        assert!(flags.syn() && flags.ack(), "join {n}");
+        line
+    };
+    (0..count).map(forge).collect()
+}
+
+/// Connections to a host that gives no cookies.
+fn without_cookies() -> Puppet {
+    let config = mptcp_proto::endpoint::Config {
+        syn_cookies: mptcp_proto::endpoint::SynCookies::Never,
+        ..Default::default()
+    };
+    let host = mptcp_proto::endpoint::Endpoint::new(config, Box::new(Seeded(3)));
+    let mut puppet = Puppet::with_host(host, KEY);
+    puppet
+        .host
+        .listen(address(SERVER), 16, Config::default())
+        .unwrap();
+    puppet.line(crate::endpoint::pair::CLIENT, SERVER);
+    let replies = puppet.syn();
+    puppet.host_key = replies[0].options().capable.unwrap().sender_key.unwrap();
+    puppet.third_ack();
+    let option = puppet.data_ack();
+    puppet.ack(0, &[option]);
+    puppet
+}
+
+#[test]
+fn half_open_joins_take_no_place_of_true_ones() {
+    // The limit is two subflows beside the initial one.
+    for mut puppet in [Puppet::established(Config::default()), without_cookies()] {
+        forge_joins(&mut puppet, 20);
+        assert_eq!(puppet.conn().subflows().count(), 1 + 8);
+        puppet.join(NEAR, 1);
+        puppet.join("10.0.2.1:40002", 2);
+        assert_eq!(puppet.picked(up).len(), 3);
+        // Nor does the host's own path manager find its places taken.
+        let (local, remote) = (address(SERVER), address("10.0.3.1:778"));
+        assert!(
+            puppet
+                .conn()
+                .open_subflow(local, remote, Priority::Regular)
+                .is_ok()
+        );
+    }
+}
+
+#[test]
+fn of_half_open_joins_the_oldest_makes_room_and_nobody_hears_of_it() {
+    let mut puppet = without_cookies();
+    let true_one = puppet.line(NEAR, SERVER);
+    let answer = puppet.join_syn(true_one, 1, NONCE);
+    // As many as there is room for: the first is still there.
+    forge_joins(&mut puppet, 7);
+    let hmac = puppet.join_hmac(&answer[0], NONCE);
+    puppet.join_ack(true_one, hmac);
+    assert_eq!(puppet.picked(up).len(), 2);
+    let second = puppet.line("10.0.2.1:40002", SERVER);
+    let answer = puppet.join_syn(second, 2, NONCE);
+    let forged = forge_joins(&mut puppet, 3000);
+    assert_eq!(puppet.conn().subflows().count(), 2 + 8);
+    assert_eq!(puppet.host.table_sizes().paths, 2 + 8);
+    assert!(puppet.picked(down).is_empty());
+    // Its third ACK comes too late, and belongs to nothing.
+    let hmac = puppet.join_hmac(&answer[0], NONCE);
+    assert!(reset(&puppet.join_ack(second, hmac)).is_some());
+    // The newest is there.
+    let newest = *forged.last().unwrap();
+    let replies = puppet.join_ack(newest, JoinHmac::from_bytes([0; 20]));
+    check_refused(&replies, ResetReason::MPTCP_SPECIFIC);
+}
+
+#[test]
+fn a_join_that_finds_all_places_taken_at_its_third_ack_is_reset_with_reason_3() {
+    let mut puppet = Puppet::established(Config::default());
+    let line = puppet.line("10.0.3.1:40003", SERVER);
+    let answer = puppet.join_syn(line, 3, NONCE);
+    puppet.join(NEAR, 1);
+    puppet.join("10.0.2.1:40002", 2);
+    let hmac = puppet.join_hmac(&answer[0], NONCE);
+    let replies = puppet.join_ack(line, hmac);
+    check_refused(&replies, ResetReason::ADMINISTRATIVELY_PROHIBITED);
+    assert_eq!(puppet.picked(up).len(), 3);
+    // A SYN that comes then is refused at once.
+    let line = puppet.line("10.0.4.1:40004", SERVER);
+    let replies = puppet.join_syn(line, 4, NONCE);
+    check_refused(&replies, ResetReason::ADMINISTRATIVELY_PROHIBITED);
 }

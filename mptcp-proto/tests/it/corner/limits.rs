@@ -1,18 +1,24 @@
 //! Much of everything, long times and odd clocks.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use mptcp_proto::conn::received::ReceivedOptions;
 use mptcp_proto::conn::{Config, Event, MAX_SUBFLOWS};
+use mptcp_proto::endpoint::{Endpoint, Handled};
 use mptcp_proto::hmac::add_addr_hmac;
-use mptcp_proto::key::AddressId;
+use mptcp_proto::key::{AddressId, Key, Nonce};
+use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::time::Instant;
 use mptcp_proto::version::Version;
-use mptcp_proto::wire::mptcp::{AddAddr, MptcpOption, Priority};
+use mptcp_proto::wire::mptcp::{AddAddr, Capable, CapableFlags, Join, MptcpOption, Priority};
+use mptcp_proto::wire::segment::{Ecn, Flags, Segment};
+use mptcp_proto::wire::writer::OptionArea;
 
 use super::puppet::{KEY, Puppet};
 use crate::endpoint::handshake::fallback;
 use crate::endpoint::join::{established, join};
-use crate::endpoint::pair::{SERVER, address, pattern};
+use crate::endpoint::pair::{SERVER, Seeded, address, pattern};
 
 /// Case 74
 #[test]
@@ -129,4 +135,96 @@ fn two_hundred_and_fifty_five_address_ids_are_echoed_and_a_few_are_kept() {
     assert_eq!(echoes, 255);
     let kept = puppet.picked(|event| matches!(event, Event::AddressAnnounced { .. }).then_some(()));
     assert_eq!(kept.len(), mptcp_proto::pm::MAX_ADDRESSES);
+}
+
+/// Case 75
+#[test]
+fn a_host_with_a_hundred_thousand_connections_takes_no_more_and_finds_each_by_its_token() {
+    const COUNT: u32 = 100_000;
+    let config = mptcp_proto::endpoint::Config {
+        max_connections: COUNT as usize,
+        syn_cookies: mptcp_proto::endpoint::SynCookies::Never,
+        ..Default::default()
+    };
+    let mut host = Endpoint::new(config, Box::new(Seeded(3)));
+    let server = address(SERVER);
+    host.listen(server, COUNT as usize + 1, Config::default())
+        .unwrap();
+    let (now, mut out) = (Instant::from_millis(5), Vec::new());
+    let ends = |n: u32| {
+        let [_, a, b, c] = n.to_be_bytes();
+        SocketAddr::from(([20, a, b, c], 4000))
+    };
+    let mut tokens = Vec::new();
+    let ours = Key([7; 8]);
+    for n in 0..=COUNT {
+        let syn = capable(None, None);
+        hear(&mut host, now, ends(n), (100, 0), Flags::SYN, syn);
+        if n == COUNT {
+            break;
+        }
+        assert!(host.poll_transmit(now, &mut out));
+        let answer = Segment::parse(&out, false).unwrap();
+        let options = ReceivedOptions::parse(Some(Version::V1), answer.options);
+        let theirs = options.capable.unwrap().sender_key.unwrap();
+        let third = capable(Some(ours), Some(theirs));
+        let numbers = (101, answer.seq.0.wrapping_add(1));
+        hear(&mut host, now, ends(n), numbers, Flags::ACK, third);
+        while host.poll_transmit(now, &mut out) {}
+        tokens.push(theirs.token(Version::V1));
+    }
+    assert_eq!(host.dropped().backlog, 1);
+    let sizes = host.table_sizes();
+    assert_eq!((sizes.connections, sizes.tokens), (100_000, 100_000));
+    // A join goes to the connection that its token names, and to no other.
+    let ids: Vec<_> = host.connection_ids().collect();
+    for which in [0, 1, 77_777, 99_999] {
+        let join = MptcpOption::Join(Join::Syn {
+            priority: Priority::Regular,
+            address_id: AddressId(1),
+            token: tokens[which],
+            nonce: Nonce(5),
+            reserved: 0,
+        });
+        let from = SocketAddr::from(([30, 0, 0, 1], 5000 + u16::try_from(which % 1000).unwrap()));
+        let handled = hear(&mut host, now, from, (1, 0), Flags::SYN, join);
+        assert_eq!(handled, Handled::Connection(ids[which]));
+    }
+}
+
+fn capable(sender_key: Option<Key>, receiver_key: Option<Key>) -> MptcpOption {
+    MptcpOption::Capable(Capable {
+        version: 1,
+        flags: CapableFlags::HMAC_SHA,
+        sender_key,
+        receiver_key,
+        data: None,
+    })
+}
+
+fn hear(
+    host: &mut Endpoint,
+    now: Instant,
+    from: SocketAddr,
+    (seq, ack): (u32, u32),
+    flags: Flags,
+    option: MptcpOption,
+) -> Handled {
+    let mut area = OptionArea::new();
+    option.emit(&mut area).unwrap();
+    area.pad();
+    let segment = Segment {
+        source: from,
+        destination: address(SERVER),
+        seq: TcpSeq(seq),
+        ack: TcpSeq(ack),
+        flags,
+        window: 65_535,
+        ecn: Ecn::default(),
+        options: area.as_bytes(),
+        payload: &[],
+    };
+    let mut packet = Vec::new();
+    segment.emit(&mut packet).unwrap();
+    host.handle_packet(now, &packet)
 }

@@ -263,3 +263,24 @@ fn a_flood_of_joins_leaves_room_for_true_ones_though_nobody_else_knocks() {
     assert_eq!(pair.picked(1, up).len(), 3);
     pair.exchange(ids, &pattern(300_000, 1), &pattern(300_000, 2));
 }
+
+#[test]
+fn a_join_that_nobody_completes_leaves_the_table_of_the_listener() {
+    let (mut pair, ids) = established(Offer::V1);
+    begin(&mut pair, ids[0]);
+    pair.hook = Some(drop_if(|seen| {
+        seen.way == Way::ToServer && seen.has(Subtype::JOIN)
+    }));
+    pair.run_for(Duration::from_millis(5));
+    // The SYN was under way when the path broke.
+    let syn = pair.log.last().unwrap().packet.clone();
+    pair.server.handle_packet(pair.now, &syn);
+    assert_eq!(pair.server.table_sizes().pending_joins, 1);
+    let at = pair.now;
+    let due = pair.server.poll_timeout().unwrap();
+    assert!(due <= at + PendingJoins::MAX_WAIT);
+    pair.server.handle_timeout(at + PendingJoins::MAX_WAIT / 2);
+    assert_eq!(pair.server.table_sizes().pending_joins, 1);
+    pair.server.handle_timeout(at + PendingJoins::MAX_WAIT);
+    assert_eq!(pair.server.table_sizes().pending_joins, 0);
+}

@@ -6,9 +6,10 @@ use mptcp_proto::conn::config::Offer;
 use mptcp_proto::conn::handshake::Wishes;
 use mptcp_proto::conn::{Config, FallbackReason};
 use mptcp_proto::wire::mptcp::Subtype;
+use mptcp_proto::wire::segment::Segment;
 
 use super::handshake::{fallback, version};
-use super::meddle::{Seen, flip, meddle, strip};
+use super::meddle::{Seen, flip, meddle, strip, subtypes};
 use super::pair::{Hook, Pair, Way, pattern};
 
 fn checksums() -> Config {
@@ -49,6 +50,36 @@ fn check_strip(
     server: FallbackReason,
 ) {
     check(config, strip(is_due), [Some(client), Some(server)]);
+}
+
+#[test]
+fn after_a_fallback_no_option_of_mptcp_is_sent() {
+    // The option is lost from the SYN, the SYN/ACK, or the third ACK.
+    for lost in 0..3 {
+        let is_lost = move |seen: &Seen<'_>| match lost {
+            0 => seen.is_syn() && seen.way == Way::ToServer,
+            1 => seen.is_syn_ack(),
+            _ => seen.way == Way::ToServer && seen.number == 1,
+        };
+        let mut pair = Pair::new(11);
+        pair.hook = Some(strip(is_lost));
+        let ours = pair.connect(Config::default(), Config::default());
+        pair.run_for(Duration::from_millis(200));
+        let theirs = pair.accepted();
+        pair.client(ours).write(b"begin").unwrap();
+        pair.run_for(Duration::from_millis(500));
+        let mut begin = Vec::new();
+        super::pair::read_all(pair.server(theirs), &mut begin);
+        assert_eq!([0, 1].map(|side| pair.picked(side, fallback).len()), [1, 1]);
+        let before = pair.log.len();
+        pair.exchange([ours, theirs], &pattern(30_000, 1), &pattern(30_000, 2));
+        let later: Vec<_> = pair.log[before..]
+            .iter()
+            .flat_map(|sent| subtypes(&Segment::parse(&sent.packet, false).unwrap()))
+            .collect();
+        assert_eq!(later, [], "lost at {lost}");
+        assert!(pair.log.len() > before + 20);
+    }
 }
 
 #[test]

@@ -67,7 +67,13 @@ fn two_further_subflows_are_the_limit_of_a_host_that_sets_none() {
     let refused = SubflowEnd::ResetByPeer {
         reason: Some((ResetReason::ADMINISTRATIVELY_PROHIBITED, false)),
     };
-    assert_eq!(pair.picked(0, down), [(SubflowId(3), refused)]);
+    // Whichever third ACK comes last.
+    let ends: Vec<_> = pair
+        .picked(0, down)
+        .into_iter()
+        .map(|(_, how)| how)
+        .collect();
+    assert_eq!(ends, [refused]);
     assert_eq!(pair.server(ids[1]).info().subflows_total, 3);
 }
 

@@ -70,12 +70,35 @@ fn a_syn_that_is_reset_for_its_option_goes_again_without_it() {
     assert_eq!(pair.picked(0, fallback), [FallbackReason::Blackhole]);
     pair.exchange([ours, theirs], &pattern(50_000, 1), &pattern(50_000, 2));
     assert_eq!(syns(&pair), [vec![Subtype::CAPABLE], vec![]]);
-    // It is remembered for the next connection, as a black hole is.
-    let next = path("10.0.0.1:40007", SERVER);
+}
+
+#[test]
+fn the_second_connection_that_is_refused_for_its_option_is_the_last_to_try_it() {
+    let mut pair = Pair::new(1);
+    pair.connect(Config::default(), Config::default());
+    refuse(&mut pair);
+    pair.run_for(Duration::from_millis(100));
+    for (port, expected) in [(40_007, Some(Subtype::CAPABLE)), (40_008, None)] {
+        let next = Path {
+            local: ([10, 0, 0, 1], port).into(),
+            ..path(CLIENT, SERVER)
+        };
+        let before = syns(&pair).len();
+        let next = pair.client.connect(pair.now, next, Config::default());
+        if expected.is_some() {
+            refuse(&mut pair);
+        }
+        pair.run_for(Duration::from_millis(100));
+        assert!(pair.client(next.unwrap()).is_connected());
+        assert_eq!(syns(&pair)[before].first().copied(), expected);
+    }
+    // After an hour it is tried again.
+    pair.hook = None;
+    pair.run_for(Duration::from_secs(3601));
+    let next = path("10.0.0.1:40009", SERVER);
     let next = pair.client.connect(pair.now, next, Config::default());
     pair.run_for(Duration::from_millis(100));
-    assert!(pair.client(next.unwrap()).is_connected());
-    assert_eq!(syns(&pair).last(), Some(&vec![]));
+    assert!(pair.client(next.unwrap()).session().is_some());
 }
 
 #[test]

@@ -200,3 +200,26 @@ fn ten_thousand_connections_leave_nothing_behind() {
     );
     assert_eq!(pair.client.poll_timeout(), None);
 }
+
+#[test]
+fn a_cookie_is_good_though_the_secret_changed_before_its_third_ack() {
+    let mut pair = with_cookies();
+    // The first stranger begins the hour of the first secret.
+    pair.connect(Config::default(), Config::default());
+    pair.run_for(Duration::from_millis(100));
+    let first = pair.accepted();
+    pair.run_for(Duration::from_secs(3600) - Duration::from_millis(105));
+    let second = path("10.0.0.1:40007", SERVER);
+    pair.hook = None;
+    let ours = pair.client.connect(pair.now, second, Config::default());
+    // The SYN arrives within the hour, the third ACK after it.
+    pair.run_for(Duration::from_millis(300));
+    let theirs = pair.server.connection_ids().find(|id| *id != first);
+    let theirs = theirs.unwrap();
+    assert!(pair.server(theirs).session().is_some());
+    pair.exchange(
+        [ours.unwrap(), theirs],
+        &pattern(10_000, 1),
+        &pattern(10_000, 2),
+    );
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mptcp_proto::conn::Config;
+use mptcp_proto::conn::command::Read;
 use mptcp_proto::conn::config::{Buffers, Mechanisms, Offer, Switch};
 use mptcp_proto::wire::mptcp::Priority;
 
@@ -132,5 +133,30 @@ fn a_window_that_its_scale_cannot_name_is_no_reason_for_an_update() {
                 assert!(count < 50, "{offer:?} {len} {taken}: {count} packets");
             }
         }
+    }
+}
+
+#[test]
+fn a_buffer_smaller_than_the_step_of_its_window_takes_all_data_a_few_bytes_at_a_time() {
+    for (receive, scale) in [(1, 0), (7, 3), (300, 14), (1761, 12), (2048, 14)] {
+        let mut config = Config::default();
+        config.buffers.receive = receive;
+        config.mechanisms.autotuning = Switch::Off;
+        config.tcp.window_scale = Some(scale);
+        let mut pair = Pair::new(4);
+        let ours = pair.connect(Config::default(), config);
+        pair.run_for(Duration::from_millis(100));
+        let theirs = pair.accepted();
+        let data = pattern(receive * 4 + 20, 1);
+        pair.client(ours).write(&data).unwrap();
+        let mut got = Vec::new();
+        let mut few = [0; 5];
+        for _ in 0..20_000 {
+            pair.run_for(Duration::from_millis(50));
+            if let Read::Data(count) = pair.server(theirs).read(&mut few) {
+                got.extend_from_slice(&few[..count]);
+            }
+        }
+        assert!(got == data, "{receive} {scale}");
     }
 }

@@ -48,9 +48,19 @@ impl Whole<'_> {
             && (infinite.is_some() || (self.is_sole_subflow() && self.goes_bare()))
         {
             let bad = totals.of(sender.other().sends()).checksums.bad;
-            let proof = match bad {
-                0 => "this capture shows no wrong checksum",
-                _ => "a wrong DSS checksum before it is in this capture too",
+            let who = name(sender);
+            let text = match (bad, builder.checksum == Some(false)) {
+                (0, false) => format!(
+                    "{who} could not use data that it received (MP_FAIL); this capture shows no \
+                     wrong checksum"
+                ),
+                (0, true) => format!(
+                    "{who} could not use data that it received (MP_FAIL): their mappings were lost or wrong, \
+                     for no DSS checksums are in use"
+                ),
+                _ => {
+                    format!("{who} found a wrong DSS checksum (MP_FAIL); it is in this capture too")
+                }
             };
             return Some(Fallback {
                 reason: FallbackReason::MpFail,
@@ -61,10 +71,7 @@ impl Whole<'_> {
                 } else {
                     Confidence::Likely
                 },
-                text: format!(
-                    "{} found a wrong DSS checksum (MP_FAIL); {proof}",
-                    name(sender)
-                ),
+                text,
             });
         }
         infinite.map(|(frame, sender)| Fallback {

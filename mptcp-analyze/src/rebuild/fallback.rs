@@ -3,6 +3,7 @@
 //! The verdict is drawn at the end of the capture: a packet without option is no fallback if the
 //! option comes back.
 
+use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::CapableFlags;
 
 use super::connection::ConnectionBuilder;
@@ -202,6 +203,9 @@ fn handshake_fallback(
         if let Some(malformed) = builder.rare.malformed_syn {
             return Some(malformed_syn(malformed, vantage));
         }
+        if let Some((asked, ..)) = builder.capable.syn.filter(|syn| is_refusable(*syn)) {
+            return Some(refusable_syn(asked, vantage));
+        }
         return Some(bare_syn_ack(frame, nops, vantage));
     }
     let client = mptcp.client_end;
@@ -238,6 +242,33 @@ fn malformed_syn(frame: u64, vantage: Vantage) -> Fallback {
         confidence: Confidence::Likely,
         text: format!("the MP_CAPABLE of the SYN is malformed ({text}), and the SYN/ACK has none"),
     }
+}
+
+/// A SYN that a server may not, or cannot, answer with MP_CAPABLE: flag B is set, no algorithm that is known is
+/// offered, or the version is one that does not exist (RFC 8684 §3.1). No client sends these.
+fn refusable_syn(frame: u64, vantage: Vantage) -> Fallback {
+    let (by, text) = match vantage {
+        Vantage::Near(Side::Client) => (Blame::Client, "as the client sent it"),
+        _ => (
+            Blame::Unknown,
+            "the client sent it so, or the path changed it",
+        ),
+    };
+    Fallback {
+        reason: FallbackReason::SynAckOptionMissing,
+        frame,
+        by,
+        confidence: Confidence::Likely,
+        text: format!(
+            "the MP_CAPABLE of the SYN asks for what no server has, by its version or flags ({text}), \
+             and the SYN/ACK has none"
+        ),
+    }
+}
+
+fn is_refusable((_, version, flags): (u64, u8, u8)) -> bool {
+    let flags = CapableFlags(flags);
+    Version::from_number(version).is_none() || flags.extensible() || !flags.hmac_sha()
 }
 
 fn bare_syn_ack(frame: u64, nops: u8, vantage: Vantage) -> Fallback {

@@ -223,8 +223,10 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "MP_FAIL",
         severity: Severity::Warn,
         rfc: "RFC 8684 §3.7",
-        text: "The sender of MP_FAIL found a wrong DSS checksum in what it received. Look for the \
-               box that changes payload between the capture point and that host.",
+        text: "The sender of MP_FAIL cannot tell what data it received: their DSS checksum is \
+               wrong or, where no checksums are in use, their mappings did not come or contradict \
+               each other. Look for the box that changes payload, or removes or changes options, \
+               between the capture point and that host.",
     },
     Explanation {
         id: "MPT042",

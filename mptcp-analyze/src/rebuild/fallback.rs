@@ -3,6 +3,7 @@
 //! The verdict is drawn at the end of the capture: a packet without option is no fallback if the
 //! option comes back.
 
+use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::CapableFlags;
 
 use super::connection::ConnectionBuilder;
@@ -48,9 +49,19 @@ impl Whole<'_> {
             && (infinite.is_some() || (self.is_sole_subflow() && self.goes_bare()))
         {
             let bad = totals.of(sender.other().sends()).checksums.bad;
-            let proof = match bad {
-                0 => "this capture shows no wrong checksum",
-                _ => "a wrong DSS checksum before it is in this capture too",
+            let who = name(sender);
+            let text = match (bad, builder.checksum == Some(false)) {
+                (0, false) => format!(
+                    "{who} could not use data that it received (MP_FAIL); this capture shows no \
+                     wrong checksum"
+                ),
+                (0, true) => format!(
+                    "{who} could not use data that it received (MP_FAIL): their mappings were lost or wrong, \
+                     for no DSS checksums are in use"
+                ),
+                _ => {
+                    format!("{who} found a wrong DSS checksum (MP_FAIL); it is in this capture too")
+                }
             };
             return Some(Fallback {
                 reason: FallbackReason::MpFail,
@@ -61,10 +72,7 @@ impl Whole<'_> {
                 } else {
                     Confidence::Likely
                 },
-                text: format!(
-                    "{} found a wrong DSS checksum (MP_FAIL); {proof}",
-                    name(sender)
-                ),
+                text,
             });
         }
         infinite.map(|(frame, sender)| Fallback {
@@ -195,6 +203,9 @@ fn handshake_fallback(
         if let Some(malformed) = builder.rare.malformed_syn {
             return Some(malformed_syn(malformed, vantage));
         }
+        if let Some((asked, ..)) = builder.capable.syn.filter(|syn| is_refusable(*syn)) {
+            return Some(refusable_syn(asked, vantage));
+        }
         return Some(bare_syn_ack(frame, nops, vantage));
     }
     let client = mptcp.client_end;
@@ -231,6 +242,33 @@ fn malformed_syn(frame: u64, vantage: Vantage) -> Fallback {
         confidence: Confidence::Likely,
         text: format!("the MP_CAPABLE of the SYN is malformed ({text}), and the SYN/ACK has none"),
     }
+}
+
+/// A SYN that a server may not, or cannot, answer with MP_CAPABLE: flag B is set, no algorithm that is known is
+/// offered, or the version is one that does not exist (RFC 8684 §3.1). No client sends these.
+fn refusable_syn(frame: u64, vantage: Vantage) -> Fallback {
+    let (by, text) = match vantage {
+        Vantage::Near(Side::Client) => (Blame::Client, "as the client sent it"),
+        _ => (
+            Blame::Unknown,
+            "the client sent it so, or the path changed it",
+        ),
+    };
+    Fallback {
+        reason: FallbackReason::SynAckOptionMissing,
+        frame,
+        by,
+        confidence: Confidence::Likely,
+        text: format!(
+            "the MP_CAPABLE of the SYN asks for what no server has, by its version or flags ({text}), \
+             and the SYN/ACK has none"
+        ),
+    }
+}
+
+fn is_refusable((_, version, flags): (u64, u8, u8)) -> bool {
+    let flags = CapableFlags(flags);
+    Version::from_number(version).is_none() || flags.extensible() || !flags.hmac_sha()
 }
 
 fn bare_syn_ack(frame: u64, nops: u8, vantage: Vantage) -> Fallback {

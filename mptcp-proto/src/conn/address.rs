@@ -18,7 +18,7 @@ use crate::pm::{
 use crate::tcp::Path;
 use crate::time::Instant;
 use crate::version::Version;
-use crate::wire::mptcp::{AddAddr, Prio, Priority, RemoveAddr, ResetFlags, TcpReset};
+use crate::wire::mptcp::{AddAddr, Prio, Priority, RemoveAddr, ResetFlags, ResetReason, TcpReset};
 
 /// Addresses of both hosts, and who decides about them.
 #[derive(Debug)]
@@ -116,11 +116,7 @@ impl Paths {
 
     /// When an option about addresses is to be sent.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let book = self.book.as_ref().and_then(AddressBook::poll_timeout);
-        [book, self.manager.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        self.book.as_ref().and_then(AddressBook::poll_timeout)
     }
 
     /// Whether an option about addresses is due.
@@ -288,6 +284,7 @@ impl Connection {
         }
         let why = match how {
             SubflowEnd::Closed if by_peer => DownReason::PeerClosed,
+            SubflowEnd::ResetByUs { reason } if is_of_path(reason) => DownReason::Broken,
             SubflowEnd::Closed | SubflowEnd::ResetByUs { .. } => DownReason::Closed,
             SubflowEnd::ResetByPeer { reason } => {
                 DownReason::Reset(reason.map(|(reason, is_transient)| TcpReset {
@@ -399,6 +396,14 @@ impl Connection {
             self.tell(Event::PriorityChanged { id, priority });
         }
     }
+}
+
+/// Whether a subflow was reset for what came over it, not because this host wanted it to end.
+const fn is_of_path(reason: ResetReason) -> bool {
+    matches!(
+        reason,
+        ResetReason::MPTCP_SPECIFIC | ResetReason::MIDDLEBOX_INTERFERENCE
+    )
 }
 
 /// Actions of the path manager that wait.

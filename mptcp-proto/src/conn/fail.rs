@@ -196,8 +196,12 @@ impl Connection {
         self.react(now, index, Violation::Checksum);
         self.complete_stream(now, index);
         let others = self.up().count() > 1;
-        if others || !self.may_fall_back(index) {
-            // RFC 8684 §3.7: the data are discarded, and the peer sends them over another subflow.
+        // RFC 8684 §3.7: after a subflow was lost the peer may be sending its data again, which then do not lie
+        // on this one without a gap. Where nothing at all comes over it as it was, there is no other way.
+        let is_repeating =
+            self.progress.has_lost_subflow && !was_first && !self.has_come_alone(index);
+        if others || is_repeating || !self.may_fall_back(index) {
+            // RFC 8684 §3.7: the data are discarded, and the peer sends them over another subflow, or a new one.
             self.subflows[index].announce.fail = Some(dsn);
             self.reset_subflow(index, ResetReason::MIDDLEBOX_INTERFERENCE);
             return;
@@ -226,6 +230,13 @@ impl Connection {
         self.timers
             .set(Timer::Fail, now + self.config.patience.fail);
         self.subflows[index].tcp.ack_now();
+    }
+
+    /// Whether the peer's stream came over this subflow from its first byte on.
+    fn has_come_alone(&self, index: usize) -> bool {
+        let first = self.subflow_first_dsn();
+        let base = self.incoming_base(index);
+        base.is_some_and(|(position, dsn)| first.add(position) == dsn)
     }
 
     fn subflow_first_dsn(&self) -> Dsn {

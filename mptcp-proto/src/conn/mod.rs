@@ -156,6 +156,8 @@ struct Progress {
     is_closed_told: bool,
     /// Another subflow than the initial one carries data, or did, for all that the peer knows.
     has_joined: bool,
+    /// A subflow that was up ended otherwise than with FINs.
+    pub(super) has_lost_subflow: bool,
     /// A DATA_FIN is to be given to a subflow.
     is_fin_wanted: bool,
     /// The last acknowledgement was a third ACK.
@@ -271,7 +273,11 @@ impl Connection {
                 .flatten()
                 .min()
         });
-        let paths = self.paths.poll_timeout().filter(|_| self.may_announce());
+        let announce = self.paths.poll_timeout().filter(|_| self.may_announce());
+        // Without any subflow the path manager may still want one.
+        let manager = self.paths.manager.poll_timeout();
+        let manager = manager.filter(|_| self.is_joinable());
+        let paths = announce.into_iter().chain(manager);
         subflows.chain(self.timers.next()).chain(paths).min()
     }
 

@@ -107,10 +107,14 @@ impl Connection {
 
     fn schedule_reinjections(&mut self, now: Instant) {
         while let Some(next) = self.send.next_reinjection() {
-            // What TCP believes to have delivered it does not send again: there a copy is of use.
+            // What TCP believes to have delivered it does not send again: there a copy is of use, unless there
+            // is another way. A proxy acknowledges what is lost behind it, and looks fast.
+            let has_other = self.subflows.iter().any(|subflow| {
+                subflow.is_usable() && !subflow.is_stale && !next.subflows.contains(&subflow.id)
+            });
             let has_it = |id: &SubflowId| {
                 let subflow = self.subflows.iter().find(|subflow| subflow.id == *id);
-                subflow.is_some_and(|subflow| subflow.tcp.queued() > 0)
+                has_other || subflow.is_some_and(|subflow| subflow.tcp.queued() > 0)
             };
             let already_on: Vec<SubflowId> = next
                 .subflows

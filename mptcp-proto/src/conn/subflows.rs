@@ -24,6 +24,11 @@ impl Connection {
                 } else {
                     self.count(Counter::FallbackFailed);
                     self.count(Counter::DssCorruptionReset);
+                    if violation == Violation::MappingConflict {
+                        // Which of its mappings was the wrong one nobody knows: data may lie in a place that
+                        // is not theirs. What is in order was there before.
+                        self.receive.discard_out_of_order();
+                    }
                     self.reset_subflow(index, reset);
                 }
             }
@@ -51,6 +56,7 @@ impl Connection {
             ..subflow.pm_view()
         };
         let by_peer = subflow.is_closed_by_peer;
+        self.progress.has_lost_subflow |= was_up && how != SubflowEnd::Closed;
         self.congestion.remove(id);
         self.tuning.remove(id);
         if self.is_mptcp() {

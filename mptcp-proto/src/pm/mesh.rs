@@ -36,6 +36,8 @@ struct Failure {
     local: IpAddr,
     remote: SocketAddr,
     times: u32,
+    /// Whether a host wanted it to end.
+    is_wanted: bool,
     retry: Retry,
 }
 
@@ -83,13 +85,28 @@ impl Mesh {
             | PmEvent::AddressEchoed(_)
             | PmEvent::LocalDown(_) => {}
         }
+        if view.is_joinable && view.subflows.is_empty() {
+            self.try_all_again(view.now);
+        }
+    }
+
+    /// RFC 8684 §3.7: when the last subflow was reset because its data could not be told apart any more, a
+    /// host may create a new one that belongs to the connection. Nothing else can save the connection.
+    fn try_all_again(&mut self, now: Instant) {
+        for failure in &mut self.failures {
+            let is_over = failure.retry == Retry::Never && failure.times < MAX_RETRIES;
+            if is_over && !failure.is_wanted {
+                failure.retry = Retry::At(now + FIRST_RETRY * (1 << failure.times));
+            }
+        }
     }
 
     /// RFC 8684 §3.6: a reset without the T flag is not to be tried again. What timed out may have
     /// had bad luck.
     fn fail(&mut self, now: Instant, subflow: &PmSubflow, why: DownReason) {
+        let is_wanted = matches!(why, DownReason::Closed | DownReason::PeerClosed);
         let is_transient = match why {
-            DownReason::Closed | DownReason::PeerClosed => false,
+            DownReason::Closed | DownReason::PeerClosed | DownReason::Broken => false,
             DownReason::Reset(reset) => reset.is_some_and(|reset| reset.flags.transient()),
             DownReason::TimedOut | DownReason::Unreachable => true,
         };
@@ -110,6 +127,7 @@ impl Mesh {
             local: subflow.local.ip().to_canonical(),
             remote: subflow.remote,
             times,
+            is_wanted,
             retry,
         });
     }

@@ -127,6 +127,9 @@ pub enum DownReason {
     Closed,
     /// The peer closed it with a FIN.
     PeerClosed,
+    /// This host reset it, because its data or its handshake were not what they must be (RFC 8684
+    /// §3.7).
+    Broken,
     /// The peer reset it, perhaps saying why.
     Reset(Option<TcpReset>),
     /// Nothing was heard of the peer for too long.

@@ -19,6 +19,8 @@ pub struct ReceiveBuffer {
     out_of_order: OutOfOrder,
     /// Place of the DATA_FIN, if it arrived.
     fin: Option<u64>,
+    /// Another place that a DATA_FIN had, and how often since the first one was heard last.
+    rival: Option<(u64, u8)>,
     capacity: usize,
     /// Place after the last one that was announced to the peer.
     edge: u64,
@@ -88,6 +90,7 @@ impl ReceiveBuffer {
             ready: Pieces::new(0),
             out_of_order: OutOfOrder::default(),
             fin: None,
+            rival: None,
             capacity,
             trusts_tcp: false,
             edge: wide(capacity).min(Self::MAX_WINDOW),
@@ -129,12 +132,28 @@ impl ReceiveBuffer {
         done
     }
 
+    /// Forgets what is not in order, and a DATA_FIN behind it, and says how many bytes that were. No DATA_ACK
+    /// covers them, so the peer has them still and sends them again (RFC 8684 §3.3.2).
+    pub fn discard_out_of_order(&mut self) -> u64 {
+        let bytes = self.out_of_order.len();
+        self.out_of_order.clear();
+        self.fin = self.fin.filter(|fin| *fin <= self.ready.end());
+        bytes
+    }
+
     /// Takes note of a DATA_FIN with the DSN `dsn`. It counts once everything before it is here
     /// (RFC 8684 §3.3.3).
     pub fn set_fin(&mut self, dsn: Dsn) -> FinNoted {
         let place = self.place(dsn);
         match (place, self.fin) {
-            (Some(place), Some(known)) if place == known => FinNoted::Repeated,
+            (Some(place), Some(known)) if place == known => {
+                self.rival = None;
+                FinNoted::Repeated
+            }
+            (Some(place), Some(known)) if self.outlasts(place, known) => {
+                self.fin = Some(place);
+                FinNoted::New
+            }
             (_, Some(_)) | (None, None) => FinNoted::Conflict,
             (Some(place), None) => {
                 let data_end = self.out_of_order.end().unwrap_or(0).max(self.ready.end());
@@ -148,6 +167,19 @@ impl ReceiveBuffer {
                 FinNoted::New
             }
         }
+    }
+
+    /// Whether a DATA_FIN at another place is repeated, and the first one never was: then a box on the path
+    /// changed the first. The place must be one that a DATA_FIN may have, and the first not be reached.
+    fn outlasts(&mut self, place: u64, known: u64) -> bool {
+        let heard = match self.rival {
+            Some((rival, heard)) if rival == place => heard.saturating_add(1),
+            _ => 1,
+        };
+        self.rival = Some((place, heard));
+        let data_end = self.out_of_order.end().unwrap_or(0).max(self.ready.end());
+        let is_possible = (data_end..=self.edge).contains(&place) && known > self.ready.end();
+        is_possible && heard >= MOST_RIVALS
     }
 
     /// What to acknowledge: the DSN after the last one before which nothing is missing (RFC 8684
@@ -301,3 +333,6 @@ impl ReceiveBuffer {
 
 #[cfg(test)]
 mod tests;
+
+/// So often a DATA_FIN at another place than the first one must come before it counts.
+const MOST_RIVALS: u8 = 3;

@@ -47,6 +47,14 @@ impl OutOfOrder {
         self.runs.back().map(Pieces::end)
     }
 
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.taken = self.taken.wrapping_add(self.runs.len());
+        self.runs.clear();
+        self.hints.clear();
+        self.bytes = 0;
+    }
+
     /// Takes the lowest run if it begins at `place` or before.
     pub(super) fn take_until(&mut self, place: u64) -> Option<Pieces> {
         if self.start()? > place {

@@ -277,3 +277,44 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_not_in_order_can_be_forgotten_and_comes_again() {
+    let mut buffer = ReceiveBuffer::new(FIRST, 1000);
+    insert(&mut buffer, A, 0..10);
+    insert(&mut buffer, B, 20..30);
+    insert(&mut buffer, A, 50..60);
+    assert_eq!(buffer.set_fin(FIRST.add(60)), FinNoted::New);
+    assert_eq!(buffer.discard_out_of_order(), 20);
+    assert_eq!(
+        (buffer.out_of_order(), buffer.data_ack()),
+        (0, FIRST.add(10))
+    );
+    assert!(!buffer.has_fin());
+    insert(&mut buffer, B, 20..40);
+    insert(&mut buffer, B, 10..20);
+    assert_eq!(buffer.set_fin(FIRST.add(40)), FinNoted::New);
+    assert_eq!(read_all(&mut buffer), bytes(0..40).as_slice());
+    assert!(buffer.is_fin_reached());
+}
+
+#[test]
+fn a_data_fin_that_is_repeated_outlasts_one_that_was_not() {
+    let mut buffer = ReceiveBuffer::new(FIRST, 1000);
+    insert(&mut buffer, A, 0..10);
+    assert_eq!(buffer.set_fin(FIRST.add(500)), FinNoted::New);
+    for _ in 1..MOST_RIVALS {
+        assert_eq!(buffer.set_fin(FIRST.add(10)), FinNoted::Conflict);
+    }
+    // The first one again: it is the peer's.
+    assert_eq!(buffer.set_fin(FIRST.add(500)), FinNoted::Repeated);
+    for _ in 1..MOST_RIVALS {
+        assert_eq!(buffer.set_fin(FIRST.add(10)), FinNoted::Conflict);
+    }
+    assert_eq!(buffer.set_fin(FIRST.add(10)), FinNoted::New);
+    assert!(buffer.is_fin_reached());
+    // Nothing moves an end that is reached.
+    for _ in 0..=MOST_RIVALS {
+        assert_eq!(buffer.set_fin(FIRST.add(20)), FinNoted::Conflict);
+    }
+}

@@ -1,6 +1,7 @@
 //! The policies that need no commands.
 
 use super::*;
+use crate::wire::mptcp::{ResetFlags, ResetReason, TcpReset};
 
 fn script(kind: Kind) -> Script {
     Script::new(kind, limits(8, 8))
@@ -154,6 +155,22 @@ fn break_before_make_goes_on_trying() {
     script.obstacle = None;
     script.wait();
     assert_eq!(script.mesh(), "1>1");
+}
+
+#[test]
+fn when_the_last_subflow_broke_a_new_one_is_tried_though_its_reset_was_final() {
+    let mut script = script(Kind::Fullmesh).with_locals(&[1, 2]).established();
+    let reset = DownReason::Reset(Some(TcpReset {
+        flags: ResetFlags::default(),
+        reason: ResetReason::MIDDLEBOX_INTERFERENCE,
+    }));
+    script.down(0, reset);
+    // There is another one: RFC 8684 §3.6 holds.
+    assert_eq!(script.manager.poll_timeout(), None);
+    script.down(1, DownReason::Broken);
+    assert_eq!(script.mesh(), "");
+    script.wait();
+    assert_eq!(script.mesh(), "1>1 2>1");
 }
 
 #[test]

@@ -9,20 +9,6 @@ pub(super) struct Case {
     pub(super) checksum: bool,
 }
 
-impl Case {
-    /// Whether the box begins when data were on all paths.
-    pub(super) fn acts_late(self) -> bool {
-        let late = ["from=60", "at=60000", "skip_bytes=50000"];
-        late.iter().any(|word| self.spec.contains(word))
-    }
-
-    /// Whether the box may change the number of a DATA_FIN. Without checksums nobody can know; the first
-    /// one holds, and the connection closes by its timers when all data are there.
-    pub(super) fn may_move_the_end(self) -> bool {
-        self.spec.contains("field=dsn")
-    }
-}
-
 const fn plain(spec: &'static str) -> Case {
     Case {
         spec,

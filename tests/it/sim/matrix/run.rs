@@ -1,7 +1,11 @@
 //! One run: two hosts, one or two paths, a box, loss.
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use mptcp_analyze::capture::Captures;
 use mptcp_analyze::model::{Analysis, Blame, Severity};
@@ -11,8 +15,10 @@ use mptcp_proto::conn::{Config, ConnectionEnd, Event, FallbackReason, SubflowEnd
 use mptcp_proto::pm;
 use mptcp_proto::tcp::{FastOpen, FastOpenCookie};
 use mptcp_proto::time::Instant;
+use mptcp_tests::middlebox::spec::Spec;
+use mptcp_tests::middlebox::{Departure, Direction, Middlebox};
 use mptcp_tests::sim::{
-    CLIENT, Link, MptcpStack, Net, Node, Pair, PathId, Script, Seed, Stop, Stream, secs,
+    CLIENT, Link, MptcpStack, Net, Node, Pair, PathId, SERVER, Script, Seed, Stop, Stream, secs,
 };
 
 use super::super::PORT;
@@ -53,6 +59,10 @@ pub(super) struct Outcome {
     pub(super) scenario: String,
     /// What the analyzer says of the packets at the client.
     pub(super) seen: Seen,
+    /// And at the server.
+    pub(super) seen_by_server: Seen,
+    /// Packets that the box did not forward as they were.
+    pub(super) touched: u64,
 }
 
 /// What a host received.
@@ -86,6 +96,8 @@ pub(super) struct Seen {
     pub(super) findings: Vec<&'static str>,
     /// Their texts.
     pub(super) texts: Vec<String>,
+    /// All findings, notes among them.
+    pub(super) all: BTreeSet<&'static str>,
 }
 
 type Hosts = Pair<Node<MptcpStack>, Node<MptcpStack>>;
@@ -104,34 +116,42 @@ impl Setup {
         config
     }
 
-    fn link(&self, path: usize) -> Link {
+    fn link(&self, path: usize, touched: &Touched) -> Link {
         let has_box = match self.place {
             Place::Initial => path == 0,
             Place::Second => path == 1,
             Place::Both => true,
         };
-        let delay = [5, 15][path];
-        let spec = self.case.spec.replace("{}", &path.to_string());
-        let middle = if has_box && !spec.is_empty() {
-            format!(" | {spec}")
-        } else {
-            String::new()
-        };
+        let near = format!("10mbit {}ms queue=100kB", [5, 15][path]);
         // A router near the server: the hosts are told apart by their TTLs.
-        let text = format!(
-            "10mbit {delay}ms queue=100kB{middle} | header:field=ttl,set=61 | 20mbit 5ms queue=100kB loss={}%",
+        let far = format!(
+            "header:field=ttl,set=61 | 20mbit 5ms queue=100kB loss={}%",
             self.loss_percent
         );
-        Link::of(&text)
+        let spec = self.case.spec.replace("{}", &path.to_string());
+        let near = match spec.parse::<Spec>() {
+            _ if !has_box || spec.is_empty() => Link::of(&near),
+            Ok(boxes) => {
+                let watched = Watched {
+                    inner: boxes.build(),
+                    touched: Arc::clone(touched),
+                };
+                Link::of(&near).through_box(&spec, watched)
+            }
+            // The NAT is an element of the simulator.
+            Err(_) => Link::of(&near).through(&spec),
+        };
+        near.through(&far)
     }
 
-    fn network(&self) -> (Net, Hosts) {
+    fn network(&self, touched: &Touched) -> (Net, Hosts) {
         let seed = Seed::from_env_or(7);
         let mut net = Net::new(seed);
         let paths: Vec<PathId> = (0..self.paths)
-            .map(|path| net.path(self.link(path)))
+            .map(|path| net.path(self.link(path, touched)))
             .collect();
         net.record(CLIENT);
+        net.record(SERVER);
         let mut client = self.config(FastOpen::Cookie);
         client.path_manager = pm::Kind::Fullmesh;
         let mut client = MptcpStack::new(client, seed.derive("client"));
@@ -159,15 +179,20 @@ impl Setup {
 
     /// Lets it happen.
     pub(super) fn run(&self) -> Outcome {
-        let (mut net, mut hosts) = self.network();
+        let touched = Touched::default();
+        let (mut net, mut hosts) = self.network(&touched);
         net.note(format!("{self:?}"));
         let stop = net.run_until(&mut hosts, secs(MOST_SECS), |hosts| {
             let is_done = hosts.client.is_done() && hosts.server.is_done() && has_ended(hosts);
             is_done || is_refused(hosts)
         });
-        let pcapng = net.pcapng(CLIENT, None).expect("it was recorded");
+        let seen = [CLIENT, SERVER].map(|host| {
+            let pcapng = net.pcapng(host, None).expect("it was recorded");
+            Seen::of(pcapng)
+        });
         net.run_for(&mut hosts, secs(MOST_SECS));
         let stacks = [&hosts.client.stack, &hosts.server.stack];
+        let [seen, seen_by_server] = seen;
         Outcome {
             stop,
             received: [
@@ -180,8 +205,48 @@ impl Setup {
                 .iter()
                 .sum(),
             scenario: net.scenario(),
-            seen: Seen::of(pcapng),
+            seen,
+            seen_by_server,
+            touched: touched.load(Ordering::Relaxed),
         }
+    }
+}
+
+/// How many packets a box did not forward as they were.
+type Touched = Arc<AtomicU64>;
+
+/// A box that is watched.
+struct Watched {
+    inner: Box<dyn Middlebox>,
+    touched: Touched,
+}
+
+impl Middlebox for Watched {
+    fn handle_packet(
+        &mut self,
+        now: Duration,
+        direction: Direction,
+        packet: Vec<u8>,
+        out: &mut Vec<Departure>,
+    ) {
+        let before = out.len();
+        let arrived = packet.clone();
+        self.inner.handle_packet(now, direction, packet, out);
+        let left = out.get(before..).unwrap_or_default();
+        let is_same = |departure: &Departure| {
+            departure.packet == arrived && departure.direction == direction && departure.at == now
+        };
+        if left.len() != 1 || !left.iter().all(is_same) {
+            self.touched.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        self.inner.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Duration, out: &mut Vec<Departure>) {
+        self.inner.handle_timeout(now, out);
     }
 }
 
@@ -245,6 +310,7 @@ impl Seen {
             found.extend(&connection.findings);
         }
         found.extend(&analysis.findings);
+        let all = found.iter().map(|finding| finding.id).collect();
         found.retain(|finding| finding.severity >= Severity::Warn);
         let mut findings: Vec<&'static str> = found.iter().map(|finding| finding.id).collect();
         findings.sort_unstable();
@@ -257,6 +323,7 @@ impl Seen {
             by,
             findings,
             texts,
+            all,
         }
     }
 }

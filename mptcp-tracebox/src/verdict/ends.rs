@@ -7,7 +7,7 @@ use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::time::Instant;
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{MptcpOption, Subtype};
-use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptions};
+use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptionValue, TcpOptions};
 
 use super::Packets;
 use crate::evidence::{Answer, AnswerKind, Role, SegmentAnswer, Sent};
@@ -105,12 +105,35 @@ fn said(answer: &Answer, sent: &Sent, plain: usize) -> EndAnswer {
         AnswerKind::Segment(segment) if segment.flags.rst() => EndAnswer::Reset {
             reason: reset_reason(&segment.options),
         },
-        AnswerKind::Segment(segment) if segment.flags.syn() => EndAnswer::SynAck {
-            option: option(segment, sent, plain),
-            window: segment.window,
-        },
+        AnswerKind::Segment(segment) if segment.flags.syn() => {
+            let option = option(segment, sent, plain);
+            let tells = matches!(option, EndOption::Capable(_) | EndOption::Join);
+            if !tells && sent.purpose.probe != Probe::Syn && !belongs(segment, sent) {
+                // It may be for another SYN: what it lacks says nothing.
+                return EndAnswer::Ack;
+            }
+            let window = segment.window;
+            EndAnswer::SynAck { option, window }
+        }
         AnswerKind::Segment(_) => EndAnswer::Ack,
     }
+}
+
+/// Whether a SYN/ACK is surely for this SYN: by its number, or by the timestamp that it echoes.
+fn belongs(segment: &SegmentAnswer, sent: &Sent) -> bool {
+    let Some(Fields { tcp, .. }) = Fields::parse(&sent.bytes) else {
+        return false;
+    };
+    let value = |area| {
+        let mut options = TcpOptions::new(area).map_while(Result::ok);
+        options.find_map(|option| match option.value() {
+            TcpOptionValue::Timestamps { value, echo } => Some((value, echo)),
+            _ => None,
+        })
+    };
+    let ours = value(tcp.options()).map(|(value, _)| value);
+    let echo = value(&segment.options).map(|(_, echo)| echo);
+    tcp.seq().map(|seq| seq.add(1)) == Some(TcpSeq(segment.ack)) || (echo.is_some() && echo == ours)
 }
 
 fn weight(answer: &EndAnswer) -> u8 {

@@ -70,13 +70,17 @@ pub(super) fn answered(sent: &[Sent], at: Instant, answer: &Fields<'_>) -> Optio
         if ends != (destination, source) {
             return None;
         }
-        let taken = u32::try_from(fields.tcp.payload().len()).unwrap_or(0)
-            + u32::from(fields.tcp.flags()?.syn());
+        let is_syn = fields.tcp.flags()?.syn();
+        let len = u32::try_from(fields.tcp.payload().len()).unwrap_or(0);
+        let taken = len + u32::from(is_syn);
         let is_acked = flags.ack() && ack == fields.tcp.seq()?.add(taken);
+        // The RST for an ACK without a connection has its number (RFC 9293 §3.10.7.1).
+        let is_taken_over =
+            flags.rst() && !flags.ack() && answer.tcp.seq() == fields.tcp.ack() && !is_syn;
         let is_echoed = echo.is_some() && timestamp(fields.tcp) == echo;
         // Once a segment was sent in full, its acknowledgements are no answers to the copies before.
         let is_meant = is_acked && packet.purpose.role == Role::Connection;
-        Some(1 + 8 * u8::from(is_meant) + 4 * u8::from(is_acked) + 2 * u8::from(is_echoed))
+        Some(1 + 8 * u8::from(is_meant) + 4 * u8::from(is_acked || is_taken_over) + 2 * u8::from(is_echoed))
     })
 }
 

@@ -38,6 +38,8 @@ pub struct Flow {
     pub ends: Vec<End>,
     /// What the connection showed that carried the probes of the established phase.
     pub talk: Option<Talk>,
+    /// ACKs for data that nobody has sent are lost here.
+    pub unseen_lost: Option<Interval>,
     /// What another port of the target showed; none if it was not asked.
     pub other: Option<OtherPort>,
     /// Hops that do not show; none if all seem to.
@@ -75,6 +77,8 @@ pub struct Talk {
     pub failed: bool,
     /// The target reset the connection before we did.
     pub was_reset: bool,
+    /// The lowest TTL of a copy of data that was acknowledged, though no copy can have reached the target.
+    pub acked_from: Option<u8>,
     /// What was sent behind a hole was acknowledged by SACK; none if that was not tried.
     pub passes_holes: Option<bool>,
 }

@@ -110,9 +110,9 @@ impl Compare {
 
     pub(super) fn settle(&mut self, ask: Ask, outcome: Outcome) {
         // What comes late belongs to a step before.
-        let is_meant = self.ask().is_some_and(|now| {
-            (now.probe, now.role, now.ttl) == (ask.probe, ask.role, ask.ttl)
-        });
+        let is_meant = self
+            .ask()
+            .is_some_and(|now| (now.probe, now.role, now.ttl) == (ask.probe, ask.role, ask.ttl));
         if !is_meant || !self.in_flight {
             return;
         }
@@ -163,9 +163,7 @@ impl Compare {
         let before = self.distance.unwrap_or(1).saturating_sub(1);
         match outcome {
             Outcome::Expired if before > 0 => Step::Way(before),
-            Outcome::Silent if self.silent < GIVE_UP && ttl < self.max_ttl => {
-                Step::Deeper(ttl + 1)
-            }
+            Outcome::Silent if self.silent < GIVE_UP && ttl < self.max_ttl => Step::Deeper(ttl + 1),
             _ => self.again(),
         }
     }

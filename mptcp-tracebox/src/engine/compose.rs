@@ -55,7 +55,9 @@ impl Composer {
         self.tick();
         self.ip_id = next_id(self.ip_id);
         let mut options = match purpose.probe {
-            Probe::StrayAck => [&[1, 1, 8, 10][..], &self.clock.to_be_bytes(), &[0, 0, 0, 1]].concat(),
+            Probe::StrayAck => {
+                [&[1, 1, 8, 10][..], &self.clock.to_be_bytes(), &[0, 0, 0, 1]].concat()
+            }
             _ => plain_options(source.is_ipv4(), self.clock),
         };
         options.extend(purpose.probe.syn_options(&mut self.random));

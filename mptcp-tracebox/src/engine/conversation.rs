@@ -16,10 +16,12 @@ use mptcp_proto::time::Instant;
 use mptcp_proto::wire::segment::Flags;
 
 use super::compose::{Composer, FULL_TTL};
+use super::pace::Bucket;
 use super::shared_random::SharedRandom;
 use super::{Ask, Outcome};
 use crate::evidence::{Purpose, Role};
 use crate::packet::Packet;
+use crate::plan::ATTEMPTS;
 use crate::probe::Probe;
 
 /// The connection, and what is left to ask with it.
@@ -39,6 +41,8 @@ pub(super) struct Conversation {
     /// The last segment that carried data, from which others are made.
     model: Option<Packet>,
     in_flight: usize,
+    /// Copies that the step has sent.
+    copies: Vec<Prepared>,
     /// When the step ends though nothing has happened.
     deadline: Instant,
 }
@@ -67,6 +71,8 @@ enum Step {
 pub(super) struct Prepared {
     pub(super) purpose: Purpose,
     pub(super) packet: Packet,
+    /// Its number among the copies of the step.
+    pub(super) copy: usize,
 }
 
 /// What a conversation wants.
@@ -122,14 +128,21 @@ impl Conversation {
             held: Vec::new(),
             model: None,
             in_flight: 0,
+            copies: Vec::new(),
             deadline: now + HANDSHAKE,
         })
     }
 
     /// What is to be done next.
-    pub(super) fn next(&mut self, now: Instant, composer: &mut Composer) -> Next {
+    pub(super) fn next(
+        &mut self,
+        now: Instant,
+        composer: &mut Composer,
+        routers: &[Bucket],
+    ) -> Next {
         loop {
             self.pump(now);
+            self.forget_hopeless(now, routers);
             if let Some(prepared) = self.pop(composer) {
                 return Next::Send(Box::new(prepared));
             }
@@ -154,9 +167,25 @@ impl Conversation {
         let mut prepared = self.queue.pop_front()?;
         if is_copy {
             self.in_flight += 1;
+            prepared.copy = self.copies.len();
+            self.copies.push(prepared.clone());
         }
         composer.sign(&mut prepared.packet, is_copy);
         Some(prepared)
+    }
+
+    /// A copy is not tried again where the router is known to have no errors left.
+    fn forget_hopeless(&mut self, now: Instant, routers: &[Bucket]) {
+        while let Some(prepared) = self.queue.front() {
+            let Purpose { ttl, attempt, .. } = prepared.purpose;
+            let router = usize::from(ttl).checked_sub(1);
+            let router = router.and_then(|at| routers.get(at));
+            let is_empty = router.is_some_and(|router| router.ready_at(1, now) > now);
+            if attempt == 0 || !is_empty {
+                break;
+            }
+            self.queue.pop_front();
+        }
     }
 
     /// Takes what the endpoint wants to send: data are held back while a step asks with them.
@@ -189,7 +218,11 @@ impl Conversation {
     fn send_in_full(&mut self, mut packet: Packet, probe: Probe) {
         packet.ttl = FULL_TTL;
         let purpose = self.purpose(probe, Role::Connection, FULL_TTL);
-        self.queue.push_back(Prepared { purpose, packet });
+        self.queue.push_back(Prepared {
+            purpose,
+            packet,
+            copy: 0,
+        });
     }
 
     const fn purpose(&self, probe: Probe, role: Role, ttl: u8) -> Purpose {
@@ -222,6 +255,7 @@ impl Conversation {
         if self.step == Step::Close {
             return false;
         }
+        self.copies.clear();
         if !self.held.is_empty() {
             self.release();
             self.deadline = now + ACKNOWLEDGE;
@@ -282,7 +316,11 @@ impl Conversation {
     fn copy(&mut self, mut packet: Packet, probe: Probe, ttl: u8) {
         packet.ttl = ttl;
         let purpose = self.purpose(probe, Role::Ladder, ttl);
-        self.queue.push_back(Prepared { purpose, packet });
+        self.queue.push_back(Prepared {
+            purpose,
+            packet,
+            copy: 0,
+        });
     }
 
     /// An ACK with another option of MPTCP, for each TTL that the target does not see.
@@ -291,8 +329,14 @@ impl Conversation {
             return;
         };
         let len = u32::try_from(model.payload.len()).unwrap_or(0);
+        let unseen = if *probe == Probe::UnseenAck {
+            UNSEEN
+        } else {
+            0
+        };
         let packet = Packet {
             seq: model.seq.add(len),
+            ack: model.ack.add(unseen),
             flags: Flags::ACK,
             options: data_options(&model, probe),
             payload: Vec::new(),
@@ -326,9 +370,26 @@ impl Conversation {
     }
 
     /// A copy was answered, or was not.
-    pub(super) fn settle(&mut self, ask: Ask, _outcome: Outcome) {
-        if ask.role == Role::Ladder {
-            self.in_flight = self.in_flight.saturating_sub(1);
+    pub(super) fn settle(&mut self, ask: Ask, outcome: Outcome) {
+        if ask.role != Role::Ladder {
+            return;
+        }
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let copy = self
+            .copies
+            .get(ask.probe)
+            .filter(|copy| outcome == Outcome::Silent && copy.purpose.attempt + 1 < self.tries());
+        if let Some(mut again) = copy.cloned() {
+            again.purpose.attempt += 1;
+            self.queue.push_back(again);
+        }
+    }
+
+    /// Tries for a copy that is not answered. Those that go one by one have fewer.
+    fn tries(&self) -> u8 {
+        match self.step {
+            Step::Data(FIRST) => ATTEMPTS - 1,
+            _ => ATTEMPTS,
         }
     }
 }
@@ -389,6 +450,8 @@ const FIRST: usize = 144;
 const LARGE: usize = 1200;
 /// Bytes of segments that a box may join.
 const SMALL: usize = 288;
+/// Bytes that are acknowledged and that the target has never sent.
+const UNSEEN: u32 = 1000;
 /// The handshake takes no longer, or is given up.
 const HANDSHAKE: Duration = Duration::from_millis(2500);
 /// Data that are not acknowledged in this time will not be.

@@ -238,28 +238,37 @@ impl Engine {
             Stage::Discover(discovery) => discovery.want(now, &self.routers),
             Stage::Climb(ladder) => ladder.want(now, &self.routers),
             Stage::Compare(compare) => compare.want(now, &self.routers),
-            Stage::Converse(conversation) => match conversation.next(now, &mut self.composer) {
-                Next::Send(prepared) => Want::Packet(prepared),
-                Next::Wait(until) => Want::Wait(until),
-                Next::Over => Want::Over,
-            },
+            Stage::Converse(conversation) => {
+                match conversation.next(now, &mut self.composer, &self.routers) {
+                    Next::Send(prepared) => Want::Packet(prepared),
+                    Next::Wait(until) => Want::Wait(until),
+                    Next::Over => Want::Over,
+                }
+            }
             Stage::Done => Want::Answer,
         }
     }
 
     fn send_prepared(&mut self, now: Instant, prepared: Prepared) -> Option<Transmit> {
-        let Prepared { purpose, packet } = prepared;
+        let Prepared {
+            purpose,
+            packet,
+            copy,
+        } = prepared;
         let bytes = packet.emit().ok()?;
         self.pacer.take(now);
         let id = self
             .evidence
             .note_sent(now, purpose.clone(), bytes.clone())?;
         if purpose.role == Role::Ladder {
+            if let Some(router) = self.router(purpose.ttl) {
+                router.take(now);
+            }
             let ask = Ask {
-                probe: 0,
+                probe: copy,
                 role: Role::Ladder,
                 ttl: purpose.ttl,
-                attempt: 0,
+                attempt: purpose.attempt,
             };
             let until = now + self.patience();
             self.waiting.push(Waiting { id, until, ask });

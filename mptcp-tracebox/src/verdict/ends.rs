@@ -7,7 +7,9 @@ use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::time::Instant;
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{MptcpOption, Subtype};
-use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptionValue, TcpOptions};
+use mptcp_proto::wire::tcp_option::{
+    KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptionValue, TcpOptions,
+};
 
 use super::Packets;
 use crate::evidence::{Answer, AnswerKind, Role, SegmentAnswer, Sent};
@@ -65,25 +67,27 @@ fn is_for_the_end(sent: &Sent, target: IpAddr) -> bool {
 
 /// Whether somebody acknowledges data that cannot have reached the target yet.
 fn is_acked(sent: &Sent) -> bool {
+    let mut segments = sent.answers.iter().filter_map(Answer::segment);
+    segments.any(|segment| acks(segment, sent))
+}
+
+/// Whether a segment acknowledges all data of a packet.
+pub(super) fn acks(segment: &SegmentAnswer, sent: &Sent) -> bool {
     let Some(Fields { tcp, .. }) = Fields::parse(&sent.bytes) else {
         return false;
     };
     let len = u32::try_from(tcp.payload().len()).unwrap_or(0);
     let end = tcp.seq().map(|seq| seq.add(len));
-    let segments = sent.answers.iter().filter_map(Answer::segment);
-    len > 0
-        && segments
-            .into_iter()
-            .any(|segment| segment.flags.ack() && end == Some(TcpSeq(segment.ack)))
+    len > 0 && segment.flags.ack() && end == Some(TcpSeq(segment.ack))
 }
 
 fn add(end: &mut End, sent: &Sent, plain: usize) {
     end.sent += 1;
     end.answered += u32::from(!sent.answers.is_empty());
     // That the TTL of a copy ran out, as it should, is no answer of the target.
-    let is_copy = sent.purpose.probe.phase() == Phase::Data;
+    let is_copy = sent.purpose.role == Role::Ladder;
     for answer in &sent.answers {
-        if is_copy && answer.segment().is_none() {
+        if is_copy && answer.expired().is_some() {
             continue;
         }
         let rtt = answer.at.since(sent.at);
@@ -102,6 +106,15 @@ fn said(answer: &Answer, sent: &Sent, plain: usize) -> EndAnswer {
             from: answer.from,
             kind: *kind,
         },
+        AnswerKind::Segment(segment)
+            if segment.flags.rst()
+                && sent.purpose.probe != Probe::Syn
+                && !belongs(segment, sent)
+                && reset_reason(&segment.options).is_none() =>
+        {
+            // It may be for another SYN.
+            EndAnswer::Ack
+        }
         AnswerKind::Segment(segment) if segment.flags.rst() => EndAnswer::Reset {
             reason: reset_reason(&segment.options),
         },
@@ -119,8 +132,8 @@ fn said(answer: &Answer, sent: &Sent, plain: usize) -> EndAnswer {
     }
 }
 
-/// Whether a SYN/ACK is surely for this SYN: by its number, or by the timestamp that it echoes.
-fn belongs(segment: &SegmentAnswer, sent: &Sent) -> bool {
+/// Whether an answer is surely for this SYN: by its number, or by the timestamp that it echoes.
+pub(super) fn belongs(segment: &SegmentAnswer, sent: &Sent) -> bool {
     let Some(Fields { tcp, .. }) = Fields::parse(&sent.bytes) else {
         return false;
     };
@@ -141,8 +154,10 @@ fn weight(answer: &EndAnswer) -> u8 {
         EndAnswer::Silent => 0,
         EndAnswer::Ack => 1,
         EndAnswer::Error { .. } => 2,
-        EndAnswer::Reset { .. } => 3,
-        EndAnswer::SynAck { .. } => 4,
+        EndAnswer::Reset { reason: None } => 3,
+        // Only who speaks MPTCP gives a reason.
+        EndAnswer::Reset { reason: Some(_) } => 4,
+        EndAnswer::SynAck { .. } => 5,
     }
 }
 
@@ -161,17 +176,28 @@ fn mptcp(area: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// When ACKs came that neither begin nor end anything: the target still knows a connection of before, and took
-/// a probe for a segment of that one (RFC 9293 §3.10.7.4). They acknowledge what belongs to that one.
+/// a probe for a segment of that one (RFC 9293 §3.10.7.4). They acknowledge what belongs to that one. Answers
+/// with a number of which it is not known to which probe they belong are such too.
 fn bare_acks(packets: &Packets<'_>) -> Vec<Instant> {
     let syns = packets
         .iter()
         .filter(|(_, sent)| sent.purpose.role == Role::End);
-    let answers = syns.flat_map(|(_, sent)| &sent.answers);
-    let bare = answers.filter(|answer| {
-        let flags = answer.segment().map(|segment| segment.flags);
-        flags.is_some_and(|flags| flags.ack() && !flags.syn() && !flags.rst())
+    let answers = syns.flat_map(|(_, sent)| sent.answers.iter().map(|answer| (*sent, answer)));
+    let bare = answers.filter(|(sent, answer)| {
+        answer.segment().is_some_and(|segment| {
+            let flags = segment.flags;
+            let is_bare = flags.ack() && !flags.syn() && !flags.rst();
+            // Nobody refuses what was accepted.
+            let is_odd = flags.rst() && is_accepted(sent);
+            is_bare || is_odd || !belongs(segment, sent)
+        })
     });
-    bare.map(|answer| answer.at).collect()
+    bare.map(|(_, answer)| answer.at).collect()
+}
+
+fn is_accepted(sent: &Sent) -> bool {
+    let mut segments = sent.answers.iter().filter_map(Answer::segment);
+    segments.any(|segment| segment.flags.syn())
 }
 
 /// Fillers in a row that answers to plain SYNs have too: another option was erased there.

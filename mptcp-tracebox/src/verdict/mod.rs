@@ -57,7 +57,7 @@ fn flow(evidence: &Evidence, number: usize, target: SocketAddr) -> Option<Flow> 
     let hidden = other::hidden(&packets, &hops, distance);
     let other = other::other(&others, &packets, &hops, distance);
     let below = distance.unwrap_or(u8::MAX);
-    Some(Flow {
+    let mut flow = Flow {
         source,
         probes,
         distance,
@@ -67,8 +67,11 @@ fn flow(evidence: &Evidence, number: usize, target: SocketAddr) -> Option<Flow> 
         talk: talk::talk(&packets),
         other,
         hidden,
+        unseen_lost: None,
         is_balanced,
-    })
+    };
+    flow.unseen_lost = sentence::silence::unseen_lost(&flow, target);
+    Some(flow)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ impl Facts<'_> {
         let is_elsewhere = end.ttl.is_some() && end.ttl != control;
         // Systems begin with other TTLs in their RSTs, but a server that gives a reason spoke itself.
         let is_unsigned = !matches!(end.answer, EndAnswer::Reset { reason: Some(_) });
-        if before.is_none() && !(is_elsewhere && is_unsigned) {
+        if !is_unsigned || (before.is_none() && !is_elsewhere) {
             return None;
         }
         Some(Verdict {

@@ -53,10 +53,11 @@ fn nearer(
 /// Answers of the target, or of somebody in its place, to a probe that was to reach it.
 fn ends<'a>(packets: &Packets<'a>, probe: &Probe) -> Vec<&'a Answer> {
     let sent = packets.iter().map(|(_, sent)| *sent);
-    let meant =
-        sent.filter(|sent| sent.purpose.probe == *probe && sent.purpose.role == Role::End);
+    let meant = sent.filter(|sent| sent.purpose.probe == *probe && sent.purpose.role == Role::End);
     let answers = meant.flat_map(|sent| &sent.answers);
-    answers.filter(|answer| answer.segment().is_some()).collect()
+    answers
+        .filter(|answer| answer.segment().is_some())
+        .collect()
 }
 
 /// Whether routers answer on the way to the other port where the first one is reached already.
@@ -81,7 +82,7 @@ fn goes_on(others: &Packets<'_>, hops: &[Hop], distance: u8) -> bool {
 }
 
 /// Hops that an answer took.
-fn way_back(answer: &Answer) -> u8 {
+pub(super) fn way_back(answer: &Answer) -> u8 {
     let first = [64, 128].into_iter().find(|&first| first >= answer.ttl);
     first.unwrap_or(u8::MAX) - answer.ttl + 1
 }
@@ -93,7 +94,9 @@ fn stateful(others: &Packets<'_>, hops: &[Hop], distance: Option<u8>) -> Option<
         .filter(|(_, sent)| sent.purpose.probe == Probe::StrayAck)
         .copied()
         .collect();
-    let finals = strays.iter().filter(|(_, sent)| sent.purpose.role == Role::End);
+    let finals = strays
+        .iter()
+        .filter(|(_, sent)| sent.purpose.role == Role::End);
     let (mut tries, mut answered) = (0, 0);
     for (_, sent) in finals {
         tries += 1;

@@ -6,8 +6,11 @@ use mptcp_proto::wire::segment::Flags;
 use mptcp_proto::wire::tcp_option::{KIND_MPTCP, KIND_SACK, TcpOptions};
 
 use super::Packets;
-use crate::evidence::{Role, SegmentAnswer, Sent};
+use super::ends::acks;
+use super::other::way_back;
+use crate::evidence::{Answer, Role, SegmentAnswer, Sent};
 use crate::packet::fields::Fields;
+use crate::probe::Phase;
 use crate::trace::{Acked, Talk};
 
 /// What it showed; none if there was none.
@@ -29,11 +32,37 @@ pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
             note(&mut talk, sent, segment);
         }
     }
+    talk.acked_from = acked_from(packets);
     // The worst of them: who falls back acknowledges the first data still in the other way.
     let acked = ours.iter().map(|sent| acked(sent));
     let acked = acked.filter(|acked| *acked != Acked::Never).min();
     talk.acked = acked.unwrap_or_default();
     Some(talk)
+}
+
+/// The lowest TTL of a copy of data that was acknowledged by somebody who is nearer than the target and has
+/// no DATA_ACK. Without these two it may be the target, which got the copy out of the hands of who joins
+/// segments, or of who makes TTLs larger.
+fn acked_from(packets: &Packets<'_>) -> Option<u8> {
+    let packets = packets.iter().map(|(_, sent)| *sent);
+    let target = packets
+        .clone()
+        .filter(|sent| sent.purpose.role == Role::End && sent.purpose.probe.phase() == Phase::Syn);
+    let answers = target.flat_map(|sent| &sent.answers);
+    let answers = answers.filter(|answer| answer.segment().is_some_and(|it| it.flags.syn()));
+    let target = answers.map(way_back).min()?;
+    let copies = packets.filter(|sent| {
+        let is_early = |answer: &&Answer| {
+            let acks = answer
+                .segment()
+                .is_some_and(|it| acks(it, sent) && !has_data_ack(it));
+            acks && way_back(answer) < target
+        };
+        sent.purpose.role == Role::Ladder
+            && sent.purpose.probe.phase() == Phase::Data
+            && sent.answers.iter().any(|answer| is_early(&answer))
+    });
+    copies.map(|sent| sent.purpose.ttl).min()
 }
 
 /// How the data of a packet were acknowledged.
@@ -45,21 +74,24 @@ fn acked(sent: &Sent) -> Acked {
     let segments = sent.answers.iter().filter_map(|answer| answer.segment());
     let acks = segments.filter(|segment| segment.flags.ack() && !segment.flags.rst());
     let levels = acks.map(|segment| {
-        let mut options = TcpOptions::new(&segment.options).map_while(Result::ok);
-        let has_data_ack = options.any(|option| {
-            option.kind == KIND_MPTCP
-                && matches!(
-                    MptcpOption::parse(Version::V1, option.bytes),
-                    Ok(MptcpOption::Dss(dss)) if dss.data_ack.is_some()
-                )
-        });
-        if has_data_ack {
+        if has_data_ack(segment) {
             Acked::ByMptcp
         } else {
             Acked::ByTcp
         }
     });
     levels.max().unwrap_or_default()
+}
+
+fn has_data_ack(segment: &SegmentAnswer) -> bool {
+    let mut options = TcpOptions::new(&segment.options).map_while(Result::ok);
+    options.any(|option| {
+        option.kind == KIND_MPTCP
+            && matches!(
+                MptcpOption::parse(Version::V1, option.bytes),
+                Ok(MptcpOption::Dss(dss)) if dss.data_ack.is_some()
+            )
+    })
 }
 
 fn note(talk: &mut Talk, sent: &Sent, segment: &SegmentAnswer) {

@@ -66,8 +66,10 @@ fn check(seed: Seed, tally: &mut Tally) -> Result<(), String> {
         let (change, between) = (&located.change, located.between);
         if !truth::is_true(change, between, path.passages()) {
             return Err(format!(
-                "no box made this: {} {}, {between}\n{description:?}",
-                change.field, change.how
+                "no box made this: {} {}, {between}\n{}",
+                change.field,
+                change.how,
+                brief(&description)
             ));
         }
     }
@@ -75,7 +77,10 @@ fn check(seed: Seed, tally: &mut Tally) -> Result<(), String> {
     if is_founded(&run, &path, &description) {
         Ok(())
     } else {
-        Err(format!("not founded: {sentence}\n{description:?}"))
+        let description = brief(&description);
+        let ends = flow.ends.iter().map(|end| format!("  {end:?}\n"));
+        let ends: String = ends.collect();
+        Err(format!("not founded: {sentence}\n{description}{ends}"))
     }
 }
 
@@ -114,6 +119,35 @@ fn is_founded(run: &Run, path: &Path, plan: &PathPlan) -> bool {
         Code::MptcpOk => matches!(plan.target, TargetPlan::V1 | TargetPlan::Both),
         _ => true,
     }
+}
+
+/// What matters of a path that was judged wrongly.
+fn brief(plan: &PathPlan) -> String {
+    let PathPlan {
+        hops,
+        target,
+        balance,
+        ..
+    } = plan;
+    let mut text = format!("{} hops, {balance:?}, {target:?}\n", hops.len());
+    for (number, hop) in hops.iter().enumerate() {
+        for (way, router) in hop.routers().iter().enumerate() {
+            let RouterPlan {
+                quotes,
+                silent,
+                loss,
+                before,
+                after,
+                ..
+            } = router;
+            let _ = writeln!(
+                text,
+                "  {}.{way} {quotes:?} silent {silent} loss {loss:.2} before {before:?} after {after:?}",
+                number + 1
+            );
+        }
+    }
+    text
 }
 
 fn random_path(random: &mut fastrand::Rng) -> (PathPlan, Family) {

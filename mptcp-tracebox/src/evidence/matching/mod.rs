@@ -5,14 +5,16 @@
 //! packet. One that agrees is enough; where more than one packet agrees, the last that had no answer yet
 //! is meant.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::time::Instant;
 use mptcp_proto::wire::tcp_option::{TcpOptionValue, TcpOptions};
 
-use super::{Role, Sent, SentId};
+use super::{Purpose, Role, Sent, SentId};
 use crate::packet::fields::{Fields, TcpFields};
+use crate::probe::Phase;
 use crate::quote::IcmpError;
 
 /// The packet that an ICMP error quotes.
@@ -21,7 +23,13 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
     let seq = quote.tcp.seq()?;
     let id = quote.ip.id();
     let time = timestamp(quote.tcp);
+    let places = places(sent, error.from);
     best_of_one_ttl(sent, at, seq, |fields, packet| {
+        let Purpose { role, ttl, .. } = packet.purpose;
+        let is_copy = role == Role::Ladder && packet.purpose.probe.phase() == Phase::Data;
+        if is_copy && !places.is_empty() && !places.contains(&ttl) {
+            return None;
+        }
         if fields.ip.is_v4() != quote.ip.is_v4() || fields.ip.source != error.to {
             return None;
         }
@@ -43,6 +51,18 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
             && is_waiting(packet, at);
         (is_proven || is_plausible).then_some(points)
     })
+}
+
+/// TTLs at which a router was heard of before, by what can be told apart: copies of a segment look alike.
+fn places(sent: &[Sent], router: IpAddr) -> Vec<u8> {
+    let rungs = sent.iter().filter(|sent| {
+        let is_syn = sent.purpose.probe.phase() == Phase::Syn;
+        let mut answers = sent.answers.iter();
+        is_syn
+            && sent.purpose.role == Role::Ladder
+            && answers.any(|answer| answer.from == router && answer.expired().is_some())
+    });
+    rungs.map(|sent| sent.purpose.ttl).collect()
 }
 
 /// Whether an IP id is that of a packet, in either order of bytes, or the next ones of a later part of it.
@@ -80,7 +100,11 @@ pub(super) fn answered(sent: &[Sent], at: Instant, answer: &Fields<'_>) -> Optio
         let is_echoed = echo.is_some() && timestamp(fields.tcp) == echo;
         // Once a segment was sent in full, its acknowledgements are no answers to the copies before.
         let is_meant = is_acked && packet.purpose.role == Role::Connection;
-        Some(1 + 8 * u8::from(is_meant) + 4 * u8::from(is_acked || is_taken_over) + 2 * u8::from(is_echoed))
+        Some(
+            1 + 8 * u8::from(is_meant)
+                + 4 * u8::from(is_acked || is_taken_over)
+                + 2 * u8::from(is_echoed),
+        )
     })
 }
 
@@ -91,7 +115,12 @@ fn best(
     points: impl Fn(&Fields<'_>, &Sent) -> Option<u8>,
 ) -> Option<SentId> {
     candidates(sent, at, points)
-        .max_by_key(|(key, _)| *key)
+        .max_by_key(|((points, is_open, number), packet)| {
+            // Copies of data have one number: whoever acknowledges it has the last of them, not one
+            // before that a router has not answered.
+            let is_copy = packet.purpose.probe.phase() == Phase::Data;
+            (*points, is_copy || *is_open, *number)
+        })
         .map(|((_, _, number), _)| SentId(number))
 }
 

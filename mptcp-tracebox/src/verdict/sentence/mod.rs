@@ -175,17 +175,19 @@ impl Facts<'_> {
                     kernel_effect: "A connection times out, with MPTCP or without.".to_owned(),
                 })
             }
-            Some(EndAnswer::Reset { .. }) => Some(self.port_closed_on_path().unwrap_or_else(|| Verdict {
-                code: Code::PortClosed,
-                sentence: format!(
-                    "{target} refuses the connection: nobody listens on port {}.",
-                    target.port()
-                ),
-                blame: Blame::Server,
-                confidence: Confidence::Likely,
-                between: None,
-                kernel_effect: REFUSED.to_owned(),
-            })),
+            Some(EndAnswer::Reset { .. }) => {
+                Some(self.port_closed_on_path().unwrap_or_else(|| Verdict {
+                    code: Code::PortClosed,
+                    sentence: format!(
+                        "{target} refuses the connection: nobody listens on port {}.",
+                        target.port()
+                    ),
+                    blame: Blame::Server,
+                    confidence: Confidence::Likely,
+                    between: None,
+                    kernel_effect: REFUSED.to_owned(),
+                }))
+            }
             Some(EndAnswer::Error { from, kind }) => Some(Verdict {
                 code: Code::Unreachable,
                 sentence: format!(
@@ -377,7 +379,8 @@ impl Facts<'_> {
             None if *version == 1 => (
                 Code::MptcpOk,
                 format!(
-                    "{target} speaks MPTCP version 1, and nothing on the way changes what was sent."
+                    "{target} speaks MPTCP version 1, and nothing on the way changes what was sent.{}",
+                    self.notes()
                 ),
             ),
             None => (
@@ -411,6 +414,27 @@ impl Facts<'_> {
                 _ => "MPTCP is used.".to_owned(),
             },
         })
+    }
+
+    /// What does MPTCP no harm, and is worth to be known.
+    fn notes(&self) -> String {
+        let mut notes = String::new();
+        if let Some(between) = self.flow.other.and_then(|other| other.stateful) {
+            notes += &format!(
+                " Segments of connections that were not seen to begin are lost, {between}."
+            );
+        }
+        if let Some(between) = self.flow.unseen_lost {
+            notes += &format!(" ACKs for data that were not seen are lost, {between}.");
+        }
+        if self
+            .flow
+            .talk
+            .is_some_and(|talk| talk.passes_holes == Some(false))
+        {
+            notes += " Data behind a hole are not acknowledged.";
+        }
+        notes
     }
 
     /// Changes that leave MPTCP alone.

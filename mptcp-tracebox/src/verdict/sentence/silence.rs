@@ -2,7 +2,8 @@
 
 use super::Facts;
 use crate::probe::Probe;
-use crate::trace::{Hop, Interval, Place};
+use crate::trace::{Flow, Hop, Interval, Place};
+use std::net::SocketAddr;
 
 impl Facts<'_> {
     /// Where a probe is dropped: behind the last hop that quotes it, and before one that answers others so
@@ -29,6 +30,12 @@ impl Facts<'_> {
         }
         between
     }
+}
+
+/// Where ACKs for data that nobody has sent are lost, if a hop is silent about them that answers all else.
+pub(in crate::verdict) fn unseen_lost(flow: &Flow, target: SocketAddr) -> Option<Interval> {
+    let between = Facts { flow, target }.narrowed(&Probe::UnseenAck);
+    matches!(between.until, Place::Hop(_)).then_some(between)
 }
 
 /// Other probes that a hop answered, or not.

@@ -77,8 +77,8 @@ pub struct Talk {
     pub failed: bool,
     /// The target reset the connection before we did.
     pub was_reset: bool,
-    /// The lowest TTL of a copy of data that was acknowledged, though no copy can have reached the target.
-    pub acked_from: Option<u8>,
+    /// Where somebody acknowledges copies of data, though no copy can have reached the target.
+    pub acked_between: Option<Interval>,
     /// What was sent behind a hole was acknowledged by SACK; none if that was not tried.
     pub passes_holes: Option<bool>,
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use mptcp_proto::conn::config::{Config, Offer};
 use mptcp_proto::conn::handshake::Wishes;
 use mptcp_proto::endpoint::{self, ConnId, Endpoint};
+use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::tcp::Path;
 use mptcp_proto::time::Instant;
 use mptcp_proto::wire::segment::Flags;
@@ -38,9 +39,13 @@ pub(super) struct Conversation {
     queue: VecDeque<Prepared>,
     /// Segments with data that wait for their copies.
     held: Vec<Packet>,
+    /// Segments with data that went out in full, and when.
+    released: Vec<(TcpSeq, Instant)>,
     /// The last segment that carried data, from which others are made.
     model: Option<Packet>,
     in_flight: usize,
+    /// What is held back was copied.
+    is_copied: bool,
     /// Copies that the step has sent.
     copies: Vec<Prepared>,
     /// When the step ends though nothing has happened.
@@ -126,8 +131,10 @@ impl Conversation {
             plan,
             queue: VecDeque::new(),
             held: Vec::new(),
+            released: Vec::new(),
             model: None,
             in_flight: 0,
+            is_copied: false,
             copies: Vec::new(),
             deadline: now + HANDSHAKE,
         })
@@ -142,6 +149,7 @@ impl Conversation {
     ) -> Next {
         loop {
             self.pump(now);
+            self.copy_held();
             self.forget_hopeless(now, routers);
             if let Some(prepared) = self.pop(composer) {
                 return Next::Send(Box::new(prepared));
@@ -199,6 +207,9 @@ impl Conversation {
             let Some(packet) = Packet::parse(&bytes) else {
                 continue;
             };
+            if self.is_on_its_way(&packet, now) {
+                continue;
+            }
             let is_held = !packet.payload.is_empty() && self.holds();
             if !is_held {
                 self.send_in_full(packet, Probe::Dss);
@@ -209,6 +220,14 @@ impl Conversation {
         }
         // Events are of no use here; they must not pile up.
         while self.endpoint.poll_event().is_some() {}
+    }
+
+    /// Whether the endpoint sends again what went out only now: it does not know that it was held back. Who
+    /// joins segments would join it with the copies of the next step.
+    fn is_on_its_way(&self, packet: &Packet, now: Instant) -> bool {
+        let mut released = self.released.iter();
+        !packet.payload.is_empty()
+            && released.any(|(seq, at)| *seq == packet.seq && now.since(*at) < GRACE)
     }
 
     const fn holds(&self) -> bool {
@@ -245,8 +264,10 @@ impl Conversation {
                 let info = connection.info();
                 info.snd_una == info.write_seq
             }
+            Step::Data(_) => !self.held.is_empty(),
+            Step::Pair(_) | Step::Hole(_) => self.held.len() > 1,
             // The copies are the step.
-            _ => true,
+            Step::Option(_) => true,
         }
     }
 
@@ -257,7 +278,7 @@ impl Conversation {
         }
         self.copies.clear();
         if !self.held.is_empty() {
-            self.release();
+            self.release(now);
             self.deadline = now + ACKNOWLEDGE;
             return true;
         }
@@ -267,7 +288,8 @@ impl Conversation {
         // What is no MPTCP any more cannot be asked with MPTCP.
         let next = if speaks { self.plan.pop_front() } else { None };
         self.step = next.unwrap_or(Step::Close);
-        self.deadline = now + PAUSE;
+        self.deadline = now + if self.holds() { COMPOSE } else { PAUSE };
+        self.is_copied = false;
         self.begin_step(now);
         true
     }
@@ -288,10 +310,6 @@ impl Conversation {
             }
             Step::Connect | Step::Released => {}
         }
-        let is_hole = matches!(self.step, Step::Hole(_));
-        if self.holds() && !is_hole {
-            self.copy_held();
-        }
     }
 
     /// Writes a canary, and takes the segment that it becomes.
@@ -304,8 +322,13 @@ impl Conversation {
         self.pump(now);
     }
 
-    /// Copies of what is held back, for each TTL.
+    /// Copies of what is held back, for each TTL, once all of it is there.
     fn copy_held(&mut self) {
+        let is_due = self.holds() && self.is_step_over() && !self.is_copied;
+        if !is_due || matches!(self.step, Step::Hole(_)) {
+            return;
+        }
+        self.is_copied = true;
         for ttl in self.ttls.clone() {
             for packet in self.held.clone() {
                 self.copy(packet, Probe::Dss, ttl);
@@ -348,12 +371,14 @@ impl Conversation {
     }
 
     /// What was held back goes to the target; behind a hole, the later segment goes first.
-    fn release(&mut self) {
+    fn release(&mut self, now: Instant) {
         let mut held = std::mem::take(&mut self.held);
         if matches!(self.step, Step::Hole(_)) {
             held.reverse();
         }
+        self.released.clear();
         for packet in held {
+            self.released.push((packet.seq, now));
             self.send_in_full(packet, Probe::Dss);
         }
         self.step = Step::Released;
@@ -456,6 +481,10 @@ const UNSEEN: u32 = 1000;
 const HANDSHAKE: Duration = Duration::from_millis(2500);
 /// Data that are not acknowledged in this time will not be.
 const ACKNOWLEDGE: Duration = Duration::from_millis(1500);
+/// What was held back is not sent again for so long.
+const GRACE: Duration = Duration::from_millis(400);
+/// The endpoint needs no longer for a segment, if it can send one at all.
+const COMPOSE: Duration = Duration::from_millis(250);
 /// Between steps, when nothing is waited for.
 const PAUSE: Duration = Duration::from_millis(1);
 /// The least time to the next look.

@@ -23,6 +23,7 @@ pub(super) fn ends(packets: &Packets<'_>, target: IpAddr) -> Vec<End> {
     let mut ends: Vec<End> = Vec::new();
     let plain = plain_fillers(packets);
     let strays = bare_acks(packets);
+    let controls = control_numbers(packets);
     for (_, sent) in packets {
         if !is_for_the_end(sent, target) {
             continue;
@@ -41,7 +42,7 @@ pub(super) fn ends(packets: &Packets<'_>, target: IpAddr) -> Vec<End> {
             ends.len() - 1
         });
         if let Some(end) = ends.get_mut(at) {
-            add(end, sent, plain);
+            add(end, sent, plain, &controls);
             let is_near = |at: &Instant| sent.at < *at && at.since(sent.at) < NEAR;
             if end.answer == EndAnswer::Silent && strays.iter().any(is_near) {
                 end.answer = EndAnswer::Ack;
@@ -81,7 +82,7 @@ pub(super) fn acks(segment: &SegmentAnswer, sent: &Sent) -> bool {
     len > 0 && segment.flags.ack() && end == Some(TcpSeq(segment.ack))
 }
 
-fn add(end: &mut End, sent: &Sent, plain: usize) {
+fn add(end: &mut End, sent: &Sent, plain: usize, controls: &[u32]) {
     end.sent += 1;
     end.answered += u32::from(!sent.answers.is_empty());
     // That the TTL of a copy ran out, as it should, is no answer of the target.
@@ -92,7 +93,11 @@ fn add(end: &mut End, sent: &Sent, plain: usize) {
         }
         let rtt = answer.at.since(sent.at);
         end.rtt = Some(end.rtt.map_or(rtt, |known| known.min(rtt)));
-        let said = said(answer, sent, plain);
+        // A SYN/ACK of a connection of before, which the target still has.
+        let is_repeated = answer
+            .segment()
+            .is_some_and(|it| controls.contains(&it.seq));
+        let said = said(answer, sent, plain, is_repeated);
         if weight(&said) > weight(&end.answer) {
             end.answer = said;
             end.ttl = Some(answer.ttl);
@@ -100,7 +105,7 @@ fn add(end: &mut End, sent: &Sent, plain: usize) {
     }
 }
 
-fn said(answer: &Answer, sent: &Sent, plain: usize) -> EndAnswer {
+fn said(answer: &Answer, sent: &Sent, plain: usize, is_repeated: bool) -> EndAnswer {
     match &answer.kind {
         AnswerKind::Error { kind, .. } => EndAnswer::Error {
             from: answer.from,
@@ -120,8 +125,10 @@ fn said(answer: &Answer, sent: &Sent, plain: usize) -> EndAnswer {
         },
         AnswerKind::Segment(segment) if segment.flags.syn() => {
             let option = option(segment, sent, plain);
-            let tells = matches!(option, EndOption::Capable(_) | EndOption::Join);
-            if !tells && sent.purpose.probe != Probe::Syn && !belongs(segment, sent) {
+            let tells = !matches!(option, EndOption::Absent | EndOption::Erased(_));
+            let is_stale = is_repeated && option == EndOption::Absent;
+            let is_ours = belongs(segment, sent) && !is_stale;
+            if !tells && sent.purpose.probe != Probe::Syn && !is_ours {
                 // It may be for another SYN: what it lacks says nothing.
                 return EndAnswer::Ack;
             }
@@ -181,7 +188,7 @@ fn mptcp(area: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn bare_acks(packets: &Packets<'_>) -> Vec<Instant> {
     let syns = packets
         .iter()
-        .filter(|(_, sent)| sent.purpose.role == Role::End);
+        .filter(|(_, sent)| sent.purpose.probe.phase() == Phase::Syn);
     let answers = syns.flat_map(|(_, sent)| sent.answers.iter().map(|answer| (*sent, answer)));
     let bare = answers.filter(|(sent, answer)| {
         answer.segment().is_some_and(|segment| {
@@ -198,6 +205,17 @@ fn bare_acks(packets: &Packets<'_>) -> Vec<Instant> {
 fn is_accepted(sent: &Sent) -> bool {
     let mut segments = sent.answers.iter().filter_map(Answer::segment);
     segments.any(|segment| segment.flags.syn())
+}
+
+/// Sequence numbers of SYN/ACKs for plain SYNs.
+fn control_numbers(packets: &Packets<'_>) -> Vec<u32> {
+    let controls = packets
+        .iter()
+        .filter(|(_, sent)| sent.purpose.probe == Probe::Syn);
+    let answers = controls.flat_map(|(_, sent)| &sent.answers);
+    let segments = answers.filter_map(Answer::segment);
+    let accepted = segments.filter(|segment| segment.flags.syn());
+    accepted.map(|segment| segment.seq).collect()
 }
 
 /// Fillers in a row that answers to plain SYNs have too: another option was erased there.

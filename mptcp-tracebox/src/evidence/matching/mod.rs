@@ -41,7 +41,8 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
             .distance_from(ours)
             .is_some_and(|distance| distance < len.max(1));
         let is_later = is_part && seq != ours;
-        let has_id = has_id(id, fields.ip.id(), is_later);
+        let later = is_later.then(|| part(&quote, seq.distance_from(ours)));
+        let has_id = has_id(id, fields.ip.id(), later);
         let points = 4 * u8::from(is_part) + 2 * u8::from(has_id) + u8::from(has_time);
         let is_proven = is_part || has_time;
         // The id alone has 16 bits. A box that sets all ids to one value hits one of ours now and then.
@@ -65,13 +66,24 @@ fn places(sent: &[Sent], router: IpAddr) -> Vec<u8> {
     rungs.map(|sent| sent.purpose.ttl).collect()
 }
 
-/// Whether an IP id is that of a packet, in either order of bytes, or the next ones of a later part of it.
-fn has_id(quoted: Option<u16>, ours: Option<u16>, is_later: bool) -> bool {
+/// Which part of a segment a quote shows, if all before it are as long. None where that is not quoted.
+fn part(quote: &Fields<'_>, offset: Option<u32>) -> Option<u16> {
+    let len = quote.ip.payload_len.checked_sub(quote.tcp.header_len()?)?;
+    let len = u32::try_from(len).ok()?;
+    let parts = offset?.checked_div(len)?;
+    u16::try_from(parts).ok()
+}
+
+/// Whether an IP id is that of a packet, in either order of bytes; or that of a later part of it, which has
+/// the next ones.
+fn has_id(quoted: Option<u16>, ours: Option<u16>, later: Option<Option<u16>>) -> bool {
     let (Some(quoted), Some(ours)) = (quoted, ours) else {
         return false;
     };
-    let is_same = quoted == ours || quoted.swap_bytes() == ours;
-    is_same || (is_later && quoted.wrapping_sub(ours) < MAX_PARTS)
+    match later {
+        None => quoted == ours || quoted.swap_bytes() == ours,
+        Some(part) => quoted == ours || part == Some(quoted.wrapping_sub(ours)),
+    }
 }
 
 /// Whether an answer is likely to be under way.
@@ -181,8 +193,6 @@ fn timestamps(tcp: TcpFields<'_>) -> Option<(u32, u32)> {
     })
 }
 
-/// IP ids that parts of a segment may have: the one of the whole, and the next ones.
-const MAX_PARTS: u16 = 16;
 /// Answers rarely take longer.
 const LONG: Duration = Duration::from_secs(4);
 

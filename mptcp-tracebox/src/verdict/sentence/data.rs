@@ -3,7 +3,7 @@
 use super::Facts;
 use crate::diff::Field;
 use crate::probe::{Phase, Probe};
-use crate::trace::{Acked, Blame, Code, Confidence, EndAnswer, Interval, Located, Place, Verdict};
+use crate::trace::{Acked, Blame, Code, Confidence, EndAnswer, Interval, Located, Verdict};
 
 impl Facts<'_> {
     /// What MPTCP says in an established connection does not arrive.
@@ -101,11 +101,7 @@ impl Facts<'_> {
             .filter(|end| end.answer == EndAnswer::Ack)
             // On another way they may arrive.
             .filter(|_| !self.flow.is_balanced)?;
-        let ttl = self.flow.talk?.acked_from?;
-        let between = Interval {
-            after: ttl.saturating_sub(1),
-            until: Place::Hop(ttl),
-        };
+        let between = self.flow.talk?.acked_between?;
         Some(Verdict {
             code: Code::ProactiveAck,
             sentence: format!(

@@ -315,7 +315,10 @@ impl Facts<'_> {
         .find_map(|(code, probe)| {
             let end = self.end(&probe)?;
             let is_lost = end.answer == EndAnswer::Silent && end.sent >= LEAST_SILENT;
-            is_lost.then_some((code, end))
+            // Where plain SYNs are often in vain, silence says nothing.
+            let control = self.end(&Probe::Syn)?;
+            let is_heard = control.answered * 3 >= control.sent * 2;
+            (is_lost && is_heard).then_some((code, end))
         })?;
         let between = self.narrowed(&end.probe);
         let (name, effect) = match code {

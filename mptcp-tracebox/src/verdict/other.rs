@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::sentence::silence::Answers;
 use super::{Packets, hops};
 use crate::evidence::{Answer, Role};
-use crate::probe::Probe;
+use crate::probe::{Phase, Probe};
 use crate::trace::{CellState, Hidden, Hop, Interval, OtherPort, Place};
 
 /// What another port showed; none if it was not asked.
@@ -146,6 +146,9 @@ pub(super) fn hidden(packets: &Packets<'_>, hops: &[Hop], distance: Option<u8>) 
     if hops.iter().any(Hop::is_balanced) {
         return None;
     }
+    if has_stale_answer(packets) {
+        return None;
+    }
     let controls = ends(packets, &Probe::Syn);
     let target = controls.iter().map(|answer| way_back(answer)).max()?;
     let mut seen = Vec::new();
@@ -176,6 +179,23 @@ pub(super) fn hidden(packets: &Packets<'_>, hops: &[Hop], distance: Option<u8>) 
         }
     }
     Some(Hidden { between, hops })
+}
+
+/// Whether one SYN/ACK came for more than one SYN: the distance may be that of another packet then.
+fn has_stale_answer(packets: &Packets<'_>) -> bool {
+    let sent = packets.iter().map(|(_, sent)| *sent);
+    let mut numbers: Vec<u32> = Vec::new();
+    for sent in sent.filter(|sent| sent.purpose.probe.phase() == Phase::Syn) {
+        let segments = sent.answers.iter().filter_map(Answer::segment);
+        let accepted = segments.filter(|segment| segment.flags.syn());
+        let mut own: Vec<u32> = accepted.map(|segment| segment.seq).collect();
+        own.dedup();
+        if own.iter().any(|seq| numbers.contains(seq)) {
+            return true;
+        }
+        numbers.append(&mut own);
+    }
+    false
 }
 
 /// Tries in vain that are more than bad luck.

@@ -41,8 +41,12 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
             .distance_from(ours)
             .is_some_and(|distance| distance < len.max(1));
         let is_later = is_part && seq != ours;
-        let later = is_later.then(|| part(&quote, seq.distance_from(ours)));
-        let has_id = has_id(id, fields.ip.id(), later);
+        let part = if is_later {
+            part(&quote, seq.distance_from(ours))
+        } else {
+            Some(0)
+        };
+        let has_id = has_id(id, fields.ip.id(), part);
         let points = 4 * u8::from(is_part) + 2 * u8::from(has_id) + u8::from(has_time);
         let is_proven = is_part || has_time;
         // The id alone has 16 bits. A box that sets all ids to one value hits one of ours now and then.
@@ -76,14 +80,12 @@ fn part(quote: &Fields<'_>, offset: Option<u32>) -> Option<u16> {
 
 /// Whether an IP id is that of a packet, in either order of bytes; or that of a later part of it, which has
 /// the next ones.
-fn has_id(quoted: Option<u16>, ours: Option<u16>, later: Option<Option<u16>>) -> bool {
+fn has_id(quoted: Option<u16>, ours: Option<u16>, part: Option<u16>) -> bool {
     let (Some(quoted), Some(ours)) = (quoted, ours) else {
         return false;
     };
-    match later {
-        None => quoted == ours || quoted.swap_bytes() == ours,
-        Some(part) => quoted == ours || part == Some(quoted.wrapping_sub(ours)),
-    }
+    let is_swapped = part == Some(0) && quoted.swap_bytes() == ours;
+    quoted == ours || is_swapped || part == Some(quoted.wrapping_sub(ours))
 }
 
 /// Whether an answer is likely to be under way.

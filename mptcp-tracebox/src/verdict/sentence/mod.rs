@@ -421,23 +421,18 @@ impl Facts<'_> {
 
     /// What does MPTCP no harm, and is worth to be known.
     fn notes(&self) -> String {
-        let mut notes = String::new();
-        if let Some(between) = self.flow.other.and_then(|other| other.stateful) {
-            notes += &format!(
-                " Segments of connections that were not seen to begin are lost, {between}."
-            );
-        }
-        if let Some(between) = self.flow.unseen_lost {
-            notes += &format!(" ACKs for data that were not seen are lost, {between}.");
-        }
-        if self
+        let stateful = self.flow.other.and_then(|other| other.stateful);
+        let stateful = stateful.map(|between| {
+            format!(" Segments of connections that were not seen to begin are lost, {between}.")
+        });
+        let unseen = self.flow.unseen_lost;
+        let unseen = unseen.map(|between| format!(" ACKs for data not seen are lost, {between}."));
+        let talk = self
             .flow
             .talk
-            .is_some_and(|talk| talk.passes_holes == Some(false))
-        {
-            notes += " Data behind a hole are not acknowledged.";
-        }
-        notes
+            .filter(|talk| talk.passes_holes == Some(false));
+        let holes = talk.map(|_| " Data behind a hole are not acknowledged.".to_owned());
+        [stateful, unseen, holes].into_iter().flatten().collect()
     }
 
     /// Changes that leave MPTCP alone.

@@ -74,7 +74,6 @@ const BOXES: &[&str] = &[
     "coalesce",
     "hole",
     "flip:at=20,toward=server",
-    "rewrite:field=dsn,on=data",
     "proactive:toward=server",
     "ack:how=drop",
     "ack:how=correct",

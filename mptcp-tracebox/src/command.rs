@@ -223,7 +223,7 @@ fn probes(args: &TraceArgs) -> Result<Vec<Probe>, UsageError> {
         args.probe.clone()
     };
     let is_wanted = |probe: &Probe| match args.phase {
-        PhaseArg::Syn => probe.phase() == Phase::Syn,
+        PhaseArg::Syn => probe.phase() != Phase::Data,
         // Whether the target speaks MPTCP must be known first.
         PhaseArg::Data => probe.phase() == Phase::Data || *probe == Probe::CapableV1,
         PhaseArg::Both => true,

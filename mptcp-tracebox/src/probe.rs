@@ -29,6 +29,12 @@ pub enum Probe {
     Prio,
     /// MP_FASTCLOSE on an ACK of a connection (RFC 8684 §3.5).
     FastClose,
+    /// An ACK of a connection for data that nobody has sent (RFC 9293 §3.10.7.4).
+    UnseenAck,
+    /// A plain SYN to another port of the target, on which surely nobody listens.
+    OtherPort,
+    /// An ACK to that port, without a connection.
+    StrayAck,
 }
 
 /// When a probe is sent.
@@ -38,11 +44,13 @@ pub enum Phase {
     Syn,
     /// Within an established connection.
     Data,
+    /// To another port, to be compared with what comes from the one that is asked about.
+    Compare,
 }
 
 impl Probe {
     /// All that matters for MPTCP, the control first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Syn,
         Self::CapableV1,
         Self::CapableV0,
@@ -51,6 +59,9 @@ impl Probe {
         Self::AddAddr,
         Self::Prio,
         Self::FastClose,
+        Self::UnseenAck,
+        Self::OtherPort,
+        Self::StrayAck,
     ];
 
     /// A SYN that asks for a Fast Open cookie (RFC 7413 §4.1.1): `tfo`, the same as `34:`.
@@ -69,7 +80,10 @@ impl Probe {
             Self::Syn | Self::CapableV1 | Self::CapableV0 | Self::Join | Self::Options(_) => {
                 Phase::Syn
             }
-            Self::Dss | Self::AddAddr | Self::Prio | Self::FastClose => Phase::Data,
+            Self::Dss | Self::AddAddr | Self::Prio | Self::FastClose | Self::UnseenAck => {
+                Phase::Data
+            }
+            Self::OtherPort | Self::StrayAck => Phase::Compare,
         }
     }
 
@@ -104,6 +118,9 @@ impl fmt::Display for Probe {
             Self::AddAddr => "add-addr",
             Self::Prio => "prio",
             Self::FastClose => "fastclose",
+            Self::UnseenAck => "unseen-ack",
+            Self::OtherPort => "other-port",
+            Self::StrayAck => "stray-ack",
             Self::Options(bytes) if *bytes == FAST_OPEN => "tfo",
             Self::Options(bytes) if *bytes == MD5 => "md5",
             Self::Options(bytes) => {
@@ -127,7 +144,7 @@ impl fmt::Display for Probe {
 pub enum ProbeError {
     /// No name, and no `KIND:HEX`.
     #[error(
-        "`{0}` is no probe: mpc1, mpc0, join, syn, dss, add-addr, prio, fastclose, tfo, md5, or KIND:HEX like 253:f989"
+        "`{0}` is no probe: mpc1, mpc0, join, syn, dss, add-addr, prio, fastclose, unseen-ack, other-port, stray-ack, tfo, md5, or KIND:HEX like 253:f989"
     )]
     Unknown(String),
     /// The value is not written in pairs of hexadecimal digits.

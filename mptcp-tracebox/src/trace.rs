@@ -38,8 +38,32 @@ pub struct Flow {
     pub ends: Vec<End>,
     /// What the connection showed that carried the probes of the established phase.
     pub talk: Option<Talk>,
+    /// ACKs for data that nobody has sent are lost here.
+    pub unseen_lost: Option<Interval>,
+    /// What another port of the target showed; none if it was not asked.
+    pub other: Option<OtherPort>,
+    /// Hops that do not show; none if all seem to.
+    pub hidden: Option<Hidden>,
     /// More than one router answered at one TTL: packets of the flow take more than one way.
     pub is_balanced: bool,
+}
+
+/// What another port of the target showed, on which nobody is thought to listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OtherPort {
+    /// Somebody nearer than the target answers for the port that was asked about, here.
+    pub nearer: Option<Interval>,
+    /// An ACK without a connection is lost here, a SYN is not: somebody keeps state.
+    pub stateful: Option<Interval>,
+}
+
+/// Hops that do not show: answers come from farther away than the TTLs that reached who gave them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hidden {
+    /// Where.
+    pub between: Interval,
+    /// How many there are, if the way back is as long as the way there.
+    pub hops: u8,
 }
 
 /// What a connection of the established phase showed.
@@ -53,6 +77,8 @@ pub struct Talk {
     pub failed: bool,
     /// The target reset the connection before we did.
     pub was_reset: bool,
+    /// Where somebody acknowledges copies of data, though no copy can have reached the target.
+    pub acked_between: Option<Interval>,
     /// What was sent behind a hole was acknowledged by SACK; none if that was not tried.
     pub passes_holes: Option<bool>,
 }
@@ -286,6 +312,10 @@ pub enum Code {
     ProactiveAck,
     /// Somebody answers in the place of the target.
     ProxyOnPath,
+    /// Somebody refuses connections to the port in the place of the target.
+    PathClosesPort,
+    /// MPTCP passes, but there are hops that do not show.
+    HopsMissing,
     /// What answers repeats the options that it is sent.
     Mirror,
     /// The target refuses connections.
@@ -343,6 +373,8 @@ impl Code {
             Self::PayloadModified => "payload_modified",
             Self::ProactiveAck => "proactive_ack",
             Self::ProxyOnPath => "proxy_on_path",
+            Self::PathClosesPort => "path_closes_port",
+            Self::HopsMissing => "hops_missing",
             Self::Mirror => "mirror",
             Self::PortClosed => "port_closed",
             Self::Unreachable => "unreachable",
@@ -382,6 +414,7 @@ impl Hop {
 impl Trace {
     /// Whether anything is wrong on the path or with MPTCP.
     pub fn has_findings(&self) -> bool {
-        !matches!(self.verdict.code, Code::MptcpOk | Code::PathClean)
+        let clean = [Code::MptcpOk, Code::PathClean, Code::HopsMissing];
+        !clean.contains(&self.verdict.code)
     }
 }

@@ -140,6 +140,7 @@ mod tests {
             ecn: Ecn::NotCapable,
             options: &[],
             payload: &[],
+            payload_sum: None,
         };
         connection.handle_segment(now, SubflowId(0), &answer);
         let expected = Some(FallbackReason::SynAckOptionMissing);

@@ -236,6 +236,9 @@ impl Differ {
         }
         let common = sent.len().min(seen.len());
         let differs = sent.iter().zip(seen).any(|(sent, seen)| sent != seen);
+        // The number of a part may be another too, so that its place is not known.
+        let is_part = seen.len() < sent.len() && seen.len() >= LEAST_PART;
+        let differs = differs && !(is_part && sent.windows(seen.len()).any(|part| part == seen));
         match (differs, common) {
             (true, _) => self.change(Field::Payload, How::Rewritten, sent, seen),
             (false, 0) => self.state(Field::Payload, State::NotQuoted),
@@ -290,6 +293,9 @@ fn growth(sent: &Fields<'_>, seen: &Fields<'_>) -> isize {
         [sent, seen].map(|fields| isize::try_from(fields.ip.payload_len).unwrap_or(0));
     seen.saturating_sub(sent)
 }
+
+/// Bytes of a part of a payload that are not there by chance.
+const LEAST_PART: usize = 8;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use super::shared_random::SharedRandom;
 use crate::evidence::{Purpose, Role};
 use crate::packet::Packet;
 use crate::packet::fields::Fields;
+use crate::probe::Probe;
 
 /// Makes packets that can be told apart: each has its own sequence number, IP id and timestamp. All of a
 /// flow have the same flow label, so that they take the same way.
@@ -19,11 +20,14 @@ pub(super) struct Composer {
     clock: u32,
     ip_id: u16,
     label: u32,
+    /// Nobody listens there, most likely.
+    other_port: u16,
 }
 
 impl Composer {
     pub(super) fn new(mut random: SharedRandom) -> Self {
         let bits = random.next_u64();
+        let other = u16::try_from(random.next_u32() % u32::from(OTHER_PORTS)).unwrap_or(0);
         let [i0, i1, l0, l1, l2, c0, c1, c2] = bits.to_be_bytes();
         Self {
             random,
@@ -31,6 +35,7 @@ impl Composer {
             clock: u32::from_be_bytes([0x10, c0, c1, c2]),
             ip_id: u16::from_be_bytes([i0, i1]),
             label: u32::from_be_bytes([0, l0 & 0x0f, l1, l2 | 1]),
+            other_port: FIRST_OTHER_PORT + other,
         }
     }
 
@@ -40,7 +45,7 @@ impl Composer {
         self.clock = self.clock.wrapping_add(step);
     }
 
-    /// A SYN. None when the probe has more options than a header has room for.
+    /// A SYN, or an ACK without a connection. None when the probe has more options than a header has room for.
     pub(super) fn syn(
         &mut self,
         source: SocketAddr,
@@ -49,7 +54,12 @@ impl Composer {
     ) -> Option<Vec<u8>> {
         self.tick();
         self.ip_id = next_id(self.ip_id);
-        let mut options = plain_options(source.is_ipv4(), self.clock);
+        let mut options = match purpose.probe {
+            Probe::StrayAck => {
+                [&[1, 1, 8, 10][..], &self.clock.to_be_bytes(), &[0, 0, 0, 1]].concat()
+            }
+            _ => plain_options(source.is_ipv4(), self.clock),
+        };
         options.extend(purpose.probe.syn_options(&mut self.random));
         // Behind the last option, as RFC 9293 §3.1 has it.
         options.resize(options.len().next_multiple_of(4), 0);
@@ -57,21 +67,34 @@ impl Composer {
             Role::Ladder => purpose.ttl,
             _ => FULL_TTL,
         };
+        let is_stray = purpose.probe == Probe::StrayAck;
         let packet = Packet {
             source,
-            destination: target,
+            destination: self.destination(target, &purpose.probe),
             ttl,
             tos: 0,
             ip_id: self.ip_id,
             flow_label: self.label,
             seq: TcpSeq(self.random.next_u32()),
-            ack: TcpSeq(0),
-            flags: Flags::SYN,
+            ack: TcpSeq(if is_stray { self.random.next_u32() } else { 0 }),
+            flags: if is_stray { Flags::ACK } else { Flags::SYN },
             window: WINDOW,
             options,
             payload: Vec::new(),
         };
         packet.emit().ok()
+    }
+
+    /// The target, and the port for the probe.
+    const fn destination(&self, target: SocketAddr, probe: &Probe) -> SocketAddr {
+        let port = match probe {
+            Probe::OtherPort | Probe::StrayAck if target.port() == self.other_port => {
+                self.other_port + 1
+            }
+            Probe::OtherPort | Probe::StrayAck => self.other_port,
+            _ => target.port(),
+        };
+        SocketAddr::new(target.ip(), port)
     }
 
     /// Gives a packet of the connection its IP id and the flow's label; a copy gets a timestamp of its own
@@ -143,6 +166,10 @@ fn set_timestamp(area: &mut [u8], clock: u32) {
     }
 }
 
+/// Above the ports that Linux gives to clients by itself (32768 to 60999), so that none is in use.
+const FIRST_OTHER_PORT: u16 = 61_000;
+/// How many ports there are to choose from.
+const OTHER_PORTS: u16 = 4_096;
 /// Ticks between the timestamps of two packets, at least.
 const LEAST_STEP: u32 = 64;
 /// IP ids leave room for those of the parts into which a box may split a segment.

@@ -11,15 +11,18 @@ use std::time::Duration;
 use mptcp_proto::conn::config::{Config, Offer};
 use mptcp_proto::conn::handshake::Wishes;
 use mptcp_proto::endpoint::{self, ConnId, Endpoint};
+use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::tcp::Path;
 use mptcp_proto::time::Instant;
 use mptcp_proto::wire::segment::Flags;
 
 use super::compose::{Composer, FULL_TTL};
+use super::pace::Bucket;
 use super::shared_random::SharedRandom;
 use super::{Ask, Outcome};
 use crate::evidence::{Purpose, Role};
 use crate::packet::Packet;
+use crate::plan::ATTEMPTS;
 use crate::probe::Probe;
 
 /// The connection, and what is left to ask with it.
@@ -36,9 +39,15 @@ pub(super) struct Conversation {
     queue: VecDeque<Prepared>,
     /// Segments with data that wait for their copies.
     held: Vec<Packet>,
+    /// Segments with data that went out in full, and when.
+    released: Vec<(TcpSeq, Instant)>,
     /// The last segment that carried data, from which others are made.
     model: Option<Packet>,
     in_flight: usize,
+    /// What is held back was copied.
+    is_copied: bool,
+    /// Copies that the step has sent.
+    copies: Vec<Prepared>,
     /// When the step ends though nothing has happened.
     deadline: Instant,
 }
@@ -67,6 +76,8 @@ enum Step {
 pub(super) struct Prepared {
     pub(super) purpose: Purpose,
     pub(super) packet: Packet,
+    /// Its number among the copies of the step.
+    pub(super) copy: usize,
 }
 
 /// What a conversation wants.
@@ -120,16 +131,26 @@ impl Conversation {
             plan,
             queue: VecDeque::new(),
             held: Vec::new(),
+            released: Vec::new(),
             model: None,
             in_flight: 0,
+            is_copied: false,
+            copies: Vec::new(),
             deadline: now + HANDSHAKE,
         })
     }
 
     /// What is to be done next.
-    pub(super) fn next(&mut self, now: Instant, composer: &mut Composer) -> Next {
+    pub(super) fn next(
+        &mut self,
+        now: Instant,
+        composer: &mut Composer,
+        routers: &[Bucket],
+    ) -> Next {
         loop {
             self.pump(now);
+            self.copy_held();
+            self.forget_hopeless(now, routers);
             if let Some(prepared) = self.pop(composer) {
                 return Next::Send(Box::new(prepared));
             }
@@ -154,9 +175,25 @@ impl Conversation {
         let mut prepared = self.queue.pop_front()?;
         if is_copy {
             self.in_flight += 1;
+            prepared.copy = self.copies.len();
+            self.copies.push(prepared.clone());
         }
         composer.sign(&mut prepared.packet, is_copy);
         Some(prepared)
+    }
+
+    /// A copy is not tried again where the router is known to have no errors left.
+    fn forget_hopeless(&mut self, now: Instant, routers: &[Bucket]) {
+        while let Some(prepared) = self.queue.front() {
+            let Purpose { ttl, attempt, .. } = prepared.purpose;
+            let router = usize::from(ttl).checked_sub(1);
+            let router = router.and_then(|at| routers.get(at));
+            let is_empty = router.is_some_and(|router| router.ready_at(1, now) > now);
+            if attempt == 0 || !is_empty {
+                break;
+            }
+            self.queue.pop_front();
+        }
     }
 
     /// Takes what the endpoint wants to send: data are held back while a step asks with them.
@@ -170,6 +207,9 @@ impl Conversation {
             let Some(packet) = Packet::parse(&bytes) else {
                 continue;
             };
+            if self.is_on_its_way(&packet, now) {
+                continue;
+            }
             let is_held = !packet.payload.is_empty() && self.holds();
             if !is_held {
                 self.send_in_full(packet, Probe::Dss);
@@ -182,6 +222,14 @@ impl Conversation {
         while self.endpoint.poll_event().is_some() {}
     }
 
+    /// Whether the endpoint sends again what went out only now: it does not know that it was held back. Who
+    /// joins segments would join it with the copies of the next step.
+    fn is_on_its_way(&self, packet: &Packet, now: Instant) -> bool {
+        let mut released = self.released.iter();
+        !packet.payload.is_empty()
+            && released.any(|(seq, at)| *seq == packet.seq && now.since(*at) < GRACE)
+    }
+
     const fn holds(&self) -> bool {
         matches!(self.step, Step::Data(_) | Step::Pair(_) | Step::Hole(_))
     }
@@ -189,7 +237,11 @@ impl Conversation {
     fn send_in_full(&mut self, mut packet: Packet, probe: Probe) {
         packet.ttl = FULL_TTL;
         let purpose = self.purpose(probe, Role::Connection, FULL_TTL);
-        self.queue.push_back(Prepared { purpose, packet });
+        self.queue.push_back(Prepared {
+            purpose,
+            packet,
+            copy: 0,
+        });
     }
 
     const fn purpose(&self, probe: Probe, role: Role, ttl: u8) -> Purpose {
@@ -212,8 +264,10 @@ impl Conversation {
                 let info = connection.info();
                 info.snd_una == info.write_seq
             }
+            Step::Data(_) => !self.held.is_empty(),
+            Step::Pair(_) | Step::Hole(_) => self.held.len() > 1,
             // The copies are the step.
-            _ => true,
+            Step::Option(_) => true,
         }
     }
 
@@ -222,8 +276,9 @@ impl Conversation {
         if self.step == Step::Close {
             return false;
         }
+        self.copies.clear();
         if !self.held.is_empty() {
-            self.release();
+            self.release(now);
             self.deadline = now + ACKNOWLEDGE;
             return true;
         }
@@ -233,7 +288,8 @@ impl Conversation {
         // What is no MPTCP any more cannot be asked with MPTCP.
         let next = if speaks { self.plan.pop_front() } else { None };
         self.step = next.unwrap_or(Step::Close);
-        self.deadline = now + PAUSE;
+        self.deadline = now + if self.holds() { COMPOSE } else { PAUSE };
+        self.is_copied = false;
         self.begin_step(now);
         true
     }
@@ -254,10 +310,6 @@ impl Conversation {
             }
             Step::Connect | Step::Released => {}
         }
-        let is_hole = matches!(self.step, Step::Hole(_));
-        if self.holds() && !is_hole {
-            self.copy_held();
-        }
     }
 
     /// Writes a canary, and takes the segment that it becomes.
@@ -270,8 +322,13 @@ impl Conversation {
         self.pump(now);
     }
 
-    /// Copies of what is held back, for each TTL.
+    /// Copies of what is held back, for each TTL, once all of it is there.
     fn copy_held(&mut self) {
+        let is_due = self.holds() && self.is_step_over() && !self.is_copied;
+        if !is_due || matches!(self.step, Step::Hole(_)) {
+            return;
+        }
+        self.is_copied = true;
         for ttl in self.ttls.clone() {
             for packet in self.held.clone() {
                 self.copy(packet, Probe::Dss, ttl);
@@ -282,7 +339,11 @@ impl Conversation {
     fn copy(&mut self, mut packet: Packet, probe: Probe, ttl: u8) {
         packet.ttl = ttl;
         let purpose = self.purpose(probe, Role::Ladder, ttl);
-        self.queue.push_back(Prepared { purpose, packet });
+        self.queue.push_back(Prepared {
+            purpose,
+            packet,
+            copy: 0,
+        });
     }
 
     /// An ACK with another option of MPTCP, for each TTL that the target does not see.
@@ -291,8 +352,14 @@ impl Conversation {
             return;
         };
         let len = u32::try_from(model.payload.len()).unwrap_or(0);
+        let unseen = if *probe == Probe::UnseenAck {
+            UNSEEN
+        } else {
+            0
+        };
         let packet = Packet {
             seq: model.seq.add(len),
+            ack: model.ack.add(unseen),
             flags: Flags::ACK,
             options: data_options(&model, probe),
             payload: Vec::new(),
@@ -304,12 +371,14 @@ impl Conversation {
     }
 
     /// What was held back goes to the target; behind a hole, the later segment goes first.
-    fn release(&mut self) {
+    fn release(&mut self, now: Instant) {
         let mut held = std::mem::take(&mut self.held);
         if matches!(self.step, Step::Hole(_)) {
             held.reverse();
         }
+        self.released.clear();
         for packet in held {
+            self.released.push((packet.seq, now));
             self.send_in_full(packet, Probe::Dss);
         }
         self.step = Step::Released;
@@ -326,9 +395,26 @@ impl Conversation {
     }
 
     /// A copy was answered, or was not.
-    pub(super) fn settle(&mut self, ask: Ask, _outcome: Outcome) {
-        if ask.role == Role::Ladder {
-            self.in_flight = self.in_flight.saturating_sub(1);
+    pub(super) fn settle(&mut self, ask: Ask, outcome: Outcome) {
+        if ask.role != Role::Ladder {
+            return;
+        }
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let copy = self
+            .copies
+            .get(ask.probe)
+            .filter(|copy| outcome == Outcome::Silent && copy.purpose.attempt + 1 < self.tries());
+        if let Some(mut again) = copy.cloned() {
+            again.purpose.attempt += 1;
+            self.queue.push_back(again);
+        }
+    }
+
+    /// Tries for a copy that is not answered. Those that go one by one have fewer.
+    fn tries(&self) -> u8 {
+        match self.step {
+            Step::Data(FIRST) => ATTEMPTS - 1,
+            _ => ATTEMPTS,
         }
     }
 }
@@ -389,10 +475,16 @@ const FIRST: usize = 144;
 const LARGE: usize = 1200;
 /// Bytes of segments that a box may join.
 const SMALL: usize = 288;
+/// Bytes that are acknowledged and that the target has never sent.
+const UNSEEN: u32 = 1000;
 /// The handshake takes no longer, or is given up.
 const HANDSHAKE: Duration = Duration::from_millis(2500);
 /// Data that are not acknowledged in this time will not be.
 const ACKNOWLEDGE: Duration = Duration::from_millis(1500);
+/// What was held back is not sent again for so long.
+const GRACE: Duration = Duration::from_millis(400);
+/// The endpoint needs no longer for a segment, if it can send one at all.
+const COMPOSE: Duration = Duration::from_millis(250);
 /// Between steps, when nothing is waited for.
 const PAUSE: Duration = Duration::from_millis(1);
 /// The least time to the next look.

@@ -10,9 +10,10 @@
 //! ```
 //!
 //! For each flow: a plain SYN to the target; plain SYNs with growing TTL until one reaches it; the other
-//! probes at each TTL below, again where nothing came back; then each of them to the target; last, if it
-//! speaks MPTCP, those of the established phase in a connection.
+//! probes at each TTL below, again where nothing came back; then each of them to the target; then another
+//! port of it, to compare; last, if it speaks MPTCP, those of the established phase in a connection.
 
+mod compare;
 mod compose;
 mod conversation;
 mod ends;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use mptcp_proto::random::RandomSource;
 use mptcp_proto::time::Instant;
 
+use self::compare::Compare;
 use self::compose::Composer;
 use self::conversation::{Conversation, Next, Prepared};
 use self::ends::Ends;
@@ -74,6 +76,8 @@ enum Stage {
     Climb(Ladder),
     /// All probes, to the target.
     Ends(Ends),
+    /// Another port of the target.
+    Compare(Compare),
     /// All probes of the established phase.
     Converse(Box<Conversation>),
     /// All is asked.
@@ -192,7 +196,11 @@ impl Engine {
     }
 
     fn send(&mut self, now: Instant, ask: Ask) -> Option<Transmit> {
-        let probes = self.plan.probes_in(Phase::Syn);
+        let phase = match self.stage {
+            Stage::Compare(_) => Phase::Compare,
+            _ => Phase::Syn,
+        };
+        let probes = self.plan.probes_in(phase);
         let purpose = Purpose {
             flow: self.flow,
             probe: probes.get(ask.probe)?.clone(),
@@ -210,6 +218,7 @@ impl Engine {
             Stage::Reach(ends) | Stage::Ends(ends) => ends.note_sent(ask),
             Stage::Discover(discovery) => discovery.note_sent(ask),
             Stage::Climb(ladder) => ladder.note_sent(ask),
+            Stage::Compare(compare) => compare.note_sent(ask),
             Stage::Converse(_) | Stage::Done => {}
         }
         let until = now + self.patience();
@@ -228,28 +237,38 @@ impl Engine {
             Stage::Reach(ends) | Stage::Ends(ends) => ends.want(now, self.quiet),
             Stage::Discover(discovery) => discovery.want(now, &self.routers),
             Stage::Climb(ladder) => ladder.want(now, &self.routers),
-            Stage::Converse(conversation) => match conversation.next(now, &mut self.composer) {
-                Next::Send(prepared) => Want::Packet(prepared),
-                Next::Wait(until) => Want::Wait(until),
-                Next::Over => Want::Over,
-            },
+            Stage::Compare(compare) => compare.want(now, &self.routers),
+            Stage::Converse(conversation) => {
+                match conversation.next(now, &mut self.composer, &self.routers) {
+                    Next::Send(prepared) => Want::Packet(prepared),
+                    Next::Wait(until) => Want::Wait(until),
+                    Next::Over => Want::Over,
+                }
+            }
             Stage::Done => Want::Answer,
         }
     }
 
     fn send_prepared(&mut self, now: Instant, prepared: Prepared) -> Option<Transmit> {
-        let Prepared { purpose, packet } = prepared;
+        let Prepared {
+            purpose,
+            packet,
+            copy,
+        } = prepared;
         let bytes = packet.emit().ok()?;
         self.pacer.take(now);
         let id = self
             .evidence
             .note_sent(now, purpose.clone(), bytes.clone())?;
         if purpose.role == Role::Ladder {
+            if let Some(router) = self.router(purpose.ttl) {
+                router.take(now);
+            }
             let ask = Ask {
-                probe: 0,
+                probe: copy,
                 role: Role::Ladder,
                 ttl: purpose.ttl,
-                attempt: 0,
+                attempt: purpose.attempt,
             };
             let until = now + self.patience();
             self.waiting.push(Waiting { id, until, ask });
@@ -271,13 +290,26 @@ impl Engine {
                 Stage::Climb(Ladder::new(&discovery, probes, self.plan.queries))
             }
             Stage::Climb(ladder) if ladder.is_target_there() => Stage::Ends(Ends::special(probes)),
-            Stage::Ends(_) => match self.conversation(now) {
+            Stage::Ends(_) => Stage::Compare(self.comparison()),
+            Stage::Compare(_) => match self.conversation(now) {
                 Some(conversation) => Stage::Converse(Box::new(conversation)),
                 None => self.next_flow(),
             },
             Stage::Climb(_) | Stage::Converse(_) => self.next_flow(),
             Stage::Done => Stage::Done,
         };
+    }
+
+    /// What another port is asked.
+    fn comparison(&self) -> Compare {
+        let probes = self.plan.probes_in(Phase::Compare);
+        let trace = judge(&self.evidence, self.plan.target);
+        let flow = trace.flows.get(self.flow);
+        let hops = flow.map_or(&[][..], |flow| &flow.hops);
+        let heard = hops.iter().filter(|hop| !hop.routers.is_empty());
+        let ttls = heard.map(|hop| hop.ttl).collect();
+        let distance = flow.and_then(|flow| flow.distance);
+        Compare::new(probes, distance, ttls, self.plan.max_ttl)
     }
 
     /// The connection that carries the probes of the established phase, if they are wanted and the target
@@ -384,6 +416,7 @@ impl Engine {
             Stage::Reach(ends) | Stage::Ends(ends) => ends.settle(ask, outcome),
             Stage::Discover(discovery) => discovery.settle(ask, outcome),
             Stage::Climb(ladder) => ladder.settle(ask, outcome),
+            Stage::Compare(compare) => compare.settle(ask, outcome),
             Stage::Converse(conversation) => conversation.settle(ask, outcome),
             Stage::Done => {}
         }

@@ -7,7 +7,9 @@ use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::time::Instant;
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{MptcpOption, Subtype};
-use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptions};
+use mptcp_proto::wire::tcp_option::{
+    KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION, TcpOptionValue, TcpOptions,
+};
 
 use super::Packets;
 use crate::evidence::{Answer, AnswerKind, Role, SegmentAnswer, Sent};
@@ -21,6 +23,7 @@ pub(super) fn ends(packets: &Packets<'_>, target: IpAddr) -> Vec<End> {
     let mut ends: Vec<End> = Vec::new();
     let plain = plain_fillers(packets);
     let strays = bare_acks(packets);
+    let controls = control_numbers(packets);
     for (_, sent) in packets {
         if !is_for_the_end(sent, target) {
             continue;
@@ -39,7 +42,7 @@ pub(super) fn ends(packets: &Packets<'_>, target: IpAddr) -> Vec<End> {
             ends.len() - 1
         });
         if let Some(end) = ends.get_mut(at) {
-            add(end, sent, plain);
+            add(end, sent, plain, &controls);
             let is_near = |at: &Instant| sent.at < *at && at.since(sent.at) < NEAR;
             if end.answer == EndAnswer::Silent && strays.iter().any(is_near) {
                 end.answer = EndAnswer::Ack;
@@ -65,30 +68,36 @@ fn is_for_the_end(sent: &Sent, target: IpAddr) -> bool {
 
 /// Whether somebody acknowledges data that cannot have reached the target yet.
 fn is_acked(sent: &Sent) -> bool {
+    let mut segments = sent.answers.iter().filter_map(Answer::segment);
+    segments.any(|segment| acks(segment, sent))
+}
+
+/// Whether a segment acknowledges all data of a packet.
+pub(super) fn acks(segment: &SegmentAnswer, sent: &Sent) -> bool {
     let Some(Fields { tcp, .. }) = Fields::parse(&sent.bytes) else {
         return false;
     };
     let len = u32::try_from(tcp.payload().len()).unwrap_or(0);
     let end = tcp.seq().map(|seq| seq.add(len));
-    let segments = sent.answers.iter().filter_map(Answer::segment);
-    len > 0
-        && segments
-            .into_iter()
-            .any(|segment| segment.flags.ack() && end == Some(TcpSeq(segment.ack)))
+    len > 0 && segment.flags.ack() && end == Some(TcpSeq(segment.ack))
 }
 
-fn add(end: &mut End, sent: &Sent, plain: usize) {
+fn add(end: &mut End, sent: &Sent, plain: usize, controls: &[u32]) {
     end.sent += 1;
     end.answered += u32::from(!sent.answers.is_empty());
     // That the TTL of a copy ran out, as it should, is no answer of the target.
-    let is_copy = sent.purpose.probe.phase() == Phase::Data;
+    let is_copy = sent.purpose.role == Role::Ladder;
     for answer in &sent.answers {
-        if is_copy && answer.segment().is_none() {
+        if is_copy && answer.expired().is_some() {
             continue;
         }
         let rtt = answer.at.since(sent.at);
         end.rtt = Some(end.rtt.map_or(rtt, |known| known.min(rtt)));
-        let said = said(answer, sent, plain);
+        // A SYN/ACK of a connection of before, which the target still has.
+        let is_repeated = answer
+            .segment()
+            .is_some_and(|it| controls.contains(&it.seq));
+        let said = said(answer, sent, plain, is_repeated);
         if weight(&said) > weight(&end.answer) {
             end.answer = said;
             end.ttl = Some(answer.ttl);
@@ -96,21 +105,55 @@ fn add(end: &mut End, sent: &Sent, plain: usize) {
     }
 }
 
-fn said(answer: &Answer, sent: &Sent, plain: usize) -> EndAnswer {
+fn said(answer: &Answer, sent: &Sent, plain: usize, is_repeated: bool) -> EndAnswer {
     match &answer.kind {
         AnswerKind::Error { kind, .. } => EndAnswer::Error {
             from: answer.from,
             kind: *kind,
         },
+        AnswerKind::Segment(segment)
+            if segment.flags.rst()
+                && sent.purpose.probe != Probe::Syn
+                && !belongs(segment, sent)
+                && reset_reason(&segment.options).is_none() =>
+        {
+            // It may be for another SYN.
+            EndAnswer::Ack
+        }
         AnswerKind::Segment(segment) if segment.flags.rst() => EndAnswer::Reset {
             reason: reset_reason(&segment.options),
         },
-        AnswerKind::Segment(segment) if segment.flags.syn() => EndAnswer::SynAck {
-            option: option(segment, sent, plain),
-            window: segment.window,
-        },
+        AnswerKind::Segment(segment) if segment.flags.syn() => {
+            let option = option(segment, sent, plain);
+            let tells = !matches!(option, EndOption::Absent | EndOption::Erased(_));
+            let is_stale = is_repeated && option == EndOption::Absent;
+            let is_ours = belongs(segment, sent) && !is_stale;
+            if !tells && sent.purpose.probe != Probe::Syn && !is_ours {
+                // It may be for another SYN: what it lacks says nothing.
+                return EndAnswer::Ack;
+            }
+            let window = segment.window;
+            EndAnswer::SynAck { option, window }
+        }
         AnswerKind::Segment(_) => EndAnswer::Ack,
     }
+}
+
+/// Whether an answer is surely for this SYN: by its number, or by the timestamp that it echoes.
+pub(super) fn belongs(segment: &SegmentAnswer, sent: &Sent) -> bool {
+    let Some(Fields { tcp, .. }) = Fields::parse(&sent.bytes) else {
+        return false;
+    };
+    let value = |area| {
+        let mut options = TcpOptions::new(area).map_while(Result::ok);
+        options.find_map(|option| match option.value() {
+            TcpOptionValue::Timestamps { value, echo } => Some((value, echo)),
+            _ => None,
+        })
+    };
+    let ours = value(tcp.options()).map(|(value, _)| value);
+    let echo = value(&segment.options).map(|(_, echo)| echo);
+    tcp.seq().map(|seq| seq.add(1)) == Some(TcpSeq(segment.ack)) || (echo.is_some() && echo == ours)
 }
 
 fn weight(answer: &EndAnswer) -> u8 {
@@ -118,8 +161,10 @@ fn weight(answer: &EndAnswer) -> u8 {
         EndAnswer::Silent => 0,
         EndAnswer::Ack => 1,
         EndAnswer::Error { .. } => 2,
-        EndAnswer::Reset { .. } => 3,
-        EndAnswer::SynAck { .. } => 4,
+        EndAnswer::Reset { reason: None } => 3,
+        // Only who speaks MPTCP gives a reason.
+        EndAnswer::Reset { reason: Some(_) } => 4,
+        EndAnswer::SynAck { .. } => 5,
     }
 }
 
@@ -138,17 +183,39 @@ fn mptcp(area: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// When ACKs came that neither begin nor end anything: the target still knows a connection of before, and took
-/// a probe for a segment of that one (RFC 9293 §3.10.7.4). They acknowledge what belongs to that one.
+/// a probe for a segment of that one (RFC 9293 §3.10.7.4). They acknowledge what belongs to that one. Answers
+/// with a number of which it is not known to which probe they belong are such too.
 fn bare_acks(packets: &Packets<'_>) -> Vec<Instant> {
     let syns = packets
         .iter()
-        .filter(|(_, sent)| sent.purpose.role == Role::End);
-    let answers = syns.flat_map(|(_, sent)| &sent.answers);
-    let bare = answers.filter(|answer| {
-        let flags = answer.segment().map(|segment| segment.flags);
-        flags.is_some_and(|flags| flags.ack() && !flags.syn() && !flags.rst())
+        .filter(|(_, sent)| sent.purpose.probe.phase() == Phase::Syn);
+    let answers = syns.flat_map(|(_, sent)| sent.answers.iter().map(|answer| (*sent, answer)));
+    let bare = answers.filter(|(sent, answer)| {
+        answer.segment().is_some_and(|segment| {
+            let flags = segment.flags;
+            let is_bare = flags.ack() && !flags.syn() && !flags.rst();
+            // Nobody refuses what was accepted.
+            let is_odd = flags.rst() && is_accepted(sent);
+            is_bare || is_odd || !belongs(segment, sent)
+        })
     });
-    bare.map(|answer| answer.at).collect()
+    bare.map(|(_, answer)| answer.at).collect()
+}
+
+fn is_accepted(sent: &Sent) -> bool {
+    let mut segments = sent.answers.iter().filter_map(Answer::segment);
+    segments.any(|segment| segment.flags.syn())
+}
+
+/// Sequence numbers of SYN/ACKs for plain SYNs.
+fn control_numbers(packets: &Packets<'_>) -> Vec<u32> {
+    let controls = packets
+        .iter()
+        .filter(|(_, sent)| sent.purpose.probe == Probe::Syn);
+    let answers = controls.flat_map(|(_, sent)| &sent.answers);
+    let segments = answers.filter_map(Answer::segment);
+    let accepted = segments.filter(|segment| segment.flags.syn());
+    accepted.map(|segment| segment.seq).collect()
 }
 
 /// Fillers in a row that answers to plain SYNs have too: another option was erased there.

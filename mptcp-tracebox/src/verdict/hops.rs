@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use super::Packets;
+use super::ends::belongs;
 use crate::diff::{Field, OptionId, State};
 use crate::evidence::{Answer, AnswerKind, Role, Sent, SentId};
-use crate::probe::Probe;
+use crate::probe::{Phase, Probe};
 use crate::quote::ErrorKind;
 use crate::quote::extension::Object;
 use crate::trace::{Cell, CellState, Hop, Router};
@@ -144,6 +145,14 @@ fn cell(here: &Packets<'_>, probe: &Probe) -> Cell {
 
 fn state(answer: &Answer, sent: &Sent) -> (CellState, Option<crate::diff::Comparison>) {
     match &answer.kind {
+        // What may be for another SYN says nothing of this one.
+        AnswerKind::Segment(segment)
+            if sent.purpose.probe.phase() == Phase::Syn
+                && sent.purpose.probe != Probe::Syn
+                && !belongs(segment, sent) =>
+        {
+            (CellState::Silent, None)
+        }
         AnswerKind::Segment(_) => (CellState::Reached, None),
         AnswerKind::Error {
             kind, comparison, ..
@@ -173,6 +182,7 @@ fn lacks(comparison: &crate::diff::Comparison, sent: &Sent) -> bool {
         let matters = match field {
             Field::Option(id) => sent.purpose.probe == Probe::Syn || special(id),
             Field::Payload => true,
+            Field::Ack => sent.purpose.probe == Probe::UnseenAck,
             _ => false,
         };
         matters && state == State::NotQuoted

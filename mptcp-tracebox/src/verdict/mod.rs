@@ -4,12 +4,14 @@ mod ends;
 mod hops;
 mod locate;
 mod on_path;
+mod other;
 mod sentence;
 mod talk;
 
 use std::net::SocketAddr;
 
 use crate::evidence::{Evidence, Sent, SentId};
+use crate::probe::Phase;
 use crate::trace::{Flow, Hop, Trace};
 
 /// What the evidence says of the paths to a target.
@@ -42,14 +44,20 @@ fn flow(evidence: &Evidence, number: usize, target: SocketAddr) -> Option<Flow> 
         .map(|(id, sent)| (SentId(id), sent))
         .collect();
     let (source, _) = packets.first()?.1.ends()?;
+    // Another port may be another way: nothing of it says what happens to the probes.
+    let (others, packets): (Vec<_>, Vec<_>) = packets
+        .into_iter()
+        .partition(|(_, sent)| sent.purpose.probe.phase() == Phase::Compare);
     let probes = hops::probes(&packets);
     let hops = hops::hops(&packets, &probes);
     let distance = hops::distance(&packets, target.ip());
     let changes = locate::changes(&packets, &hops);
     let ends = ends::ends(&packets, target.ip());
     let is_balanced = hops.iter().any(Hop::is_balanced);
+    let hidden = other::hidden(&packets, &hops, distance);
+    let other = other::other(&others, &packets, &hops, distance);
     let below = distance.unwrap_or(u8::MAX);
-    Some(Flow {
+    let mut flow = Flow {
         source,
         probes,
         distance,
@@ -57,8 +65,13 @@ fn flow(evidence: &Evidence, number: usize, target: SocketAddr) -> Option<Flow> 
         changes,
         ends,
         talk: talk::talk(&packets),
+        other,
+        hidden,
+        unseen_lost: None,
         is_balanced,
-    })
+    };
+    flow.unseen_lost = sentence::silence::unseen_lost(&flow, target);
+    Some(flow)
 }
 
 #[cfg(test)]

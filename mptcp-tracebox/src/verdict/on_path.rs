@@ -1,8 +1,10 @@
 //! Answers that somebody on the path gives in the place of the target.
 
-use super::sentence::Facts;
+use super::sentence::{Facts, REFUSED};
 use crate::probe::Probe;
-use crate::trace::{Blame, Code, Confidence, EndAnswer, Interval, Place, Verdict};
+use crate::trace::{
+    Blame, Code, Confidence, EndAnswer, EndOption, Hidden, Interval, Place, Verdict,
+};
 
 impl Facts<'_> {
     /// A SYN with MP_JOIN is answered with RST or ICMP by somebody before the target, which refuses a
@@ -23,7 +25,7 @@ impl Facts<'_> {
         let is_elsewhere = end.ttl.is_some() && end.ttl != control;
         // Systems begin with other TTLs in their RSTs, but a server that gives a reason spoke itself.
         let is_unsigned = !matches!(end.answer, EndAnswer::Reset { reason: Some(_) });
-        if before.is_none() && !(is_elsewhere && is_unsigned) {
+        if !is_unsigned || (before.is_none() && !is_elsewhere) {
             return None;
         }
         Some(Verdict {
@@ -70,6 +72,79 @@ impl Facts<'_> {
             between: Some(between),
             kernel_effect: "Linux falls back to TCP at once, unless the proxy speaks MPTCP."
                 .to_owned(),
+        })
+    }
+
+    /// The SYN/ACK comes from somebody nearer than who answers for another port.
+    pub(super) fn answered_nearer(&self) -> Option<Verdict> {
+        let between = self.flow.other?.nearer?;
+        let target = self.target;
+        let speaks = matches!(
+            self.answer(&Probe::CapableV1),
+            Some(EndAnswer::SynAck {
+                option: EndOption::Capable(_),
+                ..
+            })
+        );
+        Some(Verdict {
+            code: Code::ProxyOnPath,
+            sentence: format!(
+                "Somebody answers in the place of {target}, {between}: another port of it is farther away."
+            ),
+            blame: Blame::Path,
+            confidence: Confidence::Likely,
+            between: Some(between),
+            kernel_effect: if speaks {
+                "MPTCP is used, as far as the proxy."
+            } else {
+                "Linux falls back to TCP at once."
+            }
+            .to_owned(),
+        })
+    }
+
+    /// The RST comes from somebody nearer than who refuses what is sent to another port.
+    pub(super) fn port_closed_on_path(&self) -> Option<Verdict> {
+        let between = self.flow.other?.nearer?;
+        let target = self.target;
+        Some(Verdict {
+            code: Code::PathClosesPort,
+            sentence: format!(
+                "Somebody refuses connections to port {} in the place of {}, {between}: the target itself is farther away.",
+                target.port(),
+                target.ip()
+            ),
+            blame: Blame::Path,
+            confidence: Confidence::Likely,
+            between: Some(between),
+            kernel_effect: REFUSED.to_owned(),
+        })
+    }
+
+    /// Hops that do not show, where nothing else is to be said.
+    pub(super) fn hops_missing(&self) -> Option<Verdict> {
+        let Hidden { between, hops } = self.flow.hidden?;
+        let is_fine = matches!(
+            self.answer(&Probe::CapableV1),
+            Some(EndAnswer::SynAck {
+                option: EndOption::Capable(1),
+                ..
+            })
+        );
+        if !is_fine || !self.flow.changes.is_empty() {
+            return None;
+        }
+        let plural = if hops == 1 { "hop does" } else { "hops do" };
+        Some(Verdict {
+            code: Code::HopsMissing,
+            sentence: format!(
+                "{} speaks MPTCP version 1, but {hops} {plural} not show, {between}: the TTL is set anew there, or the way back is longer.",
+                self.target
+            ),
+            blame: Blame::Unknown,
+            confidence: Confidence::Likely,
+            between: Some(between),
+            kernel_effect: "MPTCP is used.".to_owned(),
         })
     }
 }

@@ -1,14 +1,18 @@
 //! What the connection of the established phase showed.
 
+use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::MptcpOption;
 use mptcp_proto::wire::segment::Flags;
 use mptcp_proto::wire::tcp_option::{KIND_MPTCP, KIND_SACK, TcpOptions};
 
 use super::Packets;
-use crate::evidence::{Role, SegmentAnswer, Sent};
+use super::ends::acks;
+use super::other::way_back;
+use crate::evidence::{Answer, Role, SegmentAnswer, Sent};
 use crate::packet::fields::Fields;
-use crate::trace::{Acked, Talk};
+use crate::probe::{Phase, Probe};
+use crate::trace::{Acked, Interval, Place, Talk};
 
 /// What it showed; none if there was none.
 pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
@@ -21,7 +25,7 @@ pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
         return None;
     }
     let mut talk = Talk {
-        passes_holes: has_hole(&ours).then_some(false),
+        passes_holes: hole(&ours).map(|at| passes(&ours, at)),
         ..Talk::default()
     };
     for sent in &ours {
@@ -29,11 +33,58 @@ pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
             note(&mut talk, sent, segment);
         }
     }
+    talk.acked_between = acked_from(packets).map(|ttl| acked_between(packets, ttl));
     // The worst of them: who falls back acknowledges the first data still in the other way.
     let acked = ours.iter().map(|sent| acked(sent));
     let acked = acked.filter(|acked| *acked != Acked::Never).min();
     talk.acked = acked.unwrap_or_default();
+    if talk.acked == Acked::Never {
+        // A connection that does not work says nothing of holes.
+        talk.passes_holes = None;
+    }
     Some(talk)
+}
+
+/// The lowest TTL of a copy of data that was acknowledged by somebody who is nearer than the target and has
+/// no DATA_ACK. Without these two it may be the target, which got the copy out of the hands of who joins
+/// segments, or of who makes TTLs larger.
+fn acked_from(packets: &Packets<'_>) -> Option<u8> {
+    let packets = packets.iter().map(|(_, sent)| *sent);
+    let target = packets
+        .clone()
+        .filter(|sent| sent.purpose.role == Role::End && sent.purpose.probe.phase() == Phase::Syn);
+    let answers = target.flat_map(|sent| &sent.answers);
+    let answers = answers.filter(|answer| answer.segment().is_some_and(|it| it.flags.syn()));
+    let target = answers.map(way_back).min()?;
+    let copies = packets.filter(|sent| {
+        let is_early = |answer: &&Answer| {
+            let acks = answer
+                .segment()
+                .is_some_and(|it| acks(it, sent) && !has_data_ack(it));
+            acks && way_back(answer) < target
+        };
+        sent.purpose.role == Role::Ladder
+            && sent.purpose.probe.phase() == Phase::Data
+            && sent.answers.iter().any(|answer| is_early(&answer))
+    });
+    copies.map(|sent| sent.purpose.ttl).min()
+}
+
+/// The acknowledgement may have come when the next copy was out already, so one copy before does not count.
+fn acked_between(packets: &Packets<'_>, ttl: u8) -> Interval {
+    let copies = packets
+        .iter()
+        .map(|(_, sent)| &sent.purpose)
+        .filter(|purpose| {
+            purpose.role == Role::Ladder && purpose.probe == Probe::Dss && purpose.ttl < ttl
+        });
+    let mut ttls: Vec<u8> = copies.map(|purpose| purpose.ttl).collect();
+    ttls.sort_unstable();
+    ttls.dedup();
+    Interval {
+        after: ttls.iter().rev().nth(1).copied().unwrap_or(0),
+        until: Place::Hop(ttl),
+    }
 }
 
 /// How the data of a packet were acknowledged.
@@ -45,21 +96,24 @@ fn acked(sent: &Sent) -> Acked {
     let segments = sent.answers.iter().filter_map(|answer| answer.segment());
     let acks = segments.filter(|segment| segment.flags.ack() && !segment.flags.rst());
     let levels = acks.map(|segment| {
-        let mut options = TcpOptions::new(&segment.options).map_while(Result::ok);
-        let has_data_ack = options.any(|option| {
-            option.kind == KIND_MPTCP
-                && matches!(
-                    MptcpOption::parse(Version::V1, option.bytes),
-                    Ok(MptcpOption::Dss(dss)) if dss.data_ack.is_some()
-                )
-        });
-        if has_data_ack {
+        if has_data_ack(segment) {
             Acked::ByMptcp
         } else {
             Acked::ByTcp
         }
     });
     levels.max().unwrap_or_default()
+}
+
+fn has_data_ack(segment: &SegmentAnswer) -> bool {
+    let mut options = TcpOptions::new(&segment.options).map_while(Result::ok);
+    options.any(|option| {
+        option.kind == KIND_MPTCP
+            && matches!(
+                MptcpOption::parse(Version::V1, option.bytes),
+                Ok(MptcpOption::Dss(dss)) if dss.data_ack.is_some()
+            )
+    })
 }
 
 fn note(talk: &mut Talk, sent: &Sent, segment: &SegmentAnswer) {
@@ -100,15 +154,33 @@ fn is_fast_close(sent: &Sent) -> bool {
     })
 }
 
-/// Whether a segment with data was sent before one with an earlier sequence number.
-fn has_hole(ours: &[&Sent]) -> bool {
-    let starts: Vec<_> = ours
+/// Number of the first segment with data that was sent before one with an earlier sequence number.
+fn hole(ours: &[&Sent]) -> Option<usize> {
+    let starts: Vec<(usize, TcpSeq)> = ours
         .iter()
-        .filter_map(|sent| {
+        .enumerate()
+        .filter_map(|(at, sent)| {
             let tcp = Fields::parse(&sent.bytes)?.tcp;
-            (!tcp.payload().is_empty()).then(|| tcp.seq()).flatten()
+            let seq = (!tcp.payload().is_empty()).then(|| tcp.seq()).flatten();
+            Some((at, seq?))
         })
         .collect();
     let mut pairs = starts.windows(2);
-    pairs.any(|pair| pair[1] != pair[0] && pair[0].distance_from(pair[1]).is_some())
+    let found =
+        pairs.find(|pair| pair[1].1 != pair[0].1 && pair[0].1.distance_from(pair[1].1).is_some());
+    found.map(|pair| pair[0].0)
+}
+
+/// Whether the segment behind a hole was acknowledged before it was sent again. SACK says so at once, but an
+/// answer with data may have no room for it.
+fn passes(ours: &[&Sent], at: usize) -> bool {
+    let (before, after) = ours.split_at(at + 1);
+    let Some(sent) = before.last() else {
+        return false;
+    };
+    let seq = |sent: &Sent| Fields::parse(&sent.bytes).and_then(|fields| fields.tcp.seq());
+    let again = after.iter().find(|other| seq(other) == seq(sent));
+    let answers = ours.iter().flat_map(|sent| &sent.answers);
+    let mut early = answers.filter(|answer| again.is_none_or(|again| answer.at < again.at));
+    early.any(|answer| answer.segment().is_some_and(|it| acks(it, sent)))
 }

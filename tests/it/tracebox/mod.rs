@@ -32,7 +32,7 @@ struct Endless(String);
 fn plan(path: &Path) -> Plan {
     let mut plan = Plan::new(path.source(), path.target());
     plan.probes = Probe::ALL.to_vec();
-    plan.probes.retain(|probe| probe.phase() == Phase::Syn);
+    plan.probes.retain(|probe| probe.phase() != Phase::Data);
     plan
 }
 

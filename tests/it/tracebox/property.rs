@@ -8,9 +8,19 @@ use mptcp_tests::path::{
 };
 use mptcp_tests::sim::Seed;
 use mptcp_tracebox::probe::Probe;
-use mptcp_tracebox::trace::Code;
+use mptcp_tracebox::trace::{Blame, Code};
 
 use super::{Run, plan, run, truth};
+
+/// Paths that were judged wrongly once: joined copies, answers for another probe, packets that are spread one
+/// by one, parts of a segment that were taken for parts of another.
+#[test]
+fn paths_that_were_judged_wrongly_once_are_judged_rightly() {
+    let mut tally = Tally::default();
+    for seed in ONCE_WRONG {
+        check(Seed(*seed), &mut tally).unwrap_or_else(|why| panic!("MPTCP_SIM_SEED={seed}: {why}"));
+    }
+}
 
 #[test]
 fn no_change_is_reported_that_no_box_made_and_none_outside_its_interval() {
@@ -34,6 +44,11 @@ fn no_change_is_reported_that_no_box_made_and_none_outside_its_interval() {
     assert!(wrong.is_empty(), "{wrong}\n{tally:?}");
     // The generator is of use only while boxes are found at all.
     assert!(tally.changes > tally.paths / 3, "{tally:?}");
+    // To say nothing is no way to pass: of all paths with a box, so many are told to have one.
+    assert!(
+        count == 1 || tally.found * 100 > tally.boxed * LEAST_FOUND,
+        "{tally:?}"
+    );
 }
 
 /// What all paths together were like.
@@ -41,6 +56,10 @@ fn no_change_is_reported_that_no_box_made_and_none_outside_its_interval() {
 struct Tally {
     paths: u64,
     changes: u64,
+    /// Paths of which a box changed something on its way there.
+    boxed: u64,
+    /// Those of which a change or an accusation is reported.
+    found: u64,
     packets: usize,
     most_packets: usize,
     longest_ms: u128,
@@ -62,12 +81,22 @@ fn check(seed: Seed, tally: &mut Tally) -> Result<(), String> {
         return Err("one flow was asked".to_owned());
     };
     tally.changes += u64::try_from(flow.changes.len()).unwrap_or(0);
+    let is_boxed = path.passages().iter().any(|passage| {
+        let mut after = passage.after.iter();
+        passage.direction == Direction::ToServer
+            && !after.any(|(way, packet)| *way == passage.direction && *packet == passage.before)
+    });
+    let is_found = !flow.changes.is_empty() || run.trace.verdict.blame == Blame::Path;
+    tally.boxed += u64::from(is_boxed);
+    tally.found += u64::from(is_boxed && is_found);
     for located in &flow.changes {
         let (change, between) = (&located.change, located.between);
         if !truth::is_true(change, between, path.passages()) {
             return Err(format!(
-                "no box made this: {} {}, {between}\n{description:?}",
-                change.field, change.how
+                "no box made this: {} {}, {between}\n{}",
+                change.field,
+                change.how,
+                brief(&description)
             ));
         }
     }
@@ -75,7 +104,10 @@ fn check(seed: Seed, tally: &mut Tally) -> Result<(), String> {
     if is_founded(&run, &path, &description) {
         Ok(())
     } else {
-        Err(format!("not founded: {sentence}\n{description:?}"))
+        let description = brief(&description);
+        let ends = flow.ends.iter().map(|end| format!("  {end:?}\n"));
+        let ends: String = ends.collect();
+        Err(format!("not founded: {sentence}\n{description}{ends}"))
     }
 }
 
@@ -105,7 +137,12 @@ fn is_founded(run: &Run, path: &Path, plan: &PathPlan) -> bool {
             is_touched(Direction::ToServer) || is_touched(Direction::ToClient) || is_data_touched
         }
         Code::PayloadModified => is_data_touched || is_touched(Direction::ToServer),
-        Code::ProactiveAck => truth::is_acked_early(passages),
+        Code::ProactiveAck => truth::is_acked_early(verdict.between, passages),
+        // Where packets are spread one by one, some meet the box and some do not.
+        Code::HopsMissing => {
+            let between = verdict.between.filter(|_| plan.balance == Spread::Flow);
+            truth::is_ttl_touched(between, passages)
+        }
         Code::Mirror => plan.target == TargetPlan::Mirror || truth::is_answer_touched(passages),
         Code::PortClosed => plan.target == TargetPlan::Closed || !passages.is_empty(),
         Code::ServerNoMptcp | Code::MptcpV0Only => {
@@ -114,6 +151,35 @@ fn is_founded(run: &Run, path: &Path, plan: &PathPlan) -> bool {
         Code::MptcpOk => matches!(plan.target, TargetPlan::V1 | TargetPlan::Both),
         _ => true,
     }
+}
+
+/// What matters of a path that was judged wrongly.
+fn brief(plan: &PathPlan) -> String {
+    let PathPlan {
+        hops,
+        target,
+        balance,
+        ..
+    } = plan;
+    let mut text = format!("{} hops, {balance:?}, {target:?}\n", hops.len());
+    for (number, hop) in hops.iter().enumerate() {
+        for (way, router) in hop.routers().iter().enumerate() {
+            let RouterPlan {
+                quotes,
+                silent,
+                loss,
+                before,
+                after,
+                ..
+            } = router;
+            let _ = writeln!(
+                text,
+                "  {}.{way} {quotes:?} silent {silent} loss {loss:.2} before {before:?} after {after:?}",
+                number + 1
+            );
+        }
+    }
+    text
 }
 
 fn random_path(random: &mut fastrand::Rng) -> (PathPlan, Family) {
@@ -253,5 +319,13 @@ const BOXES: &[&str] = &[
 ];
 /// Share of errors that is lost, at most.
 const MOST_LOSS: f64 = 0.6;
+/// Seeds of paths that were judged wrongly once.
+const ONCE_WRONG: &[u64] = &[
+    25_318, 26_588, 39_614, 49_326, 59_072, 66_700, 103_420, 205_319, 207_280, 209_458, 214_632,
+    216_845, 239_252, 248_668, 256_842, 300_954, 312_102, 330_296, 333_995, 340_191, 359_946,
+    424_503, 452_139, 458_699, 554_658, 558_230,
+];
+/// Percent of the paths with a box that must be told to have one.
+const LEAST_FOUND: u64 = 70;
 /// Paths in a run of all tests; `MPTCP_PATHS=100000` asks for more.
 const DEFAULT_PATHS: u64 = 10_000;

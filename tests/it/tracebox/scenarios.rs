@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use mptcp_tests::path::{Family, Path, PathPlan};
 use mptcp_tests::sim::Seed;
+use mptcp_tracebox::probe::Probe;
 use mptcp_tracebox::trace::{Located, Trace};
 use serde::Deserialize;
 
@@ -18,8 +19,19 @@ struct Scenario {
     /// Families of addresses; both, if nothing is said.
     #[serde(default = "both")]
     families: Vec<Family>,
+    /// `both` asks in an established connection too.
+    #[serde(default)]
+    phases: Phases,
     path: PathPlan,
     expected: Expected,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Phases {
+    #[default]
+    Syn,
+    Both,
 }
 
 #[derive(Debug, Deserialize, PartialEq, Eq)]
@@ -30,6 +42,8 @@ struct Expected {
     /// All of them.
     #[serde(default)]
     changes: Vec<String>,
+    /// Where ACKs without a connection are lost.
+    stateful: Option<String>,
     /// Lowest TTL with which the target is reached.
     distance: Option<u8>,
 }
@@ -45,7 +59,7 @@ fn every_scenario_gets_its_verdict_and_its_interval() {
         let scenario: Scenario = toml::from_str(&text).expect(&name);
         assert!(!scenario.shows.is_empty(), "{name}");
         for &family in &scenario.families {
-            let trace = traced(&scenario.path, family);
+            let trace = traced(&scenario.path, family, scenario.phases);
             let found = Expected::of(&trace);
             if found != scenario.expected {
                 let expected = &scenario.expected;
@@ -59,10 +73,13 @@ fn every_scenario_gets_its_verdict_and_its_interval() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn traced(plan: &PathPlan, family: Family) -> Trace {
+fn traced(plan: &PathPlan, family: Family, phases: Phases) -> Trace {
     let seed = Seed::from_env_or(1);
     let mut path = Path::new(plan, family, seed).unwrap();
-    let plan = self::plan(&path);
+    let mut plan = self::plan(&path);
+    if phases == Phases::Both {
+        plan.probes = Probe::ALL.to_vec();
+    }
     run(&mut path, plan, seed).unwrap().trace
 }
 
@@ -75,6 +92,10 @@ impl Expected {
             verdict: trace.verdict.code.name().to_owned(),
             between: trace.verdict.between.map(|between| between.to_string()),
             changes: flow.changes.iter().map(text).collect(),
+            stateful: flow
+                .other
+                .and_then(|other| other.stateful)
+                .map(|between| between.to_string()),
             distance: flow.distance,
         }
     }

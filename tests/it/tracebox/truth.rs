@@ -219,12 +219,24 @@ pub(super) fn is_answer_touched(passages: &[Passage]) -> bool {
     })
 }
 
-/// Whether a box answered data itself.
-pub(super) fn is_acked_early(passages: &[Passage]) -> bool {
+/// Whether a box in the interval changed the TTL of what it sent on.
+pub(super) fn is_ttl_touched(between: Option<Interval>, passages: &[Passage]) -> bool {
+    let ttl = |packet: &[u8]| Raw::of(packet).map(|raw| raw.ttl());
+    passages.iter().any(|passage| {
+        let mut after = passage.after.iter();
+        passage.direction == Direction::ToServer
+            && is_within(passage, between)
+            && after.any(|(_, after)| ttl(after) != ttl(&passage.before))
+    })
+}
+
+/// Whether a box in the interval answered data itself.
+pub(super) fn is_acked_early(between: Option<Interval>, passages: &[Passage]) -> bool {
     passages.iter().any(|passage| {
         let has_data = Raw::of(&passage.before).is_some_and(|raw| !raw.payload().is_empty());
         let mut after = passage.after.iter();
-        has_data && after.any(|(way, _)| *way != passage.direction)
+        let answers = has_data && after.any(|(way, _)| *way != passage.direction);
+        answers && is_within(passage, between)
     })
 }
 

@@ -170,9 +170,9 @@ fn a_peer_that_does_not_react_to_mp_fail_is_reset() {
     let replies = puppet.at(0, 9, &[option], b"bad!");
     assert_eq!(fails(&replies), [puppet.dsn(8)]);
     let replies = puppet.wait(Duration::from_secs(2));
-    assert!(super::puppet::reset(&replies).is_none());
+    assert!(reset(&replies).is_none());
     let replies = puppet.wait(Duration::from_secs(2));
-    assert!(super::puppet::reset(&replies).is_some());
+    assert!(reset(&replies).is_some());
     let closed = puppet.picked(|event| match event {
         Event::Closed { how } => Some(*how),
         _ => None,

@@ -223,6 +223,7 @@ fn hear(
         ecn: Ecn::default(),
         options: area.as_bytes(),
         payload: &[],
+        payload_sum: None,
     };
     let mut packet = Vec::new();
     segment.emit(&mut packet).unwrap();

@@ -226,8 +226,8 @@ fn check_changed(number: usize, config: &Config) -> Pair {
 
 fn sent(pair: &Pair, subtype: Subtype) -> bool {
     pair.log.iter().any(|sent| {
-        let segment = mptcp_proto::wire::segment::Segment::parse(&sent.packet, false).unwrap();
-        super::meddle::subtypes(&segment).contains(&subtype)
+        let segment = Segment::parse(&sent.packet, false).unwrap();
+        subtypes(&segment).contains(&subtype)
     })
 }
 

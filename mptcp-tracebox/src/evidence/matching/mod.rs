@@ -5,14 +5,16 @@
 //! packet. One that agrees is enough; where more than one packet agrees, the last that had no answer yet
 //! is meant.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::time::Instant;
 use mptcp_proto::wire::tcp_option::{TcpOptionValue, TcpOptions};
 
-use super::{Role, Sent, SentId};
+use super::{Purpose, Role, Sent, SentId};
 use crate::packet::fields::{Fields, TcpFields};
+use crate::probe::Phase;
 use crate::quote::IcmpError;
 
 /// The packet that an ICMP error quotes.
@@ -21,7 +23,13 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
     let seq = quote.tcp.seq()?;
     let id = quote.ip.id();
     let time = timestamp(quote.tcp);
+    let places = places(sent, error.from);
     best_of_one_ttl(sent, at, seq, |fields, packet| {
+        let Purpose { role, ttl, .. } = packet.purpose;
+        let is_copy = role == Role::Ladder && packet.purpose.probe.phase() == Phase::Data;
+        if is_copy && !places.is_empty() && !places.contains(&ttl) {
+            return None;
+        }
         if fields.ip.is_v4() != quote.ip.is_v4() || fields.ip.source != error.to {
             return None;
         }
@@ -33,7 +41,12 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
             .distance_from(ours)
             .is_some_and(|distance| distance < len.max(1));
         let is_later = is_part && seq != ours;
-        let has_id = has_id(id, fields.ip.id(), is_later);
+        let part = if is_later {
+            part(&quote, seq.distance_from(ours))
+        } else {
+            Some(0)
+        };
+        let has_id = has_id(id, fields.ip.id(), part);
         let points = 4 * u8::from(is_part) + 2 * u8::from(has_id) + u8::from(has_time);
         let is_proven = is_part || has_time;
         // The id alone has 16 bits. A box that sets all ids to one value hits one of ours now and then.
@@ -45,13 +58,34 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
     })
 }
 
-/// Whether an IP id is that of a packet, in either order of bytes, or the next ones of a later part of it.
-fn has_id(quoted: Option<u16>, ours: Option<u16>, is_later: bool) -> bool {
+/// TTLs at which a router was heard of before, by what can be told apart: copies of a segment look alike.
+fn places(sent: &[Sent], router: IpAddr) -> Vec<u8> {
+    let rungs = sent.iter().filter(|sent| {
+        let is_syn = sent.purpose.probe.phase() == Phase::Syn;
+        let mut answers = sent.answers.iter();
+        is_syn
+            && sent.purpose.role == Role::Ladder
+            && answers.any(|answer| answer.from == router && answer.expired().is_some())
+    });
+    rungs.map(|sent| sent.purpose.ttl).collect()
+}
+
+/// Which part of a segment a quote shows, if all before it are as long. None where that is not quoted.
+fn part(quote: &Fields<'_>, offset: Option<u32>) -> Option<u16> {
+    let len = quote.ip.payload_len.checked_sub(quote.tcp.header_len()?)?;
+    let len = u32::try_from(len).ok()?;
+    let parts = offset?.checked_div(len)?;
+    u16::try_from(parts).ok()
+}
+
+/// Whether an IP id is that of a packet, in either order of bytes; or that of a later part of it, which has
+/// the next ones.
+fn has_id(quoted: Option<u16>, ours: Option<u16>, part: Option<u16>) -> bool {
     let (Some(quoted), Some(ours)) = (quoted, ours) else {
         return false;
     };
-    let is_same = quoted == ours || quoted.swap_bytes() == ours;
-    is_same || (is_later && quoted.wrapping_sub(ours) < MAX_PARTS)
+    let is_swapped = part == Some(0) && quoted.swap_bytes() == ours;
+    quoted == ours || is_swapped || part == Some(quoted.wrapping_sub(ours))
 }
 
 /// Whether an answer is likely to be under way.
@@ -70,13 +104,21 @@ pub(super) fn answered(sent: &[Sent], at: Instant, answer: &Fields<'_>) -> Optio
         if ends != (destination, source) {
             return None;
         }
-        let taken = u32::try_from(fields.tcp.payload().len()).unwrap_or(0)
-            + u32::from(fields.tcp.flags()?.syn());
+        let is_syn = fields.tcp.flags()?.syn();
+        let len = u32::try_from(fields.tcp.payload().len()).unwrap_or(0);
+        let taken = len + u32::from(is_syn);
         let is_acked = flags.ack() && ack == fields.tcp.seq()?.add(taken);
+        // The RST for an ACK without a connection has its number (RFC 9293 §3.10.7.1).
+        let is_taken_over =
+            flags.rst() && !flags.ack() && answer.tcp.seq() == fields.tcp.ack() && !is_syn;
         let is_echoed = echo.is_some() && timestamp(fields.tcp) == echo;
         // Once a segment was sent in full, its acknowledgements are no answers to the copies before.
         let is_meant = is_acked && packet.purpose.role == Role::Connection;
-        Some(1 + 8 * u8::from(is_meant) + 4 * u8::from(is_acked) + 2 * u8::from(is_echoed))
+        Some(
+            1 + 8 * u8::from(is_meant)
+                + 4 * u8::from(is_acked || is_taken_over)
+                + 2 * u8::from(is_echoed),
+        )
     })
 }
 
@@ -87,7 +129,12 @@ fn best(
     points: impl Fn(&Fields<'_>, &Sent) -> Option<u8>,
 ) -> Option<SentId> {
     candidates(sent, at, points)
-        .max_by_key(|(key, _)| *key)
+        .max_by_key(|((points, is_open, number), packet)| {
+            // Copies of data have one number: whoever acknowledges it has the last of them, not one
+            // before that a router has not answered.
+            let is_copy = packet.purpose.probe.phase() == Phase::Data;
+            (*points, is_copy || *is_open, *number)
+        })
         .map(|((_, _, number), _)| SentId(number))
 }
 
@@ -148,8 +195,6 @@ fn timestamps(tcp: TcpFields<'_>) -> Option<(u32, u32)> {
     })
 }
 
-/// IP ids that parts of a segment may have: the one of the whole, and the next ones.
-const MAX_PARTS: u16 = 16;
 /// Answers rarely take longer.
 const LONG: Duration = Duration::from_secs(4);
 

@@ -34,6 +34,7 @@ fn style_of(code: Code) -> Style {
         Code::PathChanges
         | Code::MptcpV0Only
         | Code::ServerNoMptcp
+        | Code::HopsMissing
         | Code::PortClosed
         | Code::Unreachable
         | Code::Undecided => style::WARN,

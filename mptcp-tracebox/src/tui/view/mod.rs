@@ -102,7 +102,7 @@ fn verdict(app: &App, look: Look) -> Paragraph<'static> {
     }
     let style = match verdict.code {
         Code::MptcpOk | Code::PathClean => look.good(),
-        Code::Undecided | Code::Unreachable | Code::PathChanges => look.warn(),
+        Code::Undecided | Code::Unreachable | Code::PathChanges | Code::HopsMissing => look.warn(),
         _ => look.error(),
     };
     let sentence = escape(&verdict.sentence).into_owned();

@@ -119,7 +119,9 @@ impl Sights<'_> {
                 let mut between = self.between(change, *ttl, comparison);
                 // Segments are joined when they happen to meet: a clean hop proves nothing.
                 let is_joined = change.field == Field::Length && comparison.growth > 0;
-                if is_joined || self.takes_ways(change, *ttl, is_balanced) {
+                // Nor does one that another part of the packet may have passed on another way.
+                let is_spread = change.field == Field::Length && is_balanced;
+                if is_joined || is_spread || self.takes_ways(change, *ttl, is_balanced) {
                     between.after = 0;
                 }
                 found.push(Located {

@@ -100,17 +100,12 @@ impl Facts<'_> {
             .end(&Probe::Dss)
             .filter(|end| end.answer == EndAnswer::Ack)
             // On another way they may arrive.
-            .filter(|_| !self.flow.is_balanced)
-            // Once may be a copy that a box has joined with what was sent in full; but who acknowledges
-            // in the place of the target has no DATA_ACK.
-            .filter(|end| {
-                let acked = self.flow.talk.map(|talk| talk.acked);
-                end.answered > 1 || acked != Some(Acked::ByMptcp)
-            })?;
+            .filter(|_| !self.flow.is_balanced)?;
+        let between = self.flow.talk?.acked_between?;
         Some(Verdict {
             code: Code::ProactiveAck,
             sentence: format!(
-                "Somebody on the way acknowledges data before {} can have them ({} times).",
+                "Somebody on the way acknowledges data before {} can have them ({} times), {between}.",
                 self.target, end.answered
             ),
             blame: Blame::Path,
@@ -119,7 +114,7 @@ impl Facts<'_> {
             } else {
                 Confidence::Likely
             },
-            between: Some(Interval::WHOLE_PATH),
+            between: Some(between),
             kernel_effect: "Linux falls back to TCP: the acknowledgements have no DATA_ACK."
                 .to_owned(),
         })

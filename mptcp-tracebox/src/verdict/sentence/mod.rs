@@ -1,7 +1,7 @@
 //! One sentence for all of it.
 
 mod data;
-mod silence;
+pub(super) mod silence;
 mod way_back;
 
 use std::net::SocketAddr;
@@ -40,7 +40,7 @@ impl Code {
         match self {
             Self::PathClean => 0,
             Self::MptcpOk => 1,
-            Self::Undecided => 2,
+            Self::Undecided | Self::HopsMissing => 2,
             Self::PathChanges | Self::PathResegments => 3,
             Self::MptcpV0Only => 4,
             Self::ServerNoMptcp => 5,
@@ -55,7 +55,7 @@ impl Code {
             Self::PathStripsSyn => 14,
             Self::PathDropsCapable => 15,
             Self::PathRejects => 16,
-            Self::PortClosed => 17,
+            Self::PortClosed | Self::PathClosesPort => 17,
             Self::Unreachable => 18,
         }
     }
@@ -76,6 +76,7 @@ impl Facts<'_> {
             Self::dropped,
             Self::altered_capable,
             Self::proxied,
+            Self::answered_nearer,
             Self::stripped_on_the_way_back,
             Self::altered,
             Self::join_refused,
@@ -83,6 +84,7 @@ impl Facts<'_> {
             Self::stripped_from_data,
             Self::payload_modified,
             Self::not_acknowledged,
+            Self::hops_missing,
             Self::spoken,
             Self::not_spoken,
         ];
@@ -94,7 +96,7 @@ impl Facts<'_> {
         self.flow.ends.iter().find(|end| end.probe == *probe)
     }
 
-    fn answer(&self, probe: &Probe) -> Option<&EndAnswer> {
+    pub(super) fn answer(&self, probe: &Probe) -> Option<&EndAnswer> {
         self.end(probe).map(|end| &end.answer)
     }
 
@@ -173,17 +175,19 @@ impl Facts<'_> {
                     kernel_effect: "A connection times out, with MPTCP or without.".to_owned(),
                 })
             }
-            Some(EndAnswer::Reset { .. }) => Some(Verdict {
-                code: Code::PortClosed,
-                sentence: format!(
-                    "{target} refuses the connection: nobody listens on port {}.",
-                    target.port()
-                ),
-                blame: Blame::Server,
-                confidence: Confidence::Likely,
-                between: None,
-                kernel_effect: "A connection is refused, with MPTCP or without.".to_owned(),
-            }),
+            Some(EndAnswer::Reset { .. }) => {
+                Some(self.port_closed_on_path().unwrap_or_else(|| Verdict {
+                    code: Code::PortClosed,
+                    sentence: format!(
+                        "{target} refuses the connection: nobody listens on port {}.",
+                        target.port()
+                    ),
+                    blame: Blame::Server,
+                    confidence: Confidence::Likely,
+                    between: None,
+                    kernel_effect: REFUSED.to_owned(),
+                }))
+            }
             Some(EndAnswer::Error { from, kind }) => Some(Verdict {
                 code: Code::Unreachable,
                 sentence: format!(
@@ -311,7 +315,10 @@ impl Facts<'_> {
         .find_map(|(code, probe)| {
             let end = self.end(&probe)?;
             let is_lost = end.answer == EndAnswer::Silent && end.sent >= LEAST_SILENT;
-            is_lost.then_some((code, end))
+            // Where plain SYNs are often in vain, silence says nothing.
+            let control = self.end(&Probe::Syn)?;
+            let is_heard = control.answered * 3 >= control.sent * 2;
+            (is_lost && is_heard).then_some((code, end))
         })?;
         let between = self.narrowed(&end.probe);
         let (name, effect) = match code {
@@ -375,7 +382,8 @@ impl Facts<'_> {
             None if *version == 1 => (
                 Code::MptcpOk,
                 format!(
-                    "{target} speaks MPTCP version 1, and nothing on the way changes what was sent."
+                    "{target} speaks MPTCP version 1, and nothing on the way changes what was sent.{}",
+                    self.notes()
                 ),
             ),
             None => (
@@ -409,6 +417,22 @@ impl Facts<'_> {
                 _ => "MPTCP is used.".to_owned(),
             },
         })
+    }
+
+    /// What does MPTCP no harm, and is worth to be known.
+    fn notes(&self) -> String {
+        let stateful = self.flow.other.and_then(|other| other.stateful);
+        let stateful = stateful.map(|between| {
+            format!(" Segments of connections that were not seen to begin are lost, {between}.")
+        });
+        let unseen = self.flow.unseen_lost;
+        let unseen = unseen.map(|between| format!(" ACKs for data not seen are lost, {between}."));
+        let talk = self
+            .flow
+            .talk
+            .filter(|talk| talk.passes_holes == Some(false));
+        let holes = talk.map(|_| " Data behind a hole are not acknowledged.".to_owned());
+        [stateful, unseen, holes].into_iter().flatten().collect()
     }
 
     /// Changes that leave MPTCP alone.
@@ -541,5 +565,7 @@ fn reason(kind: ErrorKind, target: SocketAddr) -> String {
     }
 }
 
+/// What a closed port means.
+pub(super) const REFUSED: &str = "A connection is refused, with MPTCP or without.";
 /// Tries of a probe, all in vain, that are more than bad luck.
 const LEAST_SILENT: u32 = 3;

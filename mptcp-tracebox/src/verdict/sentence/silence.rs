@@ -2,7 +2,8 @@
 
 use super::Facts;
 use crate::probe::Probe;
-use crate::trace::{Hop, Interval, Place};
+use crate::trace::{Flow, Hop, Interval, Place};
+use std::net::SocketAddr;
 
 impl Facts<'_> {
     /// Where a probe is dropped: behind the last hop that quotes it, and before one that answers others so
@@ -22,7 +23,7 @@ impl Facts<'_> {
             let Some(cell) = hop.cells.get(column).filter(|cell| cell.answered == 0) else {
                 continue;
             };
-            if here.came > 0.0 && here.chance_of_silence(cell.sent, &all) < CHANCE {
+            if here.is_no_chance(cell.sent, &all) {
                 between.until = Place::Hop(hop.ttl);
                 break;
             }
@@ -31,16 +32,22 @@ impl Facts<'_> {
     }
 }
 
+/// Where ACKs for data that nobody has sent are lost, if a hop is silent about them that answers all else.
+pub(in crate::verdict) fn unseen_lost(flow: &Flow, target: SocketAddr) -> Option<Interval> {
+    let between = Facts { flow, target }.narrowed(&Probe::UnseenAck);
+    matches!(between.until, Place::Hop(_)).then_some(between)
+}
+
 /// Other probes that a hop answered, or not.
 #[derive(Debug, Clone, Copy, Default)]
-struct Answers {
+pub(in crate::verdict) struct Answers {
     came: f64,
     lost: f64,
 }
 
 impl Answers {
     /// Of all probes but one; those that get no answer at all do not count.
-    fn of(hop: &Hop, column: usize) -> Self {
+    pub(in crate::verdict) fn of(hop: &Hop, column: usize) -> Self {
         let cells = hop.cells.iter().enumerate();
         let cells = cells.filter(|(at, cell)| *at != column && cell.answered > 0);
         cells.fold(Self::default(), |sum, (_, cell)| {
@@ -51,11 +58,16 @@ impl Answers {
         })
     }
 
-    fn and(self, other: Self) -> Self {
+    pub(in crate::verdict) fn and(self, other: Self) -> Self {
         Self {
             came: self.came + other.came,
             lost: self.lost + other.lost,
         }
+    }
+
+    /// Whether so many losses in a row are too many to be chance.
+    pub(in crate::verdict) fn is_no_chance(self, tries: u32, all: &Self) -> bool {
+        self.came > 0.0 && self.chance_of_silence(tries, all) < CHANCE
     }
 
     /// How likely so many losses in a row are by chance, after what is known of this hop and, as far as

@@ -1,4 +1,4 @@
-//! Each box, at each place of a chain of four routers.
+//! Each box, at each place of chains of three, five and ten routers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,9 +7,10 @@ use std::thread;
 use mptcp_tests::lab::{self, Lab, Node};
 use mptcp_tracebox::trace::{Blame, Interval, Place, Trace};
 
-use super::{V4, V6, chain, trace};
+use super::{V4, V6, trace};
 
-const ROUTERS: u8 = 4;
+/// Lengths of the chains.
+const CHAINS: [u8; 3] = [3, 5, 10];
 
 /// Marks a line that accuses somebody else.
 const MISPLACED: &str = " MISPLACED";
@@ -22,6 +23,7 @@ const BOXES: &[&str] = &[
     "ttl-hide",
     "dscp:set=10",
     "ecn-ce",
+    "ecn-off",
     "masquerade",
     "strict",
     "reject",
@@ -71,6 +73,11 @@ const BOXES: &[&str] = &[
     "split",
     "coalesce",
     "hole",
+    "flip:at=20,toward=server",
+    "proactive:toward=server",
+    "ack:how=drop",
+    "ack:how=correct",
+    "impair:delay_ms=5",
 ];
 
 /// Whether the box in the router at this TTL is where something is said to happen.
@@ -88,44 +95,74 @@ fn is_placed(router: u8, found: &Trace) -> bool {
         && changes.all(|located| contains(located.between))
 }
 
-/// The verdict in a few words.
-fn line(found: &Trace) -> String {
+/// The verdict in a few words; hops are counted from the router with the box, which is `r`.
+fn line(router: u8, found: &Trace) -> String {
     let verdict = &found.verdict;
     let mut text = verdict.code.name().to_owned();
-    if let Some(between) = verdict.between {
-        let until = match between.until {
-            Place::Hop(hop) => hop.to_string(),
-            Place::Target => "T".to_owned(),
-        };
-        let _ = write!(text, " [{}..{until}]", between.after);
+    let flow = &found.flows[0];
+    // Writing to a string cannot fail.
+    let mut add = |name: &str, between: Option<Interval>| {
+        if let Some(between) = between {
+            let _ = write!(text, "{name} {}", relative(router, between));
+        }
+    };
+    add("", verdict.between);
+    add("; keeps state", flow.other.and_then(|other| other.stateful));
+    // Whether a firewall takes such an ACK for one of the connection depends on how it saw that begin.
+    if flow.other.is_none_or(|other| other.stateful.is_none()) {
+        add("; loses unseen ACKs", flow.unseen_lost);
     }
-    for located in &found.flows[0].changes {
+    if flow
+        .talk
+        .is_some_and(|talk| talk.passes_holes == Some(false))
+    {
+        text += "; blocks holes";
+    }
+    for located in &flow.changes {
         let _ = write!(text, "; {} {}", located.change.field, located.change.how);
     }
     text
 }
 
-/// What is found of every box in one router.
-fn at(router: u8) -> BTreeMap<(usize, u8), String> {
-    let (lab, _server): (Lab, _) = chain(ROUTERS);
-    let mut rows = BTreeMap::new();
+fn relative(router: u8, between: Interval) -> String {
+    let from_router = |hop: u8| match i16::from(hop) - i16::from(router) {
+        0 => "r".to_owned(),
+        distance => format!("r{distance:+}"),
+    };
+    let after = match between.after {
+        0 => "client".to_owned(),
+        hop => from_router(hop),
+    };
+    let until = match between.until {
+        Place::Hop(hop) => from_router(hop),
+        Place::Target => "target".to_owned(),
+    };
+    format!("[{after}..{until}]")
+}
+
+/// A box, what is said of it, and where.
+type Row = (usize, String, (u8, u8));
+
+/// What is found of every box in one router, in both families at the same time.
+fn at(chain: u8, router: u8) -> Vec<Row> {
+    let (lab, _server): (Lab, _) = super::chain(chain);
+    let mut rows = Vec::new();
     for (number, spec) in BOXES.iter().enumerate() {
         let _box = lab.place(Node::router(1, router), spec).unwrap();
-        let found = [V4, V6].map(|target| {
-            let found = trace(&lab, target);
-            let mut line = line(&found);
+        let found = thread::scope(|scope| {
+            let runs = [V4, V6].map(|target| {
+                let lab = &lab;
+                scope.spawn(move || trace(lab, target))
+            });
+            runs.map(|run| run.join().unwrap())
+        });
+        for (family, found) in ["IPv4", "IPv6"].into_iter().zip(found) {
+            let mut line = format!("{family} {}", line(router, &found));
             if !is_placed(router, &found) {
                 line += MISPLACED;
             }
-            line
-        });
-        let [v4, v6] = found;
-        let text = if v4 == v6 {
-            v4
-        } else {
-            format!("IPv4 {v4} | IPv6 {v6}")
-        };
-        rows.insert((number, router), text);
+            rows.push((number, line, (chain, router)));
+        }
     }
     rows
 }
@@ -135,20 +172,57 @@ fn every_box_is_found_where_it_is() {
     if !lab::works() {
         return;
     }
-    let threads: Vec<_> = (1..=ROUTERS)
-        .map(|router| thread::spawn(move || at(router)))
+    let places = CHAINS
+        .into_iter()
+        .flat_map(|chain| (1..=chain).map(move |router| (chain, router)));
+    let threads: Vec<_> = places
+        .map(|(chain, router)| thread::spawn(move || at(chain, router)))
         .collect();
-    let mut rows = BTreeMap::new();
-    for thread in threads {
-        rows.extend(thread.join().unwrap());
+    let rows = threads
+        .into_iter()
+        .flat_map(|thread| thread.join().unwrap());
+    let mut table = Table::new();
+    for (number, text, place) in rows {
+        let texts = table.entry(number).or_default();
+        texts.entry(text).or_default().push(place);
     }
-    let mut table = String::new();
-    for ((number, router), text) in &rows {
-        if *router == 1 {
-            let _ = writeln!(table, "{}", BOXES[*number]);
-        }
-        let _ = writeln!(table, "  @{router} {text}");
-    }
+    let table = text(&table);
     assert!(!table.contains(MISPLACED), "{table}");
     insta::assert_snapshot!("boxes", table);
+}
+
+/// For each box and each thing that is said of it: the lengths of the chains, and the router with the box.
+type Table = BTreeMap<usize, BTreeMap<String, Vec<(u8, u8)>>>;
+
+/// Each box, and where each thing is said of it: `5@1-4` is a chain of five routers with the box in one of
+/// the first four.
+fn text(table: &Table) -> String {
+    let mut out = String::new();
+    for (number, texts) in table {
+        let _ = writeln!(out, "{}", BOXES[*number]);
+        for (text, places) in texts {
+            let _ = writeln!(out, "  {text}  {}", ranges(places));
+        }
+    }
+    out
+}
+
+fn ranges(places: &[(u8, u8)]) -> String {
+    let mut places = places.to_vec();
+    places.sort_unstable();
+    let mut ranges: Vec<(u8, u8, u8)> = Vec::new();
+    for (chain, router) in places {
+        match ranges.last_mut() {
+            Some((known, _, last)) if *known == chain && *last + 1 == router => *last = router,
+            _ => ranges.push((chain, router, router)),
+        }
+    }
+    let texts = ranges.iter().map(|(chain, first, last)| {
+        if first == last {
+            format!("{chain}@{first}")
+        } else {
+            format!("{chain}@{first}-{last}")
+        }
+    });
+    texts.collect::<Vec<_>>().join(" ")
 }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
@@ -11,6 +10,7 @@ use mptcp_cli::{Output, OutputArgs, UsageError, Verdict};
 use crate::args::{PhaseArg, ReanalyzeArgs, TraceArgs};
 use crate::evidence::Evidence;
 use crate::names::Lookup;
+use crate::out_file::{OutFile, cannot};
 use crate::probe::{Phase, Probe};
 use crate::record;
 use crate::report::text::Look;
@@ -42,21 +42,19 @@ pub(crate) fn trace(
         epoch_ns: now_ns(),
         kernel_mptcp: None,
     };
-    // Root may not write everywhere any more once its capabilities are dropped.
-    let file = args
-        .pcap
-        .as_deref()
-        .map(|path| begin_file(path, &run))
-        .transpose()?;
+    let file = args.pcap.as_deref().map(OutFile::open).transpose()?;
+    let dot = args.dot.as_deref().map(OutFile::open).transpose()?;
     match Tracer::open(&request) {
         Ok(tracer) => {
             let what = (run.clone(), tracer.plan().clone());
             let lookup = Lookup::new(args.dns);
+            let file = file.map(|file| begin_file(file, &run)).transpose()?;
             let mut watch = Watch::begin(what, wish, out, file, (lookup, stop.clone()))?;
             let outcome = tracer.run(&stop, &mut watch)?;
             let trace = judge(&outcome.evidence, request.target);
-            let names = watch.finish(&outcome.evidence, &trace)?;
-            finish(outcome, (&trace, &names), args, common)
+            let (names, saved) = watch.finish(&outcome.evidence, &trace)?;
+            let verdict = finish(outcome, (&trace, &names), dot, common)?;
+            saved.and(Ok(verdict))
         }
         Err(NetError::NoPrivilege) => {
             check_unprivileged(args)?;
@@ -71,7 +69,7 @@ pub(crate) fn trace(
             let trace = judge(&outcome.evidence, request.target);
             let names = names(args, &trace);
             report(&run, (&trace, &outcome.evidence), &names, common.json, out)?;
-            finish(outcome, (&trace, &names), args, common)
+            finish(outcome, (&trace, &names), dot, common)
         }
         Err(error) => Err(error.into()),
     }
@@ -116,12 +114,12 @@ fn report(
     Ok(())
 }
 
-fn write_dot(path: Option<&Path>, trace: &Trace, names: &Names) -> anyhow::Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    let cannot = || format!("cannot write {}", path.display());
-    let mut file = BufWriter::new(File::create(path).with_context(cannot)?);
-    dot::write(&mut file, trace, names).with_context(cannot)?;
-    file.flush().with_context(cannot)
+fn write_dot(file: Option<OutFile>, trace: &Trace, names: &Names) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let (file, path) = file.begin()?;
+    let mut file = BufWriter::new(file);
+    let written = dot::write(&mut file, trace, names).and_then(|()| file.flush());
+    written.with_context(|| cannot(&path))
 }
 
 /// What the clock of the host says, in nanoseconds since 1970.
@@ -160,10 +158,10 @@ fn check_unprivileged(args: &TraceArgs) -> anyhow::Result<()> {
 fn finish(
     mut outcome: Outcome,
     (trace, names): (&Trace, &Names),
-    args: &TraceArgs,
+    dot: Option<OutFile>,
     common: &OutputArgs,
 ) -> anyhow::Result<Verdict> {
-    write_dot(args.dot.as_deref(), trace, names)?;
+    write_dot(dot, trace, names)?;
     outcome.leave();
     if outcome.foreign_resets > 0 {
         let text = format!(
@@ -248,7 +246,8 @@ pub(crate) fn reanalyze(
     let names = Names::new();
     let found = (&trace, &recorded.evidence);
     report(&recorded.run, found, &names, common.json, out)?;
-    write_dot(args.dot.as_deref(), &trace, &names)?;
+    let dot = args.dot.as_deref().map(OutFile::open).transpose()?;
+    write_dot(dot, &trace, &names)?;
     if let Some(at) = recorded.cut_at {
         common.note(&format!(
             "{path} ends in the middle of the block at byte {at}: all before it counts"

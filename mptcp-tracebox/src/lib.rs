@@ -11,6 +11,7 @@ pub mod engine;
 pub mod evidence;
 mod names;
 mod net;
+mod out_file;
 pub mod plan;
 pub mod probe;
 pub mod record;

@@ -11,11 +11,12 @@ use crate::args::{PhaseArg, ReanalyzeArgs, TraceArgs};
 use crate::evidence::Evidence;
 use crate::names::Lookup;
 use crate::out_file::{OutFile, cannot};
+use crate::plan::MAX_PROBES;
 use crate::probe::{Phase, Probe};
 use crate::record;
 use crate::report::text::Look;
 use crate::report::{dot, json, text};
-use crate::run::{Names, Run, Tier};
+use crate::run::{Extent, Names, Run, Tier};
 use crate::target::Target;
 use crate::trace::{Code, Trace};
 use crate::tracer::{Ended, NetError, Outcome, Request, Stop, Tracer, trace_unprivileged};
@@ -52,7 +53,7 @@ pub(crate) fn trace(
             let mut watch = Watch::begin(what, wish, out, file, (lookup, stop.clone()))?;
             let outcome = tracer.run(&stop, &mut watch)?;
             let trace = judge(&outcome.evidence, request.target);
-            let (names, saved) = watch.finish(&outcome.evidence, &trace)?;
+            let (names, saved) = watch.finish(&outcome, &trace)?;
             let verdict = finish(outcome, (&trace, &names), dot, common)?;
             saved.and(Ok(verdict))
         }
@@ -68,7 +69,8 @@ pub(crate) fn trace(
             run.kernel_mptcp = outcome.kernel_mptcp;
             let trace = judge(&outcome.evidence, request.target);
             let names = names(args, &trace);
-            report(&run, (&trace, &outcome.evidence), &names, common.json, out)?;
+            let found = (&outcome.evidence, Some(outcome.extent()));
+            report(&run, &trace, found, &names, (common.json, &mut *out))?;
             finish(outcome, (&trace, &names), dot, common)
         }
         Err(error) => Err(error.into()),
@@ -100,13 +102,13 @@ fn names(args: &TraceArgs, trace: &Trace) -> Names {
 /// Writes all of a run at once.
 fn report(
     run: &Run,
-    (trace, evidence): (&Trace, &Evidence),
+    trace: &Trace,
+    found: (&Evidence, Option<Extent>),
     names: &Names,
-    is_json: bool,
-    out: &mut Output,
+    (is_json, out): (bool, &mut Output),
 ) -> anyhow::Result<()> {
     if is_json {
-        json::write(out.bytes(), run, trace, evidence, names)?;
+        json::write(out.bytes(), run, trace, found, names)?;
         return Ok(());
     }
     let width = out.width();
@@ -147,6 +149,8 @@ fn check_unprivileged(args: &TraceArgs) -> anyhow::Result<()> {
         (!is_plain, "--probe"),
         (args.pcap.is_some(), "--pcap"),
         (args.flows > 1, "--flows"),
+        (args.phase == PhaseArg::Data, "--phase data"),
+        (args.tui, "--tui"),
     ];
     match wants_more.iter().find(|(wanted, _)| *wanted) {
         Some((_, flag)) => Err(anyhow::Error::from(NetError::NoPrivilege).context(*flag)),
@@ -226,7 +230,17 @@ fn probes(args: &TraceArgs) -> Result<Vec<Probe>, UsageError> {
         PhaseArg::Data => probe.phase() == Phase::Data || *probe == Probe::CapableV1,
         PhaseArg::Both => true,
     };
-    let probes: Vec<Probe> = asked.into_iter().filter(is_wanted).collect();
+    let mut probes: Vec<Probe> = Vec::new();
+    for probe in asked.into_iter().filter(is_wanted) {
+        // Twice the same is once.
+        if !probes.contains(&probe) {
+            probes.push(probe);
+        }
+    }
+    if probes.len() > MAX_PROBES {
+        let text = format!("more than {MAX_PROBES} kinds of probe");
+        return Err(UsageError(text));
+    }
     if probes.is_empty() {
         let text = "none of these probes belongs to this --phase".to_owned();
         return Err(UsageError(text));
@@ -244,8 +258,8 @@ pub(crate) fn reanalyze(
     let file = File::open(&args.file).with_context(|| format!("cannot read {path}"))?;
     let (recorded, trace) = record::reanalyze(file).with_context(|| path.clone())?;
     let names = Names::new();
-    let found = (&trace, &recorded.evidence);
-    report(&recorded.run, found, &names, common.json, out)?;
+    let found = (&recorded.evidence, None);
+    report(&recorded.run, &trace, found, &names, (common.json, out))?;
     let dot = args.dot.as_deref().map(OutFile::open).transpose()?;
     write_dot(dot, &trace, &names)?;
     if let Some(at) = recorded.cut_at {

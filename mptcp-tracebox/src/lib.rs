@@ -9,6 +9,7 @@ mod command;
 pub mod diff;
 pub mod engine;
 pub mod evidence;
+mod leftover;
 mod names;
 mod net;
 mod out_file;

@@ -9,7 +9,7 @@ pub use crate::net::NetError;
 use crate::net::{Clock, KernelRandom, Ports, Route, Wire, close_behind, privilege};
 use crate::plan::Plan;
 use crate::probe::Probe;
-use crate::run::KernelMptcp;
+use crate::run::{End, Extent, KernelMptcp};
 pub use crate::session::{Ended, Nobody, Observer, Stop};
 use crate::{session, unprivileged};
 
@@ -68,6 +68,30 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// That of a run that sent nothing.
+    #[cfg(test)]
+    pub(crate) fn nothing() -> Self {
+        Self {
+            evidence: Evidence::default(),
+            ended: Ended::Complete,
+            foreign_resets: 0,
+            kernel_mptcp: None,
+            tap: None,
+        }
+    }
+
+    /// How far it came.
+    pub const fn extent(&self) -> Extent {
+        Extent {
+            end: match self.ended {
+                Ended::Complete => End::Complete,
+                Ended::Interrupted => End::Interrupted,
+                Ended::Broken(_) => End::Broken,
+            },
+            foreign_resets: self.foreign_resets,
+        }
+    }
+
     /// The last thing that a process does: what takes long to close is closed behind it.
     pub(crate) fn leave(&mut self) {
         // Where that is not possible it takes its time.

@@ -20,6 +20,7 @@ use crate::report::{json, text};
 use crate::run::{Names, Run};
 use crate::session::{Observer, Stop};
 use crate::trace::Trace;
+use crate::tracer::Outcome;
 use crate::tui::{Snapshot, Tui};
 use crate::verdict::judge;
 
@@ -126,21 +127,23 @@ impl<'a> Watch<'a> {
     /// The run is over, or was stopped. Says too whether all of it is in its file.
     pub(crate) fn finish(
         mut self,
-        evidence: &Evidence,
+        outcome: &Outcome,
         trace: &Trace,
     ) -> anyhow::Result<(Names, anyhow::Result<()>)> {
+        let evidence = &outcome.evidence;
         let saved = self.file.take().map_or(Ok(()), RunFile::finish);
         let names = self.lookup.finish();
         match self.view {
             View::Text(live) => live.finish(&mut self.out.text(), trace, &names)?,
             View::Json => {
-                json::write_result(self.out.bytes(), &self.run, trace, evidence, &names)?;
+                let found = (evidence, Some(outcome.extent()));
+                json::write_result(self.out.bytes(), &self.run, trace, found, &names)?;
             }
             View::Screen(mut screen) => {
                 screen.show(snapshot(&self.run, &self.plan, evidence, &names, true))?;
                 // Who asked for the end has seen enough.
                 if !self.stop.is_wanted() {
-                    screen.browse()?;
+                    screen.browse(|| self.stop.is_wanted())?;
                 }
                 let look = Look {
                     names: &names,
@@ -272,10 +275,10 @@ mod tests {
             let at = Instant::from_nanos(at);
             watch.sent(at, &transmit).unwrap();
         }
-        let evidence = Evidence::default();
-        let trace = judge(&evidence, target);
+        let outcome = Outcome::nothing();
+        let trace = judge(&outcome.evidence, target);
         assert_eq!(trace.verdict.code, Code::Undecided);
-        let (_, saved) = watch.finish(&evidence, &trace).unwrap();
+        let (_, saved) = watch.finish(&outcome, &trace).unwrap();
         let error = format!("{:#}", saved.unwrap_err());
         assert!(error.starts_with("cannot write /dev/full: "), "{error}");
     }

@@ -39,7 +39,7 @@ impl Route {
         let socket = Socket::new(Domain::for_address(target), Type::DGRAM, None)
             .map_err(NetError::while_doing("opening a UDP socket"))?;
         if let Some(interface) = interface {
-            check_interface(interface)?;
+            check_interface(interface, target.ip())?;
             bind_to(&socket, interface)?;
         }
         if let Some(source) = source {
@@ -94,8 +94,8 @@ fn bind_to(socket: &Socket, interface: &str) -> Result<(), NetError> {
     })
 }
 
-/// The interface is there and up.
-fn check_interface(interface: &str) -> Result<(), NetError> {
+/// The interface is there and up, and leads out of this host if the target is elsewhere.
+fn check_interface(interface: &str, target: IpAddr) -> Result<(), NetError> {
     let unknown = || NetError::UnknownInterface(interface.to_owned());
     // The kernel's own rule for names (`dev_valid_name`); the name becomes a part of a path here.
     let is_name = !interface.is_empty() && !interface.contains(['/', ':', '\0']);
@@ -111,11 +111,20 @@ fn check_interface(interface: &str) -> Result<(), NetError> {
     if flags & IFF_UP == 0 {
         return Err(NetError::InterfaceDown(interface.to_owned()));
     }
+    // The kernel would send through it all the same, and only silence would come of it.
+    if flags & IFF_LOOPBACK != 0 && !target.is_loopback() {
+        return Err(NetError::InterfaceLeadsElsewhere {
+            interface: interface.to_owned(),
+            target,
+        });
+    }
     Ok(())
 }
 
 /// The bit of an interface that is up.
 const IFF_UP: u32 = 1;
+/// The bit of the interface that leads back to this host.
+const IFF_LOOPBACK: u32 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -149,5 +158,6 @@ mod tests {
         );
         check_refused("127.0.0.1:80", None, Some("no-such-if"), "no interface");
         check_refused("127.0.0.1:80", None, Some("../lo"), "no interface");
+        check_refused("192.0.2.1:80", None, Some("lo"), "leads nowhere near");
     }
 }

@@ -199,3 +199,22 @@ fn a_block_that_is_too_large_is_refused() {
         &format!("byte {end}: a block of more than 1048576 bytes"),
     );
 }
+
+#[test]
+fn more_kinds_of_probe_than_a_run_has_are_refused() {
+    let mut sample = sample::clean();
+    for number in 0..=u8::MAX {
+        let probe = crate::probe::Probe::Options(vec![253, 3, number]);
+        sample.send(&probe, crate::evidence::Role::Ladder, 1);
+    }
+    let error = read(file(&sample).as_slice()).unwrap_err();
+    assert!(matches!(error, ReadError::TooManyProbes), "{error}");
+}
+
+#[test]
+fn a_later_version_is_not_taken_for_this_one() {
+    let run = comment::of_run(&sample::clean().run);
+    assert!(comment::parse_run(&run).is_ok());
+    let later = run.replacen("/1 ", "/10 ", 1);
+    assert_eq!(comment::parse_run(&later), Err(CommentError::Magic));
+}

@@ -67,7 +67,7 @@ impl Route {
             .map_err(NetError::while_doing("reading the source address"))?;
         let mut source = local.as_socket().ok_or(NetError::NoRoute(target.ip()))?;
         source.set_port(0);
-        if source.ip() == target.ip() || target.ip().is_loopback() {
+        if source.ip() == target.ip() || target.ip().is_loopback() || is_own(target) {
             return Err(NetError::OwnAddress(target.ip()));
         }
         Ok(Self {
@@ -84,6 +84,18 @@ impl Route {
             None => Ok(()),
         }
     }
+}
+
+/// Whether the target is this host, whatever source is asked for: from an address to itself is the way that
+/// the kernel chooses then.
+fn is_own(target: SocketAddr) -> bool {
+    let local = || {
+        let socket = Socket::new(Domain::for_address(target), Type::DGRAM, None)?;
+        socket.connect(&target.into())?;
+        socket.local_addr()
+    };
+    let local = local().ok().and_then(|local| local.as_socket());
+    local.is_some_and(|local| local.ip() == target.ip())
 }
 
 fn bind_to(socket: &Socket, interface: &str) -> Result<(), NetError> {
@@ -136,6 +148,18 @@ mod tests {
         let error = Route::find(target.parse().unwrap(), source, interface).unwrap_err();
         let text = error.to_string();
         assert!(text.contains(says), "{text}");
+    }
+
+    #[test]
+    fn an_address_of_this_host_is_one_whatever_the_source() {
+        for (target, expected) in [
+            ("127.0.0.1:80", true),
+            ("[::1]:80", true),
+            ("127.0.0.2:80", false),
+            ("255.255.255.255:80", false),
+        ] {
+            assert_eq!(is_own(target.parse().unwrap()), expected, "{target}");
+        }
     }
 
     #[test]

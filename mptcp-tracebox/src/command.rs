@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
@@ -11,11 +10,13 @@ use mptcp_cli::{Output, OutputArgs, UsageError, Verdict};
 use crate::args::{PhaseArg, ReanalyzeArgs, TraceArgs};
 use crate::evidence::Evidence;
 use crate::names::Lookup;
+use crate::out_file::{OutFile, cannot};
+use crate::plan::MAX_PROBES;
 use crate::probe::{Phase, Probe};
 use crate::record;
 use crate::report::text::Look;
 use crate::report::{dot, json, text};
-use crate::run::{Names, Run, Tier};
+use crate::run::{Extent, Names, Run, Tier};
 use crate::target::Target;
 use crate::trace::{Code, Trace};
 use crate::tracer::{Ended, NetError, Outcome, Request, Stop, Tracer, trace_unprivileged};
@@ -42,21 +43,19 @@ pub(crate) fn trace(
         epoch_ns: now_ns(),
         kernel_mptcp: None,
     };
-    // Root may not write everywhere any more once its capabilities are dropped.
-    let file = args
-        .pcap
-        .as_deref()
-        .map(|path| begin_file(path, &run))
-        .transpose()?;
+    let file = args.pcap.as_deref().map(OutFile::open).transpose()?;
+    let dot = args.dot.as_deref().map(OutFile::open).transpose()?;
     match Tracer::open(&request) {
         Ok(tracer) => {
             let what = (run.clone(), tracer.plan().clone());
             let lookup = Lookup::new(args.dns);
+            let file = file.map(|file| begin_file(file, &run)).transpose()?;
             let mut watch = Watch::begin(what, wish, out, file, (lookup, stop.clone()))?;
             let outcome = tracer.run(&stop, &mut watch)?;
             let trace = judge(&outcome.evidence, request.target);
-            let names = watch.finish(&outcome.evidence, &trace)?;
-            finish(outcome, (&trace, &names), args, common)
+            let (names, saved) = watch.finish(&outcome, &trace)?;
+            let verdict = finish(outcome, (&trace, &names), dot, common)?;
+            saved.and(Ok(verdict))
         }
         Err(NetError::NoPrivilege) => {
             check_unprivileged(args)?;
@@ -70,8 +69,9 @@ pub(crate) fn trace(
             run.kernel_mptcp = outcome.kernel_mptcp;
             let trace = judge(&outcome.evidence, request.target);
             let names = names(args, &trace);
-            report(&run, (&trace, &outcome.evidence), &names, common.json, out)?;
-            finish(outcome, (&trace, &names), args, common)
+            let found = (&outcome.evidence, Some(outcome.extent()));
+            report(&run, &trace, found, &names, (common.json, &mut *out))?;
+            finish(outcome, (&trace, &names), dot, common)
         }
         Err(error) => Err(error.into()),
     }
@@ -102,13 +102,13 @@ fn names(args: &TraceArgs, trace: &Trace) -> Names {
 /// Writes all of a run at once.
 fn report(
     run: &Run,
-    (trace, evidence): (&Trace, &Evidence),
+    trace: &Trace,
+    found: (&Evidence, Option<Extent>),
     names: &Names,
-    is_json: bool,
-    out: &mut Output,
+    (is_json, out): (bool, &mut Output),
 ) -> anyhow::Result<()> {
     if is_json {
-        json::write(out.bytes(), run, trace, evidence, names)?;
+        json::write(out.bytes(), run, trace, found, names)?;
         return Ok(());
     }
     let width = out.width();
@@ -116,12 +116,12 @@ fn report(
     Ok(())
 }
 
-fn write_dot(path: Option<&Path>, trace: &Trace, names: &Names) -> anyhow::Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    let cannot = || format!("cannot write {}", path.display());
-    let mut file = BufWriter::new(File::create(path).with_context(cannot)?);
-    dot::write(&mut file, trace, names).with_context(cannot)?;
-    file.flush().with_context(cannot)
+fn write_dot(file: Option<OutFile>, trace: &Trace, names: &Names) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let (file, path) = file.begin()?;
+    let mut file = BufWriter::new(file);
+    let written = dot::write(&mut file, trace, names).and_then(|()| file.flush());
+    written.with_context(|| cannot(&path))
 }
 
 /// What the clock of the host says, in nanoseconds since 1970.
@@ -149,6 +149,8 @@ fn check_unprivileged(args: &TraceArgs) -> anyhow::Result<()> {
         (!is_plain, "--probe"),
         (args.pcap.is_some(), "--pcap"),
         (args.flows > 1, "--flows"),
+        (args.phase == PhaseArg::Data, "--phase data"),
+        (args.tui, "--tui"),
     ];
     match wants_more.iter().find(|(wanted, _)| *wanted) {
         Some((_, flag)) => Err(anyhow::Error::from(NetError::NoPrivilege).context(*flag)),
@@ -160,10 +162,10 @@ fn check_unprivileged(args: &TraceArgs) -> anyhow::Result<()> {
 fn finish(
     mut outcome: Outcome,
     (trace, names): (&Trace, &Names),
-    args: &TraceArgs,
+    dot: Option<OutFile>,
     common: &OutputArgs,
 ) -> anyhow::Result<Verdict> {
-    write_dot(args.dot.as_deref(), trace, names)?;
+    write_dot(dot, trace, names)?;
     outcome.leave();
     if outcome.foreign_resets > 0 {
         let text = format!(
@@ -228,7 +230,17 @@ fn probes(args: &TraceArgs) -> Result<Vec<Probe>, UsageError> {
         PhaseArg::Data => probe.phase() == Phase::Data || *probe == Probe::CapableV1,
         PhaseArg::Both => true,
     };
-    let probes: Vec<Probe> = asked.into_iter().filter(is_wanted).collect();
+    let mut probes: Vec<Probe> = Vec::new();
+    for probe in asked.into_iter().filter(is_wanted) {
+        // Twice the same is once.
+        if !probes.contains(&probe) {
+            probes.push(probe);
+        }
+    }
+    if probes.len() > MAX_PROBES {
+        let text = format!("more than {MAX_PROBES} kinds of probe");
+        return Err(UsageError(text));
+    }
     if probes.is_empty() {
         let text = "none of these probes belongs to this --phase".to_owned();
         return Err(UsageError(text));
@@ -246,9 +258,10 @@ pub(crate) fn reanalyze(
     let file = File::open(&args.file).with_context(|| format!("cannot read {path}"))?;
     let (recorded, trace) = record::reanalyze(file).with_context(|| path.clone())?;
     let names = Names::new();
-    let found = (&trace, &recorded.evidence);
-    report(&recorded.run, found, &names, common.json, out)?;
-    write_dot(args.dot.as_deref(), &trace, &names)?;
+    let found = (&recorded.evidence, None);
+    report(&recorded.run, &trace, found, &names, (common.json, out))?;
+    let dot = args.dot.as_deref().map(OutFile::open).transpose()?;
+    write_dot(dot, &trace, &names)?;
     if let Some(at) = recorded.cut_at {
         common.note(&format!(
             "{path} ends in the middle of the block at byte {at}: all before it counts"

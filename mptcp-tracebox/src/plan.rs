@@ -53,3 +53,5 @@ pub const MAX_FLOWS: usize = 64;
 pub const MAX_QUERIES: u8 = 10;
 /// Tries for an answer that does not come.
 pub const ATTEMPTS: u8 = 3;
+/// Most kinds of probe in a run: what is judged is a table of hops and probes.
+pub const MAX_PROBES: usize = 64;

@@ -39,6 +39,27 @@ pub enum KernelMptcp {
     Unsupported,
 }
 
+/// How far a run came: its verdict is worth as much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Extent {
+    /// How it ended.
+    pub end: End,
+    /// RSTs for our connections that this host sent and the run did not: what came after them is worth
+    /// nothing.
+    pub foreign_resets: u64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// All was asked.
+    Complete,
+    /// The user wanted it to end.
+    Interrupted,
+    /// The network of this host failed.
+    Broken,
+}
+
 /// What a run is allowed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tier {
@@ -112,6 +133,17 @@ impl KernelMptcp {
     /// Whether MPTCP does not come to this target from here.
     pub const fn is_lost(self) -> bool {
         matches!(self, Self::Tcp | Self::Refused | Self::Silent)
+    }
+}
+
+impl End {
+    /// Name for programs; it does not change.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Interrupted => "interrupted",
+            Self::Broken => "broken",
+        }
     }
 }
 

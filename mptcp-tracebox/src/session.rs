@@ -11,6 +11,7 @@ use signal_hook::flag;
 
 use crate::engine::{Engine, Event, Transmit};
 use crate::evidence::SentId;
+use crate::leftover;
 use crate::net::{Clock, Heard, NetError, Wire};
 
 /// Who looks on: reports, screens and files.
@@ -86,8 +87,26 @@ impl Stop {
     }
 }
 
-/// Lets the engine ask until it is done.
+/// Lets the engine ask until it is done. If it ends before, nothing stays open at the target.
 pub(crate) fn drive(
+    engine: &mut Engine,
+    wire: &mut Wire,
+    clock: Clock,
+    stop: &Stop,
+    observer: &mut dyn Observer,
+) -> anyhow::Result<Ended> {
+    let ended = ask(engine, wire, clock, stop, observer);
+    if !matches!(ended, Ok(Ended::Complete)) {
+        for transmit in leftover::resets(engine.evidence()) {
+            if wire.send(&transmit.bytes).is_ok() && ended.is_ok() {
+                observer.sent(clock.now(), &transmit)?;
+            }
+        }
+    }
+    ended
+}
+
+fn ask(
     engine: &mut Engine,
     wire: &mut Wire,
     clock: Clock,
@@ -150,6 +169,6 @@ fn take_packets(
 }
 
 /// The wish to end is looked at this often, should its signal come just before a wait.
-const LONGEST_WAIT: Duration = Duration::from_millis(100);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(100);
 /// Packets that are read before the engine may send again.
 const MAX_AT_ONCE: usize = 256;

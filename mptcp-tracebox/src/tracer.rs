@@ -9,7 +9,7 @@ pub use crate::net::NetError;
 use crate::net::{Clock, KernelRandom, Ports, Route, Wire, close_behind, privilege};
 use crate::plan::Plan;
 use crate::probe::Probe;
-use crate::run::KernelMptcp;
+use crate::run::{End, Extent, KernelMptcp};
 pub use crate::session::{Ended, Nobody, Observer, Stop};
 use crate::{session, unprivileged};
 
@@ -68,6 +68,30 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// That of a run that sent nothing.
+    #[cfg(test)]
+    pub(crate) fn nothing() -> Self {
+        Self {
+            evidence: Evidence::default(),
+            ended: Ended::Complete,
+            foreign_resets: 0,
+            kernel_mptcp: None,
+            tap: None,
+        }
+    }
+
+    /// How far it came.
+    pub const fn extent(&self) -> Extent {
+        Extent {
+            end: match self.ended {
+                Ended::Complete => End::Complete,
+                Ended::Interrupted => End::Interrupted,
+                Ended::Broken(_) => End::Broken,
+            },
+            foreign_resets: self.foreign_resets,
+        }
+    }
+
     /// The last thing that a process does: what takes long to close is closed behind it.
     pub(crate) fn leave(&mut self) {
         // Where that is not possible it takes its time.
@@ -98,12 +122,12 @@ impl Tracer {
         let random = Box::new(KernelRandom::open()?);
         privilege::drop_all()?;
         let plan = Plan {
-            sources: ports.sources.clone(),
+            sources: ports.sources.iter().copied().map(as_in_packets).collect(),
             probes: request.probes.clone(),
             max_ttl: request.max_ttl,
             queries: request.queries,
             pps: request.pps,
-            ..Plan::new(route.source, route.target)
+            ..Plan::new(as_in_packets(route.source), as_in_packets(route.target))
         };
         let clock = Clock::start();
         Ok(Self {
@@ -136,6 +160,12 @@ impl Tracer {
     }
 }
 
+/// An address as packets have it: sockets want the zone of a link-local one (RFC 4007 §6), which no packet
+/// has, and by which it would be another address.
+fn as_in_packets(end: SocketAddr) -> SocketAddr {
+    SocketAddr::new(end.ip(), end.port())
+}
+
 /// The same without raw sockets, over one flow: of the probes, those that plain sockets can send
 /// ([`Probe::fast_open`], [`Probe::md5`], and a plain SYN always), and the kernel's own MPTCP.
 ///
@@ -152,4 +182,20 @@ pub fn trace_unprivileged(request: &Request, stop: &Stop) -> Result<Outcome, Net
         kernel_mptcp: climbed.kernel_mptcp,
         tap: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::fields::Fields;
+    use crate::packet::tests::sample;
+
+    #[test]
+    fn a_link_local_end_is_that_of_its_packets() {
+        let scoped: SocketAddr = "[fe80::1%7]:80".parse().unwrap();
+        let bytes = sample("[fe80::1]:80", "[fe80::2]:9").emit().unwrap();
+        let (source, _) = Fields::parse(&bytes).unwrap().ends().unwrap();
+        assert_ne!(scoped, source);
+        assert_eq!(as_in_packets(scoped), source);
+    }
 }

@@ -1,8 +1,8 @@
 //! Who looks on while a run is under way: the file, and the text, the lines or the screen.
 
 use std::fs::File;
-use std::io::BufWriter;
-use std::path::Path;
+use std::io::{self, BufWriter};
+use std::path::PathBuf;
 use std::time::{Duration, Instant as Clock};
 
 use anyhow::Context as _;
@@ -12,6 +12,7 @@ use mptcp_proto::time::Instant;
 use crate::engine::{Engine, Event, Transmit};
 use crate::evidence::{Evidence, SentId};
 use crate::names::Lookup;
+use crate::out_file::{OutFile, cannot};
 use crate::plan::Plan;
 use crate::record::Recorder;
 use crate::report::text::{Live, Look};
@@ -19,17 +20,44 @@ use crate::report::{json, text};
 use crate::run::{Names, Run};
 use crate::session::{Observer, Stop};
 use crate::trace::Trace;
+use crate::tracer::Outcome;
 use crate::tui::{Snapshot, Tui};
 use crate::verdict::judge;
 
-/// The file of a run.
-pub(crate) type RunFile = Recorder<BufWriter<File>>;
+/// The file of a run. What it cannot take does not keep the user from the rest of the run.
+pub(crate) struct RunFile {
+    /// None after it has failed.
+    recorder: Option<Recorder<BufWriter<File>>>,
+    failed: io::Result<()>,
+    path: PathBuf,
+}
 
 /// Begins the file of a run.
-pub(crate) fn begin_file(path: &Path, run: &Run) -> anyhow::Result<RunFile> {
-    let cannot = || format!("cannot write {}", path.display());
-    let file = File::create(path).with_context(cannot)?;
-    Recorder::begin(BufWriter::new(file), run).with_context(cannot)
+pub(crate) fn begin_file(file: OutFile, run: &Run) -> anyhow::Result<RunFile> {
+    let (file, path) = file.begin()?;
+    let recorder = Recorder::begin(BufWriter::new(file), run);
+    Ok(RunFile {
+        recorder: Some(recorder.with_context(|| cannot(&path))?),
+        failed: Ok(()),
+        path,
+    })
+}
+
+impl RunFile {
+    fn write(&mut self, write: impl FnOnce(&mut Recorder<BufWriter<File>>) -> io::Result<()>) {
+        if let Some(recorder) = &mut self.recorder
+            && let Err(error) = write(recorder)
+        {
+            self.failed = Err(error);
+            self.recorder = None;
+        }
+    }
+
+    /// Whether all of the run is in it.
+    fn finish(mut self) -> anyhow::Result<()> {
+        self.write(Recorder::flush);
+        self.failed.with_context(|| cannot(&self.path))
+    }
 }
 
 /// How the user looks on.
@@ -96,22 +124,26 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// The run is over, or was stopped.
-    pub(crate) fn finish(mut self, evidence: &Evidence, trace: &Trace) -> anyhow::Result<Names> {
-        if let Some(file) = &mut self.file {
-            file.flush()?;
-        }
+    /// The run is over, or was stopped. Says too whether all of it is in its file.
+    pub(crate) fn finish(
+        mut self,
+        outcome: &Outcome,
+        trace: &Trace,
+    ) -> anyhow::Result<(Names, anyhow::Result<()>)> {
+        let evidence = &outcome.evidence;
+        let saved = self.file.take().map_or(Ok(()), RunFile::finish);
         let names = self.lookup.finish();
         match self.view {
             View::Text(live) => live.finish(&mut self.out.text(), trace, &names)?,
             View::Json => {
-                json::write_result(self.out.bytes(), &self.run, trace, evidence, &names)?;
+                let found = (evidence, Some(outcome.extent()));
+                json::write_result(self.out.bytes(), &self.run, trace, found, &names)?;
             }
             View::Screen(mut screen) => {
                 screen.show(snapshot(&self.run, &self.plan, evidence, &names, true))?;
                 // Who asked for the end has seen enough.
                 if !self.stop.is_wanted() {
-                    screen.browse()?;
+                    screen.browse(|| self.stop.is_wanted())?;
                 }
                 let look = Look {
                     names: &names,
@@ -120,7 +152,7 @@ impl<'a> Watch<'a> {
                 text::write(&mut self.out.text(), &self.run, trace, look)?;
             }
         }
-        Ok(names)
+        Ok((names, saved))
     }
 
     fn draw(&mut self, evidence: &Evidence) -> anyhow::Result<()> {
@@ -143,7 +175,7 @@ impl<'a> Watch<'a> {
 impl Observer for Watch<'_> {
     fn sent(&mut self, at: Instant, transmit: &Transmit) -> anyhow::Result<()> {
         if let Some(file) = &mut self.file {
-            file.sent(at, &transmit.purpose, &transmit.bytes)?;
+            file.write(|to| to.sent(at, &transmit.purpose, &transmit.bytes));
         }
         Ok(())
     }
@@ -156,7 +188,7 @@ impl Observer for Watch<'_> {
         answers: Option<SentId>,
     ) -> anyhow::Result<()> {
         if let Some(file) = &mut self.file {
-            file.received(at, packet, engine.evidence(), answers)?;
+            file.write(|to| to.received(at, packet, engine.evidence(), answers));
         }
         Ok(())
     }
@@ -200,3 +232,54 @@ fn snapshot(run: &Run, plan: &Plan, evidence: &Evidence, names: &Names, is_over:
 
 /// Least time between two pictures of the screen.
 const FRAME: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::evidence::{Purpose, Role};
+    use crate::probe::Probe;
+    use crate::run::Tier;
+    use crate::trace::Code;
+
+    #[test]
+    fn a_full_disk_costs_the_file_and_not_the_verdict() {
+        let target = "10.0.0.2:80".parse().unwrap();
+        let run = Run {
+            host: "h".to_owned(),
+            target,
+            tier: Tier::Raw,
+            epoch_ns: 0,
+            kernel_mptcp: None,
+        };
+        let plan = Plan::new("10.0.0.1:9".parse().unwrap(), target);
+        let file = OutFile::open(Path::new("/dev/full")).unwrap();
+        let file = begin_file(file, &run).unwrap();
+        let mut out = Output::to(Box::new(io::sink()), false, None);
+        let others = (Lookup::new(false), Stop::default());
+        let mut watch =
+            Watch::begin((run, plan), Wish::Text, &mut out, Some(file), others).unwrap();
+        let transmit = Transmit {
+            purpose: Purpose {
+                flow: 0,
+                probe: Probe::Syn,
+                role: Role::End,
+                ttl: 64,
+                attempt: 0,
+            },
+            bytes: vec![0; 60],
+        };
+        // More than the buffer takes.
+        for at in 0..1000 {
+            let at = Instant::from_nanos(at);
+            watch.sent(at, &transmit).unwrap();
+        }
+        let outcome = Outcome::nothing();
+        let trace = judge(&outcome.evidence, target);
+        assert_eq!(trace.verdict.code, Code::Undecided);
+        let (_, saved) = watch.finish(&outcome, &trace).unwrap();
+        let error = format!("{:#}", saved.unwrap_err());
+        assert!(error.starts_with("cannot write /dev/full: "), "{error}");
+    }
+}

@@ -39,7 +39,7 @@ impl Route {
         let socket = Socket::new(Domain::for_address(target), Type::DGRAM, None)
             .map_err(NetError::while_doing("opening a UDP socket"))?;
         if let Some(interface) = interface {
-            check_interface(interface)?;
+            check_interface(interface, target.ip())?;
             bind_to(&socket, interface)?;
         }
         if let Some(source) = source {
@@ -67,7 +67,7 @@ impl Route {
             .map_err(NetError::while_doing("reading the source address"))?;
         let mut source = local.as_socket().ok_or(NetError::NoRoute(target.ip()))?;
         source.set_port(0);
-        if source.ip() == target.ip() || target.ip().is_loopback() {
+        if source.ip() == target.ip() || target.ip().is_loopback() || is_own(target) {
             return Err(NetError::OwnAddress(target.ip()));
         }
         Ok(Self {
@@ -86,6 +86,18 @@ impl Route {
     }
 }
 
+/// Whether the target is this host, whatever source is asked for: from an address to itself is the way that
+/// the kernel chooses then.
+fn is_own(target: SocketAddr) -> bool {
+    let local = || {
+        let socket = Socket::new(Domain::for_address(target), Type::DGRAM, None)?;
+        socket.connect(&target.into())?;
+        socket.local_addr()
+    };
+    let local = local().ok().and_then(|local| local.as_socket());
+    local.is_some_and(|local| local.ip() == target.ip())
+}
+
 fn bind_to(socket: &Socket, interface: &str) -> Result<(), NetError> {
     let bound = socket.bind_device(Some(interface.as_bytes()));
     bound.map_err(|error| match error.raw_os_error() {
@@ -94,8 +106,8 @@ fn bind_to(socket: &Socket, interface: &str) -> Result<(), NetError> {
     })
 }
 
-/// The interface is there and up.
-fn check_interface(interface: &str) -> Result<(), NetError> {
+/// The interface is there and up, and leads out of this host if the target is elsewhere.
+fn check_interface(interface: &str, target: IpAddr) -> Result<(), NetError> {
     let unknown = || NetError::UnknownInterface(interface.to_owned());
     // The kernel's own rule for names (`dev_valid_name`); the name becomes a part of a path here.
     let is_name = !interface.is_empty() && !interface.contains(['/', ':', '\0']);
@@ -111,11 +123,20 @@ fn check_interface(interface: &str) -> Result<(), NetError> {
     if flags & IFF_UP == 0 {
         return Err(NetError::InterfaceDown(interface.to_owned()));
     }
+    // The kernel would send through it all the same, and only silence would come of it.
+    if flags & IFF_LOOPBACK != 0 && !target.is_loopback() {
+        return Err(NetError::InterfaceLeadsElsewhere {
+            interface: interface.to_owned(),
+            target,
+        });
+    }
     Ok(())
 }
 
 /// The bit of an interface that is up.
 const IFF_UP: u32 = 1;
+/// The bit of the interface that leads back to this host.
+const IFF_LOOPBACK: u32 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -127,6 +148,18 @@ mod tests {
         let error = Route::find(target.parse().unwrap(), source, interface).unwrap_err();
         let text = error.to_string();
         assert!(text.contains(says), "{text}");
+    }
+
+    #[test]
+    fn an_address_of_this_host_is_one_whatever_the_source() {
+        for (target, expected) in [
+            ("127.0.0.1:80", true),
+            ("[::1]:80", true),
+            ("127.0.0.2:80", false),
+            ("255.255.255.255:80", false),
+        ] {
+            assert_eq!(is_own(target.parse().unwrap()), expected, "{target}");
+        }
     }
 
     #[test]
@@ -149,5 +182,6 @@ mod tests {
         );
         check_refused("127.0.0.1:80", None, Some("no-such-if"), "no interface");
         check_refused("127.0.0.1:80", None, Some("../lo"), "no interface");
+        check_refused("192.0.2.1:80", None, Some("lo"), "leads nowhere near");
     }
 }

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::evidence::{AnswerKind, Evidence, Purpose, Role, SentId};
+use crate::packet::MAX_OPTIONS;
 use crate::plan::MAX_FLOWS;
 use crate::probe::{Probe, ProbeError};
 use crate::report::word;
@@ -45,6 +46,10 @@ pub(super) fn of_run(run: &Run) -> String {
 
 pub(super) fn parse_run(comment: &str) -> Result<Run, CommentError> {
     let rest = comment.strip_prefix(MAGIC).ok_or(CommentError::Magic)?;
+    // Version 10 is another one.
+    if !rest.starts_with(' ') {
+        return Err(CommentError::Magic);
+    }
     let (rest, host) = rest.split_once(" host=").unwrap_or((rest, ""));
     let name = value(rest, "tier")?;
     let tier = Tier::ALL.into_iter().find(|tier| tier.name() == name);
@@ -95,8 +100,11 @@ fn probe(text: &str) -> Result<Probe, ProbeError> {
     for part in text.split(',') {
         match part.parse()? {
             Probe::Options(option) => bytes.extend(option),
-            _ => return Err(ProbeError::Unknown(text.to_owned())),
+            _ => return Err(ProbeError::Unknown(shown(text))),
         }
+    }
+    if bytes.len() > MAX_OPTIONS {
+        return Err(ProbeError::TooLong(bytes.len()));
     }
     Ok(Probe::Options(bytes))
 }
@@ -137,8 +145,12 @@ fn parsed<T: FromStr>(text: &str, name: &'static str) -> Result<T, CommentError>
 fn wrong(name: &'static str, value: &str) -> CommentError {
     CommentError::Value {
         name,
-        value: value.chars().take(MAX_SHOWN).collect(),
+        value: shown(value),
     }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(MAX_SHOWN).collect()
 }
 
 const MAGIC: &str = "mptcp-tracebox/1";

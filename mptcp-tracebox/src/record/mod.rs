@@ -31,6 +31,7 @@ pub struct Recorder<W: Write> {
     writer: PcapNgWriter<W>,
     run: Run,
     sent: usize,
+    received: u64,
 }
 
 impl<W: Write> Recorder<W> {
@@ -53,6 +54,7 @@ impl<W: Write> Recorder<W> {
             writer,
             run: run.clone(),
             sent: 0,
+            received: 0,
         })
     }
 
@@ -67,7 +69,8 @@ impl<W: Write> Recorder<W> {
         self.packet(at, true, bytes, &[comment])
     }
 
-    /// A packet came; `id` is what [`Evidence::note_received`] said of it.
+    /// A packet came; `id` is what [`Evidence::note_received`] said of it. So many packets are kept as
+    /// [`read`] takes: a flood neither fills the disk nor makes the file worthless.
     ///
     /// # Errors
     /// Those of the writer below.
@@ -78,6 +81,10 @@ impl<W: Write> Recorder<W> {
         evidence: &Evidence,
         id: Option<SentId>,
     ) -> io::Result<()> {
+        if self.received >= MAX_RECEIVED {
+            return Ok(());
+        }
+        self.received += 1;
         let comments = match id {
             Some(id) => comment::of_answer(evidence, id),
             None => vec!["for no packet of this run".to_owned()],
@@ -120,6 +127,8 @@ impl<W: Write> Recorder<W> {
 }
 
 const APPLICATION: &str = concat!("mptcp-tracebox ", env!("CARGO_PKG_VERSION"));
+/// Packets that came and are kept: all answers that the evidence of a run has room for.
+const MAX_RECEIVED: u64 = 65_536 * 8;
 /// Packets from the IP header on.
 const LINKTYPE_RAW: u16 = 101;
 

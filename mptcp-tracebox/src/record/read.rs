@@ -1,11 +1,14 @@
 //! The file of a run becomes its evidence again.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read};
 
 use super::LINKTYPE_RAW;
 use super::block::{self, Blocks, MAX_BLOCK, Next};
 use super::comment::{self, CommentError};
 use crate::evidence::Evidence;
+use crate::plan::MAX_PROBES;
+use crate::probe::Probe;
 use crate::run::Run;
 use crate::trace::Trace;
 use crate::verdict::judge;
@@ -52,6 +55,9 @@ pub enum ReadError {
     /// The file has more packets than a run can send and receive.
     #[error("more than {MAX_PACKETS} packets")]
     TooMany,
+    /// The file has more kinds of probe than a run has.
+    #[error("more than {MAX_PROBES} kinds of probe")]
+    TooManyProbes,
     /// The section has no comment.
     #[error("the section has no comment: mptcp-tracebox did not write this file")]
     NoRun,
@@ -150,6 +156,7 @@ struct Reading {
     interfaces: u32,
     evidence: Evidence,
     packets: u64,
+    probes: BTreeSet<Probe>,
 }
 
 impl Reading {
@@ -167,7 +174,11 @@ impl Reading {
                     number: self.packets,
                     at,
                     source,
-                })
+                })?;
+                if self.probes.len() > MAX_PROBES {
+                    return Err(ReadError::TooManyProbes);
+                }
+                Ok(())
             }
             // Statistics, names and what other programs may have added.
             _ => Ok(()),
@@ -232,6 +243,7 @@ impl Reading {
             Some(OUTBOUND) => {
                 let comment = block::comment(options).ok_or(PacketError::NoComment)?;
                 let purpose = comment::parse_purpose(comment)?;
+                self.probes.insert(purpose.probe.clone());
                 self.evidence.note_sent(at, purpose, bytes.to_vec());
             }
             _ => return Err(PacketError::Direction),

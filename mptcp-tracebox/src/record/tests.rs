@@ -1,5 +1,10 @@
 use super::*;
+use crate::evidence::AnswerKind;
 use crate::report::tests::sample::{self, Sample};
+use crate::report::text::{self, Look};
+use crate::report::{dot, json, sides};
+use crate::run::Names;
+use crate::trace::Trace;
 use crate::verdict::judge;
 
 fn file(sample: &Sample) -> Vec<u8> {
@@ -69,6 +74,27 @@ fn a_file_that_ends_early_gives_what_it_has() {
     assert!(cuts > whole.len() / 2);
 }
 
+/// Everything that shows a file to somebody.
+fn report(recorded: &Recorded, trace: &Trace) {
+    let names = Names::new();
+    let look = Look {
+        names: &names,
+        width: Some(40),
+    };
+    let mut out = Vec::new();
+    text::write(&mut out, &recorded.run, trace, look).unwrap();
+    let found = (&recorded.evidence, None);
+    json::write(&mut out, &recorded.run, trace, found, &names).unwrap();
+    dot::write(&mut out, trace, &names).unwrap();
+    for sent in recorded.evidence.all() {
+        for answer in &sent.answers {
+            if let AnswerKind::Error { quote, .. } = &answer.kind {
+                sides::compare(&sent.bytes, quote);
+            }
+        }
+    }
+}
+
 #[test]
 fn garbled_files_are_errors_and_no_panic() {
     let whole = file(&sample::clean());
@@ -76,8 +102,8 @@ fn garbled_files_are_errors_and_no_panic() {
         for value in [0, 1, 0x7f, 0xff] {
             let mut file = whole.clone();
             file[at] = value;
-            if let Ok(recorded) = read(file.as_slice()) {
-                judge(&recorded.evidence, recorded.run.target);
+            if let Ok((recorded, trace)) = reanalyze(file.as_slice()) {
+                report(&recorded, &trace);
             }
         }
     }
@@ -198,4 +224,37 @@ fn a_block_that_is_too_large_is_refused() {
         &file,
         &format!("byte {end}: a block of more than 1048576 bytes"),
     );
+}
+
+#[test]
+fn more_kinds_of_probe_than_a_run_has_are_refused() {
+    let mut sample = sample::clean();
+    for number in 0..=u8::MAX {
+        let probe = crate::probe::Probe::Options(vec![253, 3, number]);
+        sample.send(&probe, crate::evidence::Role::Ladder, 1);
+    }
+    let error = read(file(&sample).as_slice()).unwrap_err();
+    assert!(matches!(error, ReadError::TooManyProbes), "{error}");
+}
+
+#[test]
+fn a_later_version_is_not_taken_for_this_one() {
+    let run = comment::of_run(&sample::clean().run);
+    assert!(comment::parse_run(&run).is_ok());
+    let later = run.replacen("/1 ", "/10 ", 1);
+    assert_eq!(comment::parse_run(&later), Err(CommentError::Magic));
+}
+
+#[test]
+fn a_flood_leaves_a_file_that_can_be_read() {
+    let run = sample::clean().run;
+    let mut recorder = Recorder::begin(Vec::new(), &run).unwrap();
+    let evidence = Evidence::default();
+    for _ in 0..MAX_RECEIVED + 100_000 {
+        let stray = recorder.received(Instant::from_millis(1), &[0x45], &evidence, None);
+        stray.unwrap();
+    }
+    let file = recorder.into_inner().unwrap();
+    let again = read(file.as_slice()).unwrap();
+    assert_eq!(again.evidence.strays(), MAX_RECEIVED);
 }

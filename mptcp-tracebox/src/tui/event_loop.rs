@@ -16,7 +16,7 @@ use super::{keys, view};
 /// Tui::open(snapshot, is_colored)
 /// show(snapshot)     when more is known
 /// poll(timeout)      often, while the run is under way: false when the user has seen enough
-/// browse()           when the run is over, until the user has seen enough
+/// browse(is_end)     when the run is over, until the user has seen enough
 /// ```
 pub struct Tui {
     terminal: DefaultTerminal,
@@ -67,12 +67,12 @@ impl Tui {
         Ok(true)
     }
 
-    /// Obeys the keys until the user has seen enough.
+    /// Obeys the keys until the user has seen enough, or a signal wants the end.
     ///
     /// # Errors
     /// Those of the terminal.
-    pub fn browse(mut self) -> io::Result<()> {
-        while self.poll(LONG)? {}
+    pub fn browse(mut self, is_end_wanted: impl Fn() -> bool) -> io::Result<()> {
+        while !is_end_wanted() && self.poll(TURN)? {}
         Ok(())
     }
 
@@ -95,5 +95,5 @@ impl fmt::Debug for Tui {
     }
 }
 
-/// Keys wake it up before.
-const LONG: Duration = Duration::from_secs(3600);
+/// Keys wake it up before; signals do not.
+const TURN: Duration = Duration::from_millis(100);

@@ -3,21 +3,25 @@
 use std::time::Duration;
 
 use libc::c_int;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::wait;
 use crate::net::{NetError, Route, is_mptcp};
 use crate::run::KernelMptcp;
+use crate::session::Stop;
 
-/// Begins an MPTCP connection, looks what became of it, and takes it back.
-pub(super) fn ask(route: &Route) -> Result<KernelMptcp, NetError> {
+/// Begins an MPTCP connection, looks what became of it, and takes it back. None if the run is to end before
+/// that is known.
+pub(super) fn ask(route: &Route, stop: &Stop) -> Result<Option<KernelMptcp>, NetError> {
     let doing = "opening an MPTCP socket";
     let domain = Domain::for_address(route.target);
     let protocol = Protocol::from(libc::IPPROTO_MPTCP);
     let socket = match Socket::new(domain, Type::STREAM, Some(protocol)) {
         Ok(socket) => socket,
         // Not built in, or `net.mptcp.enabled` is 0.
-        Err(error) if is_unsupported(error.raw_os_error()) => return Ok(KernelMptcp::Unsupported),
+        Err(error) if is_unsupported(error.raw_os_error()) => {
+            return Ok(Some(KernelMptcp::Unsupported));
+        }
         Err(error) => return Err(NetError::while_doing(doing)(error)),
     };
     route.tie(&socket)?;
@@ -32,24 +36,20 @@ pub(super) fn ask(route: &Route) -> Result<KernelMptcp, NetError> {
         return Err(NetError::of_route(error, route.target.ip(), "connecting"));
     }
     let doing = "waiting for an MPTCP connection";
-    let timeout = Timespec::try_from(PATIENCE).ok();
-    let mut polled = [PollFd::new(&socket, PollFlags::OUT | PollFlags::ERR)];
-    match poll(&mut polled, timeout.as_ref()) {
-        Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(KernelMptcp::Silent),
-        Ok(_) => {}
-        Err(error) => return Err(NetError::while_doing(doing)(error.into())),
+    if !wait(&socket, PATIENCE, stop).map_err(NetError::while_doing(doing))? {
+        return Ok((!stop.is_wanted()).then_some(KernelMptcp::Silent));
     }
     let error = socket.take_error().map_err(NetError::while_doing(doing))?;
     // A socket that was refused says that it is MPTCP all the same.
     if error.is_some() {
-        return Ok(KernelMptcp::Refused);
+        return Ok(Some(KernelMptcp::Refused));
     }
-    Ok(match is_mptcp(&socket) {
+    Ok(Some(match is_mptcp(&socket) {
         Ok(true) => KernelMptcp::Mptcp,
         Ok(false) => KernelMptcp::Tcp,
         // Before Linux 6.10.
         Err(_) => KernelMptcp::Untold,
-    })
+    }))
 }
 
 fn is_unsupported(error: Option<c_int>) -> bool {

@@ -10,6 +10,7 @@ mod kernel;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use mptcp_proto::seq::TcpSeq;
@@ -29,7 +30,7 @@ use crate::packet::fields::{FIXED_LEN, TcpFields};
 use crate::probe::Probe;
 use crate::quote::ErrorKind;
 use crate::run::KernelMptcp;
-use crate::session::{Ended, Stop};
+use crate::session::{Ended, LONGEST_WAIT, Stop};
 
 /// What the user must know of such a run.
 pub(crate) const NOTE: &str = "\
@@ -69,7 +70,14 @@ pub(crate) fn trace(
     clock: Clock,
     stop: &Stop,
 ) -> Result<Climbed, NetError> {
-    let mut attempts = vec![connect(route, (&Probe::Syn, Role::End, FULL_TTL), clock)?];
+    let mut attempts = vec![connect(
+        route,
+        (&Probe::Syn, Role::End, FULL_TTL),
+        clock,
+        stop,
+    )?];
+    // Nobody waited for an answer that does not come before the end of a run: it is no silence.
+    attempts.retain(|attempt| attempt.answer.is_some() || !stop.is_wanted());
     let is_there = attempts.iter().any(Attempt::is_final);
     let top = climb(
         route,
@@ -84,7 +92,7 @@ pub(crate) fn trace(
     }
     let mut kernel_mptcp = None;
     if attempts.iter().any(Attempt::is_connected) && !stop.is_wanted() {
-        kernel_mptcp = Some(kernel::ask(route)?);
+        kernel_mptcp = kernel::ask(route, stop)?;
     }
     Ok(Climbed {
         evidence: evidence(route, &attempts),
@@ -111,12 +119,15 @@ fn climb(
         if stop.is_wanted() {
             break;
         }
-        let attempt = match connect(route, (probe, Role::Ladder, ttl), clock) {
+        let attempt = match connect(route, (probe, Role::Ladder, ttl), clock, stop) {
             // This kernel cannot send it, or has a cookie already and waits for data.
             Err(_) if *probe != Probe::Syn => break,
             Ok(attempt) if attempt.is_connected() && *probe != Probe::Syn => break,
             other => other?,
         };
+        if attempt.answer.is_none() && stop.is_wanted() {
+            break;
+        }
         silent = if attempt.answer.is_some() {
             0
         } else {
@@ -162,6 +173,7 @@ fn connect(
     route: &Route,
     (probe, role, ttl): (&Probe, Role, u8),
     clock: Clock,
+    stop: &Stop,
 ) -> Result<Attempt, NetError> {
     let doing = "opening a TCP socket";
     let is_v4 = route.target.is_ipv4();
@@ -196,7 +208,7 @@ fn connect(
     }
     let local = socket.local_addr().ok();
     let source = local.and_then(|local| local.as_socket());
-    let answer = outcome(&socket)?.map(|reply| (clock.now(), reply));
+    let answer = outcome(&socket, stop)?.map(|reply| (clock.now(), reply));
     Ok(Attempt {
         probe: probe.clone(),
         role,
@@ -207,14 +219,10 @@ fn connect(
     })
 }
 
-fn outcome(socket: &Socket) -> Result<Option<Reply>, NetError> {
+fn outcome(socket: &Socket, stop: &Stop) -> Result<Option<Reply>, NetError> {
     let doing = "waiting for a connection";
-    let timeout = Timespec::try_from(PATIENCE).ok();
-    let mut polled = [PollFd::new(socket, PollFlags::OUT | PollFlags::ERR)];
-    match poll(&mut polled, timeout.as_ref()) {
-        Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
-        Ok(_) => {}
-        Err(error) => return Err(NetError::while_doing(doing)(error.into())),
+    if !wait(socket, PATIENCE, stop).map_err(NetError::while_doing(doing))? {
+        return Ok(None);
     }
     if let Some(error) = queued_error(socket).map_err(NetError::while_doing(doing))? {
         return Ok(Some(Reply::Error(error)));
@@ -225,6 +233,25 @@ fn outcome(socket: &Socket) -> Result<Option<Reply>, NetError> {
         Some(io::ErrorKind::ConnectionRefused) => Some(Reply::Refused),
         Some(_) => None,
     })
+}
+
+/// Whether something became of a connection within this time, and before the run is to end. Other signals
+/// do not end it.
+fn wait(socket: &impl AsFd, at_most: Duration, stop: &Stop) -> io::Result<bool> {
+    let clock = Clock::start();
+    loop {
+        let left = at_most.saturating_sub(clock.now().since(Instant::ZERO));
+        if stop.is_wanted() || left.is_zero() {
+            return Ok(false);
+        }
+        let timeout = Timespec::try_from(left.min(LONGEST_WAIT)).ok();
+        let mut polled = [PollFd::new(socket, PollFlags::OUT | PollFlags::ERR)];
+        match poll(&mut polled, timeout.as_ref()) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// What came, as evidence.

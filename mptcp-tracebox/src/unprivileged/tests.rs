@@ -145,3 +145,26 @@ fn a_signature_that_is_lost_is_found_by_its_own_probe() {
     };
     assert_eq!(located.between, between);
 }
+
+#[test]
+fn whoever_wants_the_end_is_not_told_of_silence() {
+    // Nothing ever becomes of a socket that listens.
+    let nothing = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let stop = Stop::default();
+    let clock = Clock::start();
+    assert!(!wait(&nothing, Duration::from_millis(30), &stop).unwrap());
+    assert!(clock.now().since(Instant::ZERO) >= Duration::from_millis(30));
+    stop.want();
+    assert!(!wait(&nothing, Duration::from_secs(3600), &stop).unwrap());
+    // A port that answers, and nobody who waits for it.
+    let route = Route {
+        target: nothing.local_addr().unwrap(),
+        source: "127.0.0.1:0".parse().unwrap(),
+        interface: None,
+    };
+    assert_eq!(kernel::ask(&route, &stop).unwrap_or(None), None);
+    let climbed = trace(&route, (&[Probe::Syn], 3), clock, &stop).unwrap();
+    assert!(matches!(climbed.ended, Ended::Interrupted));
+    assert_eq!(climbed.kernel_mptcp, None);
+    assert!(climbed.evidence.all().is_empty(), "what was not waited for");
+}

@@ -16,13 +16,13 @@ use self::flow::FlowView;
 use crate::engine::Event;
 use crate::evidence::Evidence;
 use crate::report::word;
-use crate::run::{Names, Run, Tier};
+use crate::run::{Extent, Names, Run, Tier};
 use crate::trace::{Interval, Place, Trace, Verdict};
 
 /// Name of the schema.
 pub const SCHEMA: &str = "mptcp-tracebox/1";
 
-/// Writes the document of a run.
+/// Writes the document of a run; of one that was read from a file, nothing tells how far it came.
 ///
 /// # Errors
 /// Those of `out`, as all functions have them.
@@ -30,10 +30,11 @@ pub fn write(
     out: &mut dyn Write,
     run: &Run,
     trace: &Trace,
-    evidence: &Evidence,
+    (evidence, extent): (&Evidence, Option<Extent>),
     names: &Names,
 ) -> serde_json::Result<()> {
-    write_document(out, SCHEMA, Document::new(run, trace, evidence, names))
+    let document = Document::new(run, trace, (evidence, extent), names);
+    write_document(out, SCHEMA, document)
 }
 
 /// Writes the document of a run as one line, the last of a stream of events.
@@ -44,10 +45,11 @@ pub fn write_result(
     out: &mut dyn Write,
     run: &Run,
     trace: &Trace,
-    evidence: &Evidence,
+    (evidence, extent): (&Evidence, Option<Extent>),
     names: &Names,
 ) -> serde_json::Result<()> {
-    line(out, "result", Document::new(run, trace, evidence, names))
+    let document = Document::new(run, trace, (evidence, extent), names);
+    line(out, "result", document)
 }
 
 /// Writes an event as one line.
@@ -96,6 +98,10 @@ struct Document<'a> {
     tier: TierView,
     #[serde(skip_serializing_if = "Option::is_none")]
     kernel_mptcp: Option<KernelView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    foreign_resets: Option<u64>,
     verdict: VerdictView<'a>,
     flows: Vec<FlowView<'a>>,
     strays: u64,
@@ -139,7 +145,12 @@ struct IntervalView {
 }
 
 impl<'a> Document<'a> {
-    fn new(run: &'a Run, trace: &'a Trace, evidence: &'a Evidence, names: &'a Names) -> Self {
+    fn new(
+        run: &'a Run,
+        trace: &'a Trace,
+        (evidence, extent): (&'a Evidence, Option<Extent>),
+        names: &'a Names,
+    ) -> Self {
         let flow = |flow| FlowView::new(flow, evidence, names);
         let limits = [("packets", evidence.missed())];
         let limits = limits.into_iter().filter(|(_, dropped)| *dropped > 0);
@@ -152,6 +163,8 @@ impl<'a> Document<'a> {
                 outcome: kernel.name(),
                 meaning: kernel.meaning(),
             }),
+            ended: extent.map(|extent| extent.end.name()),
+            foreign_resets: extent.map(|extent| extent.foreign_resets),
             verdict: VerdictView::new(&trace.verdict),
             flows: trace.flows.iter().map(flow).collect(),
             strays: evidence.strays(),

@@ -7,12 +7,19 @@ use super::sample::{self, Sample};
 use crate::engine::Event;
 use crate::evidence::SentId;
 use crate::report::json;
-use crate::run::{KernelMptcp, Tier};
+use crate::run::{End, Extent, KernelMptcp, Tier};
 
 fn document(sample: &Sample) -> Value {
     let mut out = Vec::new();
     let (trace, names) = (sample.trace(), sample::names());
-    json::write(&mut out, &sample.run, &trace, &sample.evidence, &names).unwrap();
+    json::write(
+        &mut out,
+        &sample.run,
+        &trace,
+        (&sample.evidence, sample.extent),
+        &names,
+    )
+    .unwrap();
     serde_json::from_slice(&out).unwrap()
 }
 
@@ -32,6 +39,22 @@ fn a_run_without_raw_sockets_tells_what_the_kernel_got() {
         let document = document(&sample);
         assert_eq!(errors(&document), None);
         assert_eq!(document["kernel_mptcp"]["outcome"], outcome.name());
+    }
+}
+
+#[test]
+fn a_run_that_ended_early_says_so_beside_its_verdict() {
+    let mut sample = sample::clean();
+    assert!(document(&sample).get("ended").is_none());
+    for end in [End::Complete, End::Interrupted, End::Broken] {
+        sample.extent = Some(Extent {
+            end,
+            foreign_resets: 7,
+        });
+        let document = document(&sample);
+        assert_eq!(errors(&document), None);
+        assert_eq!(document["ended"], end.name());
+        assert_eq!(document["foreign_resets"], 7);
     }
 }
 
@@ -95,7 +118,14 @@ fn documents_and_events_keep_to_the_schema() {
         }
         json::write_event(&mut out, &sample.evidence, Event::FlowDone(0)).unwrap();
         let (trace, names) = (sample.trace(), sample::names());
-        json::write_result(&mut out, &sample.run, &trace, &sample.evidence, &names).unwrap();
+        json::write_result(
+            &mut out,
+            &sample.run,
+            &trace,
+            (&sample.evidence, sample.extent),
+            &names,
+        )
+        .unwrap();
         let lines = String::from_utf8(out).unwrap();
         assert_eq!(lines.lines().count(), sample.evidence.all().len() + 2);
         for line in lines.lines() {

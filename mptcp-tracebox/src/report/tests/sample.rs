@@ -11,13 +11,14 @@ use super::craft;
 use crate::evidence::{Evidence, Purpose, Role, SentId};
 use crate::packet::Packet;
 use crate::probe::Probe;
-use crate::run::{Names, Run, Tier};
+use crate::run::{Extent, Names, Run, Tier};
 use crate::trace::Trace;
 use crate::verdict::judge;
 
 /// A run, and the packets that it is made of.
 pub(crate) struct Sample {
     pub(crate) run: Run,
+    pub(crate) extent: Option<Extent>,
     pub(crate) source: SocketAddr,
     pub(crate) evidence: Evidence,
     /// What was sent, with its purpose, and what came.
@@ -47,6 +48,7 @@ impl Sample {
                 epoch_ns: 1_795_180_615_798_454_321,
                 kernel_mptcp: None,
             },
+            extent: None,
             source: source.parse().unwrap(),
             evidence: Evidence::default(),
             packets: Vec::new(),

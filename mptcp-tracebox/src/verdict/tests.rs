@@ -78,6 +78,8 @@ impl Story {
         packet.ttl = 60;
         packet.flags = Flags(flags);
         packet.ack.0 = seq + 1;
+        // Each connection has its own; the same one would be that of an earlier connection.
+        packet.seq.0 = seq + 0x4000_0000;
         packet.payload = Vec::new();
         packet.options = options.to_vec();
         self.receive(&packet.emit().unwrap(), Some(id));

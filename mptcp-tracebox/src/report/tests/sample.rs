@@ -138,7 +138,7 @@ impl Sample {
             source: packet.destination,
             destination: packet.source,
             ttl: 60,
-            seq: TcpSeq(99),
+            seq: packet.seq.add(0x4000_0000),
             ack: packet.seq.add(1),
             flags: Flags(0x12),
             options,

@@ -115,9 +115,9 @@ pub struct Router {
     pub answers: u32,
     /// Shortest time that one took.
     pub rtt: Duration,
-    /// Bytes that it quotes from the TCP header on, at least.
+    /// Bytes from the TCP header on to which it cuts packets; those of the longest if it cuts none.
     pub quoted: usize,
-    /// It quotes all of a packet.
+    /// It quotes all of each packet.
     pub quotes_all: bool,
     /// MPLS labels with which the packet arrived.
     pub labels: Vec<MplsLabel>,

@@ -91,7 +91,13 @@ fn routers(here: &Packets<'_>) -> Vec<Router> {
             if let Some(router) = known {
                 router.answers += 1;
                 router.rtt = router.rtt.min(rtt);
-                router.quoted = router.quoted.min(comparison.tcp_len);
+                // A small packet that is quoted whole says nothing of where quotes are cut.
+                router.quoted = match (router.quotes_all, comparison.is_whole) {
+                    (true, true) => router.quoted.max(comparison.tcp_len),
+                    (true, false) => comparison.tcp_len,
+                    (false, true) => router.quoted,
+                    (false, false) => router.quoted.min(comparison.tcp_len),
+                };
                 router.quotes_all &= comparison.is_whole;
             } else if routers.len() < MAX_ROUTERS {
                 routers.push(Router {

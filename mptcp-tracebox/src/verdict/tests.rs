@@ -112,6 +112,24 @@ impl Story {
 }
 
 #[test]
+fn a_short_packet_that_is_quoted_whole_says_nothing_of_where_quotes_are_cut() {
+    // A plain SYN has 28 bytes here, one with MP_JOIN 40.
+    let (syn, join) = (Probe::Syn, Probe::Join);
+    let found = |quotes: &[(&Probe, usize)]| {
+        let mut story = Story::default();
+        for (probe, bytes) in quotes {
+            story.expire(probe, 1, *bytes);
+        }
+        let hop = &story.judge().flows[0].hops[0];
+        (hop.routers[0].quoted, hop.routers[0].quotes_all)
+    };
+    assert_eq!(found(&[(&syn, 28), (&join, 40)]), (40, true));
+    assert_eq!(found(&[(&syn, 28), (&join, 36)]), (36, false));
+    assert_eq!(found(&[(&join, 36), (&syn, 28)]), (36, false));
+    assert_eq!(found(&[(&join, 36), (&syn, 20)]), (20, false));
+}
+
+#[test]
 fn a_syn_ack_tells_what_became_of_the_option() {
     let nops = [PLAIN, &[1; 12]].concat();
     let copy = [PLAIN, &[30, 4, 1, 0x81]].concat();

@@ -55,7 +55,8 @@ fn router(out: &mut dyn Write, router: &Router, is_v4: bool, look: Look<'_>) -> 
     if let Some(name) = look.names.get(&router.address) {
         notes.push(escape(name).into_owned());
     }
-    if !router.quotes_all {
+    // More than a header is what many routers quote of long packets.
+    if !router.quotes_all && router.quoted < MAX_HEADER {
         notes.push(format!("quotes {} bytes of TCP", router.quoted));
     }
     if !router.labels.is_empty() {
@@ -107,5 +108,7 @@ pub(super) fn write_changes(out: &mut dyn Write, flow: &Flow, look: Look<'_>) ->
     Ok(())
 }
 
+/// The longest header of TCP.
+const MAX_HEADER: usize = 60;
 const V4_WIDTH: usize = 15;
 const V6_WIDTH: usize = 24;

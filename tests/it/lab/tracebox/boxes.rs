@@ -74,11 +74,23 @@ const BOXES: &[&str] = &[
     "coalesce",
     "hole",
     "flip:at=20,toward=server",
+    "impair:delay_ms=5",
+    // Seen by one answer that came early, or by one that did not come: see `HASTY`.
     "proactive:toward=server",
     "ack:how=drop",
     "ack:how=correct",
-    "impair:delay_ms=5",
 ];
+
+/// Boxes that now and then are not seen, or a hop more widely, for they are told by when an answer comes;
+/// and what is said of them when they are. They are in no snapshot.
+const HASTY: [(&str, &str); 3] = [
+    ("proactive:toward=server", "proactive_ack"),
+    ("ack:how=drop", "loses unseen ACKs"),
+    ("ack:how=correct", "acknowledgement number rewritten"),
+];
+
+/// Of a hundred places, in how many such a box is seen at least.
+const LEAST_SEEN: usize = 75;
 
 /// Whether the box in the router at this TTL is where something is said to happen.
 fn is_placed(router: u8, found: &Trace) -> bool {
@@ -182,9 +194,25 @@ fn every_box_is_found_where_it_is() {
         .into_iter()
         .flat_map(|thread| thread.join().unwrap());
     let mut table = Table::new();
+    let mut hasty = [(0, 0); HASTY.len()];
     for (number, text, place) in rows {
+        let at = HASTY.iter().position(|(spec, _)| *spec == BOXES[number]);
+        if let Some(at) = at {
+            assert!(!text.contains(MISPLACED), "{}: {text}", BOXES[number]);
+            let (chain, router) = place;
+            // Behind the last router nobody but the target answers.
+            if router < chain {
+                let (all, seen) = &mut hasty[at];
+                *all += 1;
+                *seen += usize::from(text.contains(HASTY[at].1));
+            }
+            continue;
+        }
         let texts = table.entry(number).or_default();
         texts.entry(text).or_default().push(place);
+    }
+    for ((spec, _), (all, seen)) in HASTY.iter().zip(hasty) {
+        assert!(seen * 100 >= all * LEAST_SEEN, "{spec}: {seen} of {all}");
     }
     let table = text(&table);
     assert!(!table.contains(MISPLACED), "{table}");

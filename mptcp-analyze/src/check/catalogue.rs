@@ -255,6 +255,17 @@ pub const EXPLANATIONS: &[Explanation] = &[
                harmless left-overs.",
     },
     Explanation {
+        id: "MPT045",
+        title: "ACKs without DATA_ACK",
+        severity: Severity::Note,
+        rfc: "RFC 8684 §3.3.2, §3.7",
+        text: "ACKs without payload have no MPTCP option, while other packets of the same host have: \
+               a box removes options from them, or something on the path (a proxy) acknowledges \
+               data itself, before the receiver has them. A sender that gets no DATA_ACK sends the \
+               data again or falls back. Some hosts (Apple) leave the option out where it says \
+               nothing new; a capture at the other end tells.",
+    },
+    Explanation {
         id: "MPT046",
         title: "many bytes were sent twice",
         severity: Severity::Note,

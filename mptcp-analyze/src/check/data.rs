@@ -7,6 +7,9 @@ use crate::model::{Connection, ConnectionState, Direction, EventKind, Subflow};
 /// Share of repeated bytes, in percent of the unique ones, that is worth a note.
 const MANY_REPEATED: u64 = 10;
 
+/// Fewer ACKs without DATA_ACK than this may come from packets that overtake each other.
+const FEW_BARE_ACKS: u64 = 3;
+
 /// Fewer repeated bytes than this are never worth a note.
 const FEW_BYTES: u64 = 10_000;
 
@@ -17,6 +20,7 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
     }
     for subflow in &connection.subflows {
         check_unmapped(connection, subflow, findings);
+        check_bare_acks(subflow, findings);
         check_tcp_checksums(subflow, findings);
     }
 }
@@ -105,6 +109,24 @@ fn check_unmapped(connection: &Connection, subflow: &Subflow, findings: &mut Fin
             let frame = totals.first_unmapped_frame.unwrap_or(subflow.first_frame);
             findings.add_as("MPT044", severity, frame, text);
         }
+    }
+}
+
+fn check_bare_acks(subflow: &Subflow, findings: &mut Findings) {
+    for direction in Direction::BOTH {
+        let totals = subflow.totals.of(direction);
+        if totals.bare_acks < FEW_BARE_ACKS {
+            continue;
+        }
+        let text = format!(
+            "{} ACKs in the name of {} on subflow {} have no DATA_ACK, though other packets between and after \
+             them have",
+            totals.bare_acks,
+            name(direction.sender()),
+            subflow.id
+        );
+        let frame = totals.first_bare_ack_frame.unwrap_or(subflow.first_frame);
+        findings.add("MPT045", frame, text);
     }
 }
 

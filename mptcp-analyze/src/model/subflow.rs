@@ -175,6 +175,10 @@ pub struct SubflowTotals {
     pub unmapped_bytes: u64,
     /// First frame with such bytes.
     pub first_unmapped_frame: Option<u64>,
+    /// ACKs without payload and without MPTCP option that came between packets with one.
+    pub bare_acks: u64,
+    /// First frame of them.
+    pub first_bare_ack_frame: Option<u64>,
     /// MPTCP options seen, by subtype.
     pub options: OptionTally,
     /// TCP checksums, when they were asked for.

@@ -390,6 +390,8 @@ fn subflow_totals(stream: &Stream, mptcp: &MptcpStream, end: usize) -> SubflowTo
         reinjected_bytes: bytes.odd.reinjected_bytes,
         spurious_bytes: bytes.odd.spurious_bytes,
         unmapped_bytes: bytes.odd.unmapped_bytes,
+        bare_acks: u64::from(part.rare.bare_acks),
+        first_bare_ack_frame: part.rare.first_bare_ack.get(),
         first_unmapped_frame: part.rare.unmapped_marks.first().map(|(frame, _)| *frame),
         options: part.options.tally(),
         tcp_checksums: TcpChecksums::clone(&part.tcp_checksums),

@@ -74,6 +74,9 @@ pack_fields!(RareStream {
 pack_fields!(RareEnd {
     bare_first,
     unmapped_marks,
+    open_bare_acks,
+    bare_acks,
+    first_bare_ack,
 });
 
 pack_fields!(Bare {

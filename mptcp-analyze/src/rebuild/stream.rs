@@ -117,12 +117,37 @@ pub(super) struct RareEnd {
     pub(super) bare_first: Option<Bare>,
     /// Segments whose bytes no mapping covered when they came: frame and place of the first one.
     pub(super) unmapped_marks: Vec<(u64, i64)>,
+    /// ACKs without payload and without MPTCP option, in the run of such packets that goes on.
+    pub(super) open_bare_acks: u32,
+    /// Those of runs after which a packet with MPTCP option came.
+    pub(super) bare_acks: u32,
+    /// The first of them.
+    pub(super) first_bare_ack: FrameMark,
+}
+
+impl MptcpEnd {
+    /// Ends a run of packets without MPTCP option: a packet with one has come.
+    #[inline]
+    pub(super) fn end_bare_run(&mut self) {
+        if let Some(bare) = self.bare_since.take()
+            && let Some(rare) = self.rare.get_mut()
+        {
+            let acks = std::mem::take(&mut rare.open_bare_acks);
+            rare.bare_acks = rare.bare_acks.saturating_add(acks);
+            if acks > 0 {
+                rare.first_bare_ack.set_first(bare.frame);
+            }
+        }
+    }
 }
 
 impl Absent for RareEnd {
     const ABSENT: &'static Self = &RareEnd {
         bare_first: None,
         unmapped_marks: Vec::new(),
+        open_bare_acks: 0,
+        bare_acks: 0,
+        first_bare_ack: FrameMark::MISSING,
     };
 }
 

@@ -188,7 +188,7 @@ impl Rebuilder {
         let after_excess = mptcp.ends[1 - place.end].excess;
         let end = &mut mptcp.ends[place.end];
         if options.has_mptcp() {
-            end.bare_since = None;
+            end.end_bare_run();
             end.had_option = true;
             return;
         }
@@ -200,6 +200,9 @@ impl Rebuilder {
         end.bare_since.get_or_insert(bare);
         if !end.had_option {
             end.rare.made().bare_first.get_or_insert(bare);
+        }
+        if end.sent_dss && !segment.flags.fin() && segment.payload().is_empty() {
+            end.rare.made().open_bare_acks += 1;
         }
     }
 }

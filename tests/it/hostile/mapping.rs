@@ -1,6 +1,6 @@
 //! Mappings and the segments that do not fit them.
 
-use mptcp_analyze::model::{ConnectionState, Direction, EventKind};
+use mptcp_analyze::model::{ConnectionState, Direction, EventKind, Severity};
 use mptcp_proto::version::Version;
 use mptcp_tests::craft::{self, Capture, Connection, Dispatch, Host, option_bytes};
 
@@ -235,4 +235,28 @@ fn mappings_behind_the_snaplen_are_no_missing_mappings() {
     assert_eq!(read.state, ConnectionState::Closed);
     assert_eq!(read.subflows[0].totals.to_server.unmapped_bytes, 1000);
     check_findings(&read, &[]);
+}
+
+/// Five ACKs of the server, of which those with these numbers have no option.
+fn check_bare_acks(bare: &[u64], expected: &[&str]) {
+    let (mut capture, mut connection) = connected(Version::V1);
+    for number in 0..5 {
+        connection.send(&mut capture, 0, Host::Client, 100);
+        connection.acknowledge(&mut capture, 0, Host::Server);
+        if bare.contains(&number) {
+            let frame = capture.last_frame();
+            capture.strip_mptcp(frame);
+        }
+    }
+    let read = read_one(&capture);
+    assert_eq!(super::findings(&read, Severity::Note), expected, "{bare:?}");
+}
+
+#[test]
+fn acks_without_data_ack_between_others_are_told_from_a_host_that_went_on_without() {
+    check_bare_acks(&[], &[]);
+    check_bare_acks(&[1, 2], &[]);
+    check_bare_acks(&[1, 2, 3], &["MPT045"]);
+    check_bare_acks(&[0, 1, 3], &[]);
+    check_bare_acks(&[2, 3, 4], &[]);
 }

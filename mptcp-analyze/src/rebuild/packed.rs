@@ -7,7 +7,7 @@ use super::address::{AddressBook, AddressEntry, RareAddresses};
 use super::connection::{ConnectionBuilder, RareConnection, RawEvent};
 use super::pack::{Pack, Packer, Unpacker, pack_fields, pack_variants};
 use super::stream::{
-    Bare, JoinState, MptcpEnd, MptcpStream, RareEnd, RareStream, Stream, StreamEnd,
+    Bare, JoinState, MptcpEnd, MptcpStream, RareEnd, RareStream, Repeats, Stream, StreamEnd,
 };
 use crate::model::{
     Address, CapableSeen, CheckTally, EventKind, Grouping, PriorityChange, Side, SubflowKind,
@@ -77,6 +77,14 @@ pack_fields!(RareEnd {
     open_bare_acks,
     bare_acks,
     first_bare_ack,
+    repeats,
+});
+
+pack_fields!(Repeats {
+    seq,
+    count,
+    most,
+    most_frame,
 });
 
 pack_fields!(Bare {

@@ -232,8 +232,6 @@ fn capable() -> Subflow {
                 spurious_bytes: 10,
                 unmapped_bytes: 1,
                 first_unmapped_frame: Some(3),
-                bare_acks: 0,
-                first_bare_ack_frame: None,
                 tcp_checksums: TcpChecksums {
                     ok: 296,
                     bad: 1,
@@ -243,6 +241,7 @@ fn capable() -> Subflow {
                     bad_frames: vec![300],
                 },
                 options,
+                ..SubflowTotals::default()
             },
             to_client: SubflowTotals::default(),
         },

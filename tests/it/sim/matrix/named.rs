@@ -56,12 +56,16 @@ impl Row {
                     continue;
                 }
                 let ends = [&outcome.seen.all, &outcome.seen_by_server.all];
-                let found: BTreeSet<&str> = ends.into_iter().flatten().copied().collect();
-                let is_named = fitting.iter().any(|id| found.contains(id));
+                let found: BTreeSet<&str> =
+                    ends.into_iter().flatten().map(String::as_str).collect();
+                let is_named = fitting.iter().any(|(id, words)| {
+                    let mut found = found.iter();
+                    found.any(|text| text.starts_with(id) && text.contains(words))
+                });
                 if !is_named {
                     unnamed.push(format!(
                         "{} found, {:?} {} # {}",
-                        Vec::from_iter(found).join(" "),
+                        Vec::from_iter(found).join("; "),
                         self.place,
                         column.name(),
                         outcome.scenario
@@ -73,27 +77,79 @@ impl Row {
     }
 }
 
-/// Findings that fit what a box does. MPT010 is the fallback, with its cause in the text; MPT032 and MPT033
-/// are joins that are refused or not answered, MPT060 is a subflow that its host reset for interference, MPT064
-/// a SYN that was answered with RST, and MPT046 a path that was dead for a while.
-fn fitting(spec: &str) -> &'static [&'static str] {
+/// An id, and words that the sentence has to have.
+type Fitting = &'static [(&'static str, &'static str)];
+
+/// Findings that fit what a box does: an id, and what the sentence has to say. Those that any lost subflow or
+/// many repeated bytes bring along (MPT046, MPT060 without a word on interference) fit nothing.
+fn fitting(spec: &str) -> Fitting {
     let name = spec.split(':').next().unwrap_or(spec);
+    let has = |word: &str| spec.contains(word);
     match name {
+        "strip" if has("option=mp_join") || has("on=third_ack") => &[
+            ("MPT011", "NOPs in a row where an MPTCP option was"),
+            ("MPT031", "answered without MP_JOIN"),
+            ("MPT032", "no third ACK with MP_JOIN came before"),
+            ("MPT010", "the third ACK has a run of NOPs"),
+        ],
         "strip" => &[
-            "MPT010", "MPT011", "MPT031", "MPT032", "MPT036", "MPT041", "MPT045", "MPT060",
+            ("MPT010", "the path removed the option"),
+            ("MPT010", "NOPs"),
+            ("MPT010", "their mappings were lost or wrong"),
+            ("MPT031", "answered without MP_JOIN"),
+            ("MPT032", "no third ACK with MP_JOIN came before"),
+            ("MPT044", "have no mapping"),
+            ("MPT045", "have no DATA_ACK"),
+            ("MPT060", "middlebox interference"),
         ],
-        "rewrite" => &[
-            "MPT010", "MPT013", "MPT020", "MPT030", "MPT031", "MPT032", "MPT040", "MPT041",
-            "MPT042", "MPT043", "MPT060",
+        "rewrite" => fitting_rewrite(spec),
+        "mirror" => &[("MPT012", "repeats the option")],
+        "flip" | "payload" => &[("MPT040", "wrong DSS checksum")],
+        "coalesce" => &[("MPT044", "have no mapping")],
+        "proactive" => &[
+            ("MPT045", "have no DATA_ACK"),
+            ("MPT060", "middlebox interference"),
         ],
-        "mirror" => &["MPT012", "MPT031", "MPT032"],
-        "flip" | "payload" => &["MPT010", "MPT040", "MPT041"],
-        "split" | "coalesce" => &["MPT040", "MPT043", "MPT044"],
-        "proactive" => &["MPT010", "MPT045", "MPT060", "MPT061"],
+        "refuse" if has("how=rst") => &[
+            ("MPT010", "refuses the option"),
+            ("MPT032", "refused: RST without MP_TCPRST"),
+            ("MPT061", "with a TTL unlike its other packets"),
+        ],
         "refuse" => &[
-            "MPT010", "MPT032", "MPT033", "MPT046", "MPT060", "MPT061", "MPT064",
+            ("MPT010", "stayed without answer"),
+            ("MPT032", "and no SYN/ACK"),
+            ("MPT032", "no third ACK with MP_JOIN came before"),
+            ("MPT033", "stayed without answer"),
+            ("MPT066", "nothing came through"),
         ],
-        "impair" => &["MPT033", "MPT046", "MPT060"],
+        "impair" => &[("MPT066", "nothing came through")],
+        _ => &[],
+    }
+}
+
+/// Those for a rewritten field.
+fn fitting_rewrite(spec: &str) -> Fitting {
+    let field = spec.split("field=").nth(1).unwrap_or_default();
+    match field.split(',').next().unwrap_or(field) {
+        "version" => &[
+            ("MPT010", "malformed"),
+            ("MPT010", "by its version or flags"),
+            ("MPT013", "asks for version"),
+        ],
+        "capable_flags" => &[
+            ("MPT010", "by its version or flags"),
+            ("MPT010", "extension that nobody knows"),
+            ("MPT042", "without the DSS checksum"),
+        ],
+        "key" | "peer_key" => &[("MPT020", "echoes a key that was not sent")],
+        "token" => &[("MPT034", "no key in the capture explains")],
+        "nonce" | "join_hmac" => &[("MPT030", "wrong HMAC")],
+        "data_checksum" => &[
+            ("MPT040", "wrong DSS checksum"),
+            ("MPT049", "two checksums"),
+        ],
+        "data_len" => &[("MPT043", "to other DSNs"), ("MPT049", "other lengths")],
+        "dsn" | "ssn" => &[("MPT043", "to other DSNs")],
         _ => &[],
     }
 }

@@ -262,9 +262,9 @@ pub const EXPLANATIONS: &[Explanation] = &[
         text: "ACKs without payload have no MPTCP option, while other packets of the same host have: \
                a box removes options from them, or something on the path (a proxy) acknowledges \
                data itself, before the receiver has them. A sender that gets no DATA_ACK sends the \
-               data again or falls back. The host itself may leave it out as well: Apple's where it \
-               says nothing new, others while they cannot tell where data belong that came without \
-               a mapping. A capture at the other end tells.",
+               data again or falls back. The host itself may leave it out as well: where it says \
+               nothing new, as RFC 8684 lets it, or while it cannot tell where data belong that \
+               came without a mapping. A capture at the other end tells.",
     },
     Explanation {
         id: "MPT046",

@@ -49,7 +49,9 @@ impl Tcp {
                 .duplicates
                 .saturating_sub(progress.segments.saturating_sub(1));
         }
+        // RFC 8684 §3, §4: an ACK that is there for its option says nothing of congestion.
         let is_duplicate = may_be_duplicate
+            && !incoming.has_signal
             && progress.acked == 0
             && segment.payload.is_empty()
             && !segment.flags.fin();

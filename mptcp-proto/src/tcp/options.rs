@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::config::{Config, FastOpen, FastOpenCookie, Negotiated, WindowScale};
 use crate::seq::TcpSeq;
+use crate::wire::mptcp::Subtype;
 use crate::wire::tcp_option::{
     KIND_FAST_OPEN, KIND_MAXIMUM_SEGMENT_SIZE, KIND_NO_OPERATION, KIND_SACK, KIND_SACK_PERMITTED,
     KIND_TIMESTAMPS, KIND_WINDOW_SCALE, SackBlocks, TcpOptionValue, TcpOptions,
@@ -20,6 +21,8 @@ pub(super) struct Incoming<'a> {
     pub(super) timestamps: Option<Timestamps>,
     pub(super) sack: Option<SackBlocks<'a>>,
     pub(super) fast_open: Option<&'a [u8]>,
+    /// There is an MPTCP option other than DSS.
+    pub(super) has_signal: bool,
 }
 
 /// The timestamps of a segment (RFC 7323 §3.2).
@@ -49,6 +52,10 @@ impl<'a> Incoming<'a> {
                 TcpOptionValue::FastOpen { cookie, .. } => incoming.fast_open = Some(cookie),
                 TcpOptionValue::Timestamps { value, echo } => {
                     incoming.timestamps = Some(Timestamps { value, echo });
+                }
+                TcpOptionValue::Mptcp(bytes) => {
+                    let subtype = bytes.get(2).map(|byte| byte >> 4);
+                    incoming.has_signal |= subtype.is_some_and(|subtype| subtype != Subtype::DSS.0);
                 }
                 _ => {}
             }

@@ -29,6 +29,19 @@ fn the_third_duplicate_makes_a_loss() {
 }
 
 #[test]
+fn duplicates_that_carry_a_signal_of_mptcp_are_no_sign_of_congestion() {
+    // MP_PRIO; DSS with a DATA_ACK.
+    let (signal, dss) = ([30, 3, 0x50, 1], [30, 8, 0x20, 1, 0, 0, 0, 7]);
+    for (options, losses) in [(&signal[..], 0), (&dss[..], 1)] {
+        let mut bench = ten(&plain());
+        for _ in 0..3 {
+            bench.receive(peer(IRS + 1, ISS + 1, ACK).options(options));
+        }
+        assert_eq!(bench.hook.losses, losses, "{options:?}");
+    }
+}
+
+#[test]
 fn duplicates_let_new_data_out() {
     // RFC 3042: limited transmit.
     let mut bench = Bench::established(&plain());

@@ -128,9 +128,9 @@ fn strip(spec: &str, is_v0: bool, place: Place, paths: usize) -> Allowed {
     }
     if has("on=third_ack") || has("on=pure_ack,toward=server") {
         return match (is_v0, has("on=third_ack")) {
-            (true, _) => BARE_THIRD_ACK,
-            // RFC 8684 §3.1: the first data have the option as well.
-            (false, true) => NONE,
+            // On the other path the box takes the option of the join, and only that.
+            (false, true) if place == Place::Both => NONE,
+            (true, _) | (false, true) => BARE_THIRD_ACK,
             (false, false) => allowed(
                 &["-"],
                 // On both paths, the third ACK of the join is lost as well, and the subflow is alone.
@@ -229,8 +229,6 @@ fn rewrite(spec: &str, is_v0: bool, paths: usize) -> Allowed {
             "RFC 8684 §3.1: flag B is set, or no algorithm is offered",
         ),
         "key" if on_syn && !is_v0 => NONE,
-        // In version 1 the keys come again with the first data.
-        "peer_key" if !is_v0 => NONE,
         "key" | "peer_key" => WRONG_KEY,
         "dsn" | "ssn" | "data_len" | "data_checksum" if paths == 1 => LATER_DATA,
         "dsn" | "ssn" | "data_len" | "data_checksum" => OTHERS_GO_ON,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mptcp_proto::conn::Config;
 use mptcp_proto::conn::config::Buffers;
-use mptcp_proto::wire::mptcp::Priority;
+use mptcp_proto::wire::mptcp::{MptcpOption, Prio, Priority};
 
 use super::puppet::{KEY, Puppet, payload};
 use crate::endpoint::join::{SECOND, established, join};
@@ -67,6 +67,34 @@ fn the_right_edge_is_the_furthest_that_any_subflow_announced_with_its_own_scale(
     puppet.wait(Duration::from_millis(100));
     let furthest = puppet.conn().info().write_seq;
     assert_eq!(furthest, puppet.host_dsn(10_000), "{sent}");
+}
+
+#[test]
+fn a_window_without_data_ack_opens_nothing_for_the_connection() {
+    // RFC 8684 §3.3.2. What comes beside it is another option of MPTCP, so nothing was lost.
+    let mut puppet = Puppet::before(Config::default(), KEY);
+    puppet.window = 2000;
+    let replies = puppet.syn();
+    puppet.host_key = replies[0].options().capable.unwrap().sender_key.unwrap();
+    puppet.third_ack();
+    let option = puppet.data_ack();
+    puppet.ack(0, &[option]);
+    puppet.write(&pattern(10_000, 1));
+    puppet.window = 20_000;
+    let prio = MptcpOption::Prio(Prio {
+        priority: Priority::Regular,
+        address_id: None,
+        reserved: 0,
+    });
+    puppet.ack(0, &[prio]);
+    puppet.wait(Duration::from_millis(1));
+    let after = puppet.conn().info().write_seq;
+    let left = puppet.host_dsn(2000).0.wrapping_sub(after.0);
+    assert!(left < 2000, "{left}");
+    let option = puppet.data_ack();
+    puppet.ack(0, &[option]);
+    puppet.wait(Duration::from_millis(1));
+    assert_eq!(puppet.conn().info().write_seq, puppet.host_dsn(10_000));
 }
 
 /// Case 58

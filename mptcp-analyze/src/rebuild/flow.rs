@@ -210,7 +210,7 @@ impl FlowTable {
         whole: &impl Whole<'a>,
     ) -> Option<Located> {
         let Some(stream) = self.newest.get(&glance.tuple) else {
-            return self.begin(&glance.tuple, &whole.segment());
+            return self.begin(glance.tuple, &whole.segment());
         };
         let ends = &mut self.ends[stream];
         let end = ends.end_of(glance.tuple.is_source_lower);
@@ -222,7 +222,7 @@ impl FlowTable {
         if glance.flags.syn() {
             let segment = whole.segment();
             if ends.is_new_generation(&segment, end) {
-                return self.begin(&glance.tuple, &segment);
+                return self.begin(glance.tuple, &segment);
             }
             ends.note_syn(&segment, end);
         } else if !glance.flags.rst() {
@@ -233,7 +233,7 @@ impl FlowTable {
 
     /// Begins a stream.
     #[inline(never)]
-    fn begin(&mut self, tuple: &Tuple, segment: &Segment<'_>) -> Option<Located> {
+    fn begin(&mut self, tuple: Tuple, segment: &Segment<'_>) -> Option<Located> {
         if self.ends.len() >= self.limit {
             self.dropped += 1;
             return None;
@@ -246,7 +246,7 @@ impl FlowTable {
             ends.first_seqs[0].set_first(segment.seq);
         }
         self.ends.push(ends);
-        self.newest.insert(tuple, stream);
+        self.newest.insert(&tuple, stream);
         Some(Located {
             stream,
             end: 0,

@@ -50,11 +50,33 @@ pub(super) struct GroupingIndex {
     /// Further connections of a token.
     shared_tokens: HashMap<Token, Vec<Candidate>>,
     orphans: HashMap<Token, usize>,
-    hosts: HashMap<IpAddr, VecDeque<usize>>,
-    /// No connection from here on was noted with a host.
-    unknown_from: usize,
+    hosts: HashMap<IpAddr, HostConnections>,
     announced: HashMap<IpAddr, Vec<(usize, Side)>>,
     keyed: VecDeque<usize>,
+}
+
+/// The connections of a host.
+#[derive(Debug, Default)]
+struct HostConnections {
+    latest: VecDeque<usize>,
+    /// No connection from here on is among them.
+    unknown_from: usize,
+}
+
+impl HostConnections {
+    /// Adds a connection unless it is there. The list of a server is long, and a connection mostly is
+    /// a new one or among the last.
+    fn note(&mut self, connection: usize) {
+        let is_new = connection >= self.unknown_from;
+        if !is_new && self.latest.iter().rev().any(|&known| known == connection) {
+            return;
+        }
+        self.unknown_from = self.unknown_from.max(connection.saturating_add(1));
+        if self.latest.len() >= MAX_PER_HOST {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(connection);
+    }
 }
 
 impl GroupingIndex {
@@ -124,21 +146,10 @@ impl GroupingIndex {
 
     /// Notes the hosts of a stream of `connection`.
     pub(super) fn note_hosts(&mut self, ends: &FlowEnds, connection: usize) {
-        // A server's list is long, and most streams are the first of their connection.
-        let is_new = connection >= self.unknown_from;
-        self.unknown_from = self.unknown_from.max(connection.saturating_add(1));
         let [one, other] = ends.addresses().map(|address| address.ip());
         let both = [Some(one), (other != one).then_some(other)];
         for address in both.into_iter().flatten() {
-            let list = self.hosts.entry(address).or_default();
-            let (older, newer) = list.as_slices();
-            if !is_new && (newer.contains(&connection) || older.contains(&connection)) {
-                continue;
-            }
-            if list.len() >= MAX_PER_HOST {
-                list.pop_front();
-            }
-            list.push_back(connection);
+            self.hosts.entry(address).or_default().note(connection);
         }
     }
 
@@ -162,7 +173,10 @@ impl GroupingIndex {
         let lists = addresses
             .iter()
             .filter_map(|address| self.hosts.get(&address.ip()));
-        let mut found: Vec<usize> = lists.flat_map(|list| list.iter().rev()).copied().collect();
+        let mut found: Vec<usize> = lists
+            .flat_map(|list| list.latest.iter().rev())
+            .copied()
+            .collect();
         // The lists are in order but for merged connections: a stable sort only merges them.
         found.sort_by(|a, b| b.cmp(a));
         found.dedup();

@@ -77,6 +77,8 @@ pub struct Rebuilder {
     connections: Connections,
     /// Connections that are over, each with the frame since when it is watched.
     ending: VecDeque<(u64, usize)>,
+    /// No connection comes to rest up to this frame.
+    next_rest: u64,
     /// The frame at hand.
     frame: u64,
     /// Packs connections.
@@ -117,6 +119,7 @@ impl Rebuilder {
             streams: Streams::default(),
             connections: Connections::default(),
             ending: VecDeque::new(),
+            next_rest: limits.rest_frames,
             frame: 0,
             packing: Packing::default(),
             lookout,

@@ -58,12 +58,23 @@ impl Rebuilder {
     #[inline]
     pub(super) fn rest(&mut self, frame: u64) {
         self.frame = frame;
+        if frame > self.next_rest {
+            self.rest_due(frame);
+        }
+    }
+
+    /// Packs what is at rest, and notes when the next one may be.
+    #[cold]
+    fn rest_due(&mut self, frame: u64) {
+        let rest_frames = self.limits.rest_frames;
         while let Some(&(since, connection)) = self.ending.front()
-            && since.saturating_add(self.limits.rest_frames) < frame
+            && since.saturating_add(rest_frames) < frame
         {
             self.ending.pop_front();
             self.rest_one(connection);
         }
+        let since = self.ending.front().map_or(frame, |&(since, _)| since);
+        self.next_rest = since.saturating_add(rest_frames);
     }
 
     fn rest_one(&mut self, connection: usize) {

@@ -35,7 +35,7 @@ pub use limits::Limits;
 use std::collections::VecDeque;
 
 use mptcp_proto::wire::mptcp::MptcpOption;
-use tracing::{info, trace};
+use tracing::{Level, enabled, info, trace};
 
 use self::connection::ConnectionBuilder;
 use self::data::{Assemble, DataOptions};
@@ -172,14 +172,9 @@ impl Rebuilder {
             }
             return note;
         }
-        trace!(
-            frame = glance.frame,
-            tcp_stream = located.stream,
-            from = %whole.segment().source,
-            seq = glance.seq.0,
-            len = glance.payload_len,
-            "segment"
-        );
+        if enabled!(Level::TRACE) {
+            trace_segment(&whole.segment(), located.stream);
+        }
         let place = Place {
             stream: located.stream,
             end: located.end,
@@ -292,6 +287,20 @@ impl Rebuilder {
         info!(connection, tcp_stream = stream, "new connection");
         Some(connection)
     }
+}
+
+/// Apart, so that what was seen of a segment can stay in registers elsewhere.
+#[cold]
+#[inline(never)]
+fn trace_segment(segment: &Segment<'_>, stream: StreamId) {
+    trace!(
+        frame = segment.frame,
+        tcp_stream = stream,
+        from = %segment.source,
+        seq = segment.seq.0,
+        len = segment.payload_len,
+        "segment"
+    );
 }
 
 impl PacketNote {

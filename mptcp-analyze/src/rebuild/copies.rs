@@ -257,6 +257,12 @@ impl Print {
 }
 
 impl Fingerprint {
+    /// The point where the packet was captured.
+    #[inline]
+    pub(super) fn interface(&self) -> u32 {
+        self.point.interface
+    }
+
     #[expect(
         clippy::inline_always,
         reason = "once for each packet: the parts stay in registers"

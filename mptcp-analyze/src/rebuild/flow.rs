@@ -4,7 +4,7 @@
 //! sequence number), so a reused port is a new stream, and an ACK captured before its SYN is not.
 
 use std::hash::{BuildHasher, Hasher};
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use mptcp_proto::seq::TcpSeq;
@@ -403,6 +403,39 @@ impl Tuple {
             is_source_lower,
         }
     }
+}
+
+impl Tuple {
+    /// Sender and receiver.
+    pub(super) fn ends(&self) -> (SocketAddr, SocketAddr) {
+        let (low, high) = match self.key {
+            FlowKey::V4((addresses, ports)) => {
+                let [low, high] = [addresses >> 32, addresses & u64::from(u32::MAX)]
+                    .map(|bits| Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or_default()));
+                ends_of(low.into(), high.into(), ports)
+            }
+            FlowKey::V6((low, high, ports)) => {
+                let [low, high] = [low, high].map(|[upper, lower]| {
+                    Ipv6Addr::from_bits(u128::from(upper) << 64 | u128::from(lower))
+                });
+                ends_of(low.into(), high.into(), ports)
+            }
+        };
+        if self.is_source_lower {
+            (low, high)
+        } else {
+            (high, low)
+        }
+    }
+}
+
+/// The lower and the higher end, by both addresses and both ports.
+fn ends_of(low: IpAddr, high: IpAddr, ports: u32) -> (SocketAddr, SocketAddr) {
+    let [l0, l1, h0, h1] = ports.to_be_bytes();
+    (
+        SocketAddr::new(low, u16::from_be_bytes([l0, l1])),
+        SocketAddr::new(high, u16::from_be_bytes([h0, h1])),
+    )
 }
 
 #[inline]

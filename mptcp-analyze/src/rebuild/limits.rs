@@ -1,6 +1,6 @@
 //! How much the rebuilder keeps.
 
-use super::rest::REST_FRAMES;
+use super::rest::{IDLE_FRAMES, REST_FRAMES, WAKE_FRAMES};
 
 /// How much is kept of a capture. What is beyond is counted and reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,11 @@ pub struct Limits {
     pub hmac_tries: u64,
     /// Frames after which a connection that is over is packed.
     pub rest_frames: u64,
+    /// Frames after which an open connection without packets is packed, times the connections that are
+    /// not; no fewer than [`Self::rest_frames`].
+    pub idle_frames: u64,
+    /// Frames for each time that an open connection was woken; while there are fewer, none is packed.
+    pub wake_frames: u64,
 }
 
 impl Default for Limits {
@@ -25,6 +30,8 @@ impl Default for Limits {
             subflows: MAX_SUBFLOWS,
             hmac_tries: MAX_HMAC_TRIES,
             rest_frames: REST_FRAMES,
+            idle_frames: IDLE_FRAMES,
+            wake_frames: WAKE_FRAMES,
         }
     }
 }

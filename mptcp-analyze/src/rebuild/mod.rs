@@ -77,6 +77,10 @@ pub struct Rebuilder {
     connections: Connections,
     /// Connections that are over, each with the frame since when it is watched.
     ending: VecDeque<(u64, usize)>,
+    /// Connections that are open, likewise.
+    open: VecDeque<(u64, usize)>,
+    /// How often one of those was woken.
+    woken: u64,
     /// The frame at hand.
     frame: u64,
     /// Packs connections.
@@ -117,6 +121,8 @@ impl Rebuilder {
             streams: Streams::default(),
             connections: Connections::default(),
             ending: VecDeque::new(),
+            open: VecDeque::new(),
+            woken: 0,
             frame: 0,
             packing: Packing::default(),
             lookout,
@@ -286,6 +292,7 @@ impl Rebuilder {
         self.connections
             .push(Box::new(ConnectionBuilder::new(options)));
         let connection = self.connections.len() - 1;
+        self.open.push_back((self.frame, connection));
         info!(connection, tcp_stream = stream, "new connection");
         Some(connection)
     }

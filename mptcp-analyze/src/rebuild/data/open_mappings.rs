@@ -159,20 +159,28 @@ impl Absent for OpenMappings {
 }
 
 impl Pack for OpenMappings {
-    /// Without the sums, all of which are judged; the lower mappings live on as runs.
+    /// Without the sums, all of which are judged. The lower mappings of a connection that is over live on
+    /// as runs.
     fn pack(&self, to: &mut Packer<'_>) {
         let OpenMappings {
             known,
-            sums: _,
+            sums,
             last: _,
             unjudged,
             old_below,
         } = self;
         to.require(*unjudged == 0);
+        // A mapping that is sent again with DATA_FIN needs the sum of its payload.
+        to.require(sums.is_empty() || !to.is_open());
         // Those without place come first.
         let bare = known.partition_point(|known| known.place == NOWHERE);
         to.require(bare <= MAX_AT_REST);
-        let kept = (known.len() - bare).min(MAX_AT_REST);
+        let most = if to.is_open() {
+            MAX_OPEN_MAPPINGS
+        } else {
+            MAX_AT_REST
+        };
+        let kept = (known.len() - bare).min(most);
         let closed = known.range(bare..known.len() - kept);
         let below = closed.map(Known::end).fold(*old_below, i64::max);
         (below != NOWHERE).pack(to);
@@ -201,7 +209,7 @@ impl Pack for OpenMappings {
         let mut before = Known::before(old_below);
         let mut known = VecDeque::new();
         if !from.is_for_report() {
-            known.reserve_exact((bare + kept).min(2 * MAX_AT_REST));
+            known.reserve_exact(bare.saturating_add(kept).min(MAX_OPEN_MAPPINGS));
         }
         for _ in 0..bare.min(MAX_AT_REST) {
             let bare = Known {
@@ -214,7 +222,7 @@ impl Pack for OpenMappings {
                 known.push_back(bare);
             }
         }
-        for _ in 0..kept.min(MAX_AT_REST) {
+        for _ in 0..kept.min(MAX_OPEN_MAPPINGS) {
             before = Known::unpack_behind(&before, from);
             if !from.is_for_report() {
                 known.push_back(before);

@@ -1,6 +1,6 @@
 //! How much the rebuilder keeps.
 
-use super::rest::{IDLE_FRAMES, REST_FRAMES, WAKE_FRAMES};
+use super::rest::{IDLE_FRAMES, REST_FRAMES, VAIN_FRAMES};
 
 /// How much is kept of a capture. What is beyond is counted and reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +18,9 @@ pub struct Limits {
     /// Frames after which an open connection without packets is packed, times the connections that are
     /// not; no fewer than [`Self::rest_frames`].
     pub idle_frames: u64,
-    /// Frames for each time that an open connection was woken; while there are fewer, none is packed.
-    pub wake_frames: u64,
+    /// Frames for each open connection that was packed, or looked at, in vain; while there are fewer, no
+    /// other one is.
+    pub vain_frames: u64,
 }
 
 impl Default for Limits {
@@ -31,7 +32,7 @@ impl Default for Limits {
             hmac_tries: MAX_HMAC_TRIES,
             rest_frames: REST_FRAMES,
             idle_frames: IDLE_FRAMES,
-            wake_frames: WAKE_FRAMES,
+            vain_frames: VAIN_FRAMES,
         }
     }
 }

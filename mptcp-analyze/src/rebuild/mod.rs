@@ -79,8 +79,8 @@ pub struct Rebuilder {
     ending: VecDeque<(u64, usize)>,
     /// Connections that are open, likewise.
     open: VecDeque<(u64, usize)>,
-    /// How often one of those was woken.
-    woken: u64,
+    /// How often one of those was packed, or looked at, in vain.
+    in_vain: u64,
     /// The frame at hand.
     frame: u64,
     /// Packs connections.
@@ -122,7 +122,7 @@ impl Rebuilder {
             connections: Connections::default(),
             ending: VecDeque::new(),
             open: VecDeque::new(),
-            woken: 0,
+            in_vain: 0,
             frame: 0,
             packing: Packing::default(),
             lookout,

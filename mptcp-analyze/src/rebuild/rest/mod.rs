@@ -17,13 +17,14 @@ use crate::model::{Direction, PerDirection};
 pub(super) const REST_FRAMES: u64 = 10_000;
 
 /// Frames of the capture for each connection that is awake, after which an open one without packets is
-/// at rest. So no more than one in so many frames is looked at.
-pub(super) const IDLE_FRAMES: u64 = 8;
+/// at rest: all that go on in turns are not. It is looked for once in twice as many, so that this takes
+/// little time.
+pub(super) const IDLE_FRAMES: u64 = 4;
 
-/// Frames of the capture for each time that an open connection was woken; as long as there were fewer,
-/// none is packed. Where all go on in turns, it would be for nothing each time, and packing and waking
-/// take as long as a few packets.
-pub(super) const WAKE_FRAMES: u64 = 16;
+/// Frames of the capture for each open connection that was packed, or looked at, in vain; as long as there
+/// were fewer, no other one is. Where all go on in turns, each time would be in vain, and to pack and to
+/// wake takes as long as a few packets.
+pub(super) const VAIN_FRAMES: u64 = 32;
 
 /// Streams of a connection that is packed. One with more is rare, or a flood of joins.
 const MAX_STREAMS_AT_REST: usize = 16;
@@ -51,7 +52,7 @@ impl Rebuilder {
             self.ending.push_back((self.frame, connection));
         } else {
             self.open.push_back((self.frame, connection));
-            self.woken += 1;
+            self.in_vain += 1;
         }
         self.connections.wake(connection, Box::new(builder));
     }
@@ -82,8 +83,8 @@ impl Rebuilder {
         }
         while let Some(&(since, connection)) = self.open.front()
             && since.saturating_add(self.limits.rest_frames) < frame
-            && since.saturating_add(self.idle_frames()) < frame
-            && self.woken.saturating_mul(self.limits.wake_frames) <= frame
+            && since.saturating_add(self.idle_frames().saturating_mul(2)) < frame
+            && self.in_vain.saturating_mul(self.limits.vain_frames) <= frame
         {
             self.open.pop_front();
             self.rest_open(connection);
@@ -105,6 +106,7 @@ impl Rebuilder {
             return;
         }
         if self.rest_one(connection, self.idle_frames()).is_some() {
+            self.in_vain += 1;
             self.open.push_back((self.frame, connection));
         }
     }

@@ -106,7 +106,7 @@ fn an_open_connection_that_is_packed_between_its_packets_comes_out_the_same() {
     let each = Limits {
         rest_frames: 0,
         idle_frames: 0,
-        wake_frames: 0,
+        vain_frames: 0,
         ..Limits::default()
     };
     let mut woken = 0;
@@ -125,7 +125,7 @@ fn an_open_connection_that_is_packed_between_its_packets_comes_out_the_same() {
             }
             let mut rested = rebuild_within(captures(), verify, each);
             rested.rest(u64::MAX);
-            woken += rested.woken;
+            woken += rested.in_vain;
             assert_eq!(models(&rested.end()), models(&awake), "{inputs:?}");
         }
     }
@@ -142,9 +142,9 @@ fn connections_rest_so_rarely_that_it_costs_little() {
         ..Limits::default()
     };
     let rested = rebuild_within(in_turns(COUNT), false, limits);
-    let most = rested.frame / WAKE_FRAMES + u64::from(COUNT);
-    assert!(rested.woken > 0);
-    assert!(rested.woken <= most, "{} of {most}", rested.woken);
+    let most = rested.frame / VAIN_FRAMES + u64::from(COUNT);
+    assert!(rested.in_vain > 0);
+    assert!(rested.in_vain <= most, "{} of {most}", rested.in_vain);
     let awake = rebuild(in_turns(COUNT), u64::MAX);
     assert_eq!(models(&rested.end()), models(&awake.end()));
 }

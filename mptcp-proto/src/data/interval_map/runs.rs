@@ -8,6 +8,9 @@ use super::work;
 /// Runs in a block. Entering one in the middle moves half a block, 1 KiB or so.
 const BLOCK: usize = 128;
 
+/// Runs that are kept without blocks, in memory for two more at a time.
+const FEW: usize = 8;
+
 /// Runs that are looked at from the end before a search begins: nearly all places that are asked
 /// for lie in one of the last few.
 const NEAR_END: usize = 8;
@@ -22,11 +25,12 @@ pub(super) struct Run<V> {
 /// Runs that do not overlap, in order.
 ///
 /// Most stores of a capture's connections never have a second run, so the first one needs no
-/// memory of its own.
+/// memory of its own, and few that have one ever have many.
 #[derive(Debug, Clone)]
 pub(super) enum Runs<V> {
     None,
     One(Run<V>),
+    Few(Vec<Run<V>>),
     Many(Box<Blocks<V>>),
 }
 
@@ -56,6 +60,7 @@ impl<V: Copy + Eq> Runs<V> {
         match self {
             Runs::None => 0,
             Runs::One(_) => 1,
+            Runs::Few(few) => few.len(),
             Runs::Many(many) => many.count,
         }
     }
@@ -68,6 +73,10 @@ impl<V: Copy + Eq> Runs<V> {
             Runs::One(run) => At {
                 block: 0,
                 index: usize::from(run.range.end <= place),
+            },
+            Runs::Few(few) => At {
+                block: 0,
+                index: index_of(few, place),
             },
             Runs::Many(many) => many.find(place),
         }
@@ -100,6 +109,7 @@ impl<V: Copy + Eq> Runs<V> {
         match self {
             Runs::None => None,
             Runs::One(run) => Some(run),
+            Runs::Few(few) => few.last(),
             Runs::Many(many) => many.blocks.last()?.last(),
         }
     }
@@ -117,12 +127,15 @@ impl<V: Copy + Eq> Runs<V> {
                 run.range.start = range.start;
             }
             Runs::One(first) => {
-                let mut many = Blocks {
-                    blocks: vec![vec![first.clone()]],
-                    count: 1,
-                };
-                many.insert(at, range, value);
-                *self = Runs::Many(Box::new(many));
+                let mut few = Vec::with_capacity(2);
+                few.push(first.clone());
+                few.insert(at.index.min(1), Run { range, value });
+                *self = Runs::Few(few);
+            }
+            Runs::Few(few) => {
+                if let Some(many) = insert_few(few, at, range, value) {
+                    *self = Runs::Many(Box::new(many));
+                }
             }
             Runs::Many(many) => many.insert(at, range, value),
         }
@@ -134,10 +147,8 @@ impl<V: Copy + Eq> Runs<V> {
         let run = match self {
             Runs::None => return None,
             Runs::One(run) => (run.range.start <= range.start).then_some(run)?,
-            Runs::Many(many) => {
-                let mut near_end = many.blocks.last()?.iter().rev().take(NEAR_END);
-                near_end.find(|run| run.range.start <= range.start)?
-            }
+            Runs::Few(few) => last_from(few, range.start)?,
+            Runs::Many(many) => last_from(many.blocks.last()?, range.start)?,
         };
         (range.start < range.end && range.end <= run.range.end).then_some(run.value)
     }
@@ -156,7 +167,11 @@ impl<V: Copy + Eq> Runs<V> {
                 }
                 fits
             }
-            Runs::Many(many) => many.extend(range, value),
+            Runs::Few(few) => extend(few, range, value),
+            Runs::Many(many) => {
+                let latest = many.blocks.last_mut();
+                latest.is_some_and(|latest| extend(latest, range, value))
+            }
         }
     }
 
@@ -165,6 +180,7 @@ impl<V: Copy + Eq> Runs<V> {
         match std::mem::replace(self, Runs::None) {
             Runs::None => Vec::new(),
             Runs::One(run) => vec![run],
+            Runs::Few(few) => few,
             Runs::Many(mut many) => {
                 let lowest = many.take_lowest();
                 *self = Runs::Many(many);
@@ -175,7 +191,7 @@ impl<V: Copy + Eq> Runs<V> {
 
     fn blocks(&self) -> &[Vec<Run<V>>] {
         match self {
-            Runs::None | Runs::One(_) => &[],
+            Runs::None | Runs::One(_) | Runs::Few(_) => &[],
             Runs::Many(many) => &many.blocks,
         }
     }
@@ -185,6 +201,7 @@ impl<V: Copy + Eq> Runs<V> {
         match self {
             Runs::None => None,
             Runs::One(run) => (block == 0).then_some(std::slice::from_ref(run)),
+            Runs::Few(few) => (block == 0).then_some(few),
             Runs::Many(many) => many.blocks.get(block).map(Vec::as_slice),
         }
     }
@@ -238,29 +255,6 @@ impl<V: Copy + Eq> Blocks<V> {
         } else {
             self.insert_new(at, Run { range, value });
         }
-    }
-
-    #[inline]
-    fn extend(&mut self, range: &Range<i64>, value: V) -> bool {
-        let Some(latest) = self.blocks.last_mut() else {
-            return false;
-        };
-        let mut room_to = i64::MAX;
-        for run in latest.iter_mut().rev().take(NEAR_END) {
-            if run.range.end == range.start && run.value == value {
-                // A run that touches the next one may have to become one with it.
-                let fits = range.start < range.end && range.end < room_to;
-                if fits {
-                    run.range.end = range.end;
-                }
-                return fits;
-            }
-            if run.range.end < range.start {
-                return false;
-            }
-            room_to = run.range.start;
-        }
-        false
     }
 
     fn get_mut(&mut self, at: At) -> Option<&mut Run<V>> {
@@ -340,6 +334,79 @@ impl<V: Copy + Eq> Blocks<V> {
         self.count = self.count.saturating_sub(lowest.len());
         lowest
     }
+}
+
+/// Makes one of the last of `runs` longer by `range`; see [`Runs::extend`].
+#[inline]
+fn extend<V: Copy + Eq>(runs: &mut [Run<V>], range: &Range<i64>, value: V) -> bool {
+    let mut room_to = i64::MAX;
+    for run in runs.iter_mut().rev().take(NEAR_END) {
+        if run.range.end == range.start && run.value == value {
+            // A run that touches the next one may have to become one with it.
+            let fits = range.start < range.end && range.end < room_to;
+            if fits {
+                run.range.end = range.end;
+            }
+            return fits;
+        }
+        if run.range.end < range.start {
+            return false;
+        }
+        room_to = run.range.start;
+    }
+    false
+}
+
+/// Enters `range` among few runs; gives them in blocks if there are too many now.
+fn insert_few<V: Copy + Eq>(
+    few: &mut Vec<Run<V>>,
+    at: At,
+    range: Range<i64>,
+    value: V,
+) -> Option<Blocks<V>> {
+    if join(few, at.index, &range, value) {
+        return None;
+    }
+    if few.len() < FEW {
+        if few.len() == few.capacity() {
+            few.reserve_exact(2);
+        }
+        few.insert(at.index.min(few.len()), Run { range, value });
+        return None;
+    }
+    let mut many = Blocks {
+        count: few.len(),
+        blocks: vec![std::mem::take(few)],
+    };
+    many.insert(at, range, value);
+    Some(many)
+}
+
+/// Makes `range` a part of the runs before and after `index`, if it touches one of the same value.
+fn join<V: Copy + Eq>(runs: &mut Vec<Run<V>>, index: usize, range: &Range<i64>, value: V) -> bool {
+    let next = runs.get_mut(index);
+    let next = next.filter(|next| next.range.start == range.end && next.value == value);
+    let end = next.as_ref().map(|next| next.range.end);
+    if let Some(next) = next {
+        next.range.start = range.start;
+    }
+    let before = index.checked_sub(1).and_then(|index| runs.get_mut(index));
+    let before = before.filter(|run| run.range.end == range.start && run.value == value);
+    let Some(before) = before else {
+        return end.is_some();
+    };
+    before.range.end = end.unwrap_or(range.end);
+    if end.is_some() {
+        runs.remove(index);
+    }
+    true
+}
+
+/// Of the last of `runs`, the one that a range from `place` on can lie in.
+#[inline]
+fn last_from<V>(runs: &[Run<V>], place: i64) -> Option<&Run<V>> {
+    let mut near_end = runs.iter().rev().take(NEAR_END);
+    near_end.find(|run| run.range.start <= place)
 }
 
 /// Index of the first run that ends after `place`.

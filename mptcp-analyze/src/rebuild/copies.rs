@@ -42,8 +42,9 @@ impl Default for CopyWatch {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Few {
     prints: [Print; FEW_RECENT as usize],
-    /// Where all were captured.
-    point: Point,
+    /// Where all were captured: the parts of a [`Point`], without its padding.
+    interface: u32,
+    way: u16,
     /// Packets taken up to now; beyond the length of the ring only its place there counts.
     count: u8,
     has_constant_id: bool,
@@ -98,9 +99,9 @@ impl CopyWatch {
             return self.is_copy_of_many(print.print.key, print.print.at, print.point);
         };
         if few.count == 0 {
-            few.point = print.point;
+            (few.interface, few.way) = (print.point.interface, print.point.way);
         } else {
-            if few.holds(print.print.key) || few.point != print.point {
+            if few.holds(print.print.key) || few.point() != print.point {
                 return self.is_copy_of_few(print.print.key, print.print.at, print.point);
             }
             few.has_constant_id |= few.newest().has_id_of(&print.print);
@@ -115,7 +116,7 @@ impl CopyWatch {
         let CopyWatch::Few(few) = self else {
             return false;
         };
-        if few.point != point {
+        if few.point() != point {
             *self = CopyWatch::Many(Box::new(few.many()));
             return self.is_copy_of_many(key, at, point);
         }
@@ -195,6 +196,14 @@ impl Pack for CopyWatch {
 
 impl Few {
     #[inline]
+    fn point(&self) -> Point {
+        Point {
+            interface: self.interface,
+            way: self.way,
+        }
+    }
+
+    #[inline]
     fn newest(&self) -> &Print {
         &self.prints[usize::from(self.count.wrapping_sub(1) % FEW_RECENT)]
     }
@@ -222,7 +231,7 @@ impl Few {
     }
 
     fn many(&self) -> Many {
-        let point = self.point;
+        let point = self.point();
         let prints = self.prints().copied();
         Many {
             prints: prints.map(|print| Fingerprint { print, point }).collect(),

@@ -399,7 +399,7 @@ impl Rebuilder {
         self.wake(into);
         let fresh = ConnectionBuilder::new(super::DataOptions::default());
         let mut source = std::mem::replace(&mut self.connections[from], fresh);
-        self.connections[from].merged_into = Some(into);
+        self.connections[from].is_merged = true;
         for stream in source.streams.iter() {
             if let Some(mptcp) = &mut self.streams[stream].mptcp {
                 mptcp.connection = into;

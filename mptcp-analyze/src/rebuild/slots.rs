@@ -203,7 +203,7 @@ impl Connections {
     /// Whether it turned out to be a part of another one.
     pub(super) fn is_merged(&self, connection: usize) -> bool {
         let awake = self.awake(connection);
-        awake.is_some_and(|builder| builder.merged_into.is_some())
+        awake.is_some_and(|builder| builder.is_merged)
     }
 
     /// Whether no data can follow any more.

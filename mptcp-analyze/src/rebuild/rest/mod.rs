@@ -102,7 +102,7 @@ impl Rebuilder {
     #[inline(never)]
     fn rest_open(&mut self, connection: usize) {
         let awake = self.connections.awake(connection);
-        if awake.is_none_or(|builder| builder.is_queued || builder.merged_into.is_some()) {
+        if awake.is_none_or(|builder| builder.is_queued || builder.is_merged) {
             return;
         }
         if self.rest_one(connection, self.idle_frames()).is_some() {
@@ -114,7 +114,7 @@ impl Rebuilder {
     /// Packs a connection that had no packet for so many frames; tells why if it does not.
     fn rest_one(&mut self, connection: usize, frames: u64) -> Option<Refused> {
         let builder = self.connections.awake(connection)?;
-        if builder.merged_into.is_some() || builder.streams.len() > MAX_STREAMS_AT_REST {
+        if builder.is_merged || builder.streams.len() > MAX_STREAMS_AT_REST {
             return Some(Refused::Unfit);
         }
         let streams = builder.streams.iter().filter_map(|id| self.streams.get(id));

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Old;
 #[cfg(test)]
 use super::work;
 
@@ -38,8 +39,10 @@ pub(super) enum Runs<V> {
 #[derive(Debug, Clone)]
 pub(super) struct Blocks<V> {
     /// None of them empty.
-    blocks: Vec<Vec<Run<V>>>,
+    list: Vec<Vec<Run<V>>>,
     count: usize,
+    /// Kept here because only a map of many runs has it.
+    old: Option<Box<Old>>,
 }
 
 /// Where a run is, or would be.
@@ -110,7 +113,7 @@ impl<V: Copy + Eq> Runs<V> {
             Runs::None => None,
             Runs::One(run) => Some(run),
             Runs::Few(few) => few.last(),
-            Runs::Many(many) => many.blocks.last()?.last(),
+            Runs::Many(many) => many.list.last()?.last(),
         }
     }
 
@@ -148,7 +151,7 @@ impl<V: Copy + Eq> Runs<V> {
             Runs::None => return None,
             Runs::One(run) => (run.range.start <= range.start).then_some(run)?,
             Runs::Few(few) => last_from(few, range.start)?,
-            Runs::Many(many) => last_from(many.blocks.last()?, range.start)?,
+            Runs::Many(many) => last_from(many.list.last()?, range.start)?,
         };
         (range.start < range.end && range.end <= run.range.end).then_some(run.value)
     }
@@ -169,7 +172,7 @@ impl<V: Copy + Eq> Runs<V> {
             }
             Runs::Few(few) => extend(few, range, value),
             Runs::Many(many) => {
-                let latest = many.blocks.last_mut();
+                let latest = many.list.last_mut();
                 latest.is_some_and(|latest| extend(latest, range, value))
             }
         }
@@ -189,10 +192,50 @@ impl<V: Copy + Eq> Runs<V> {
         }
     }
 
+    /// What is below the runs; there is nothing unless there were many.
+    #[inline]
+    pub(super) fn old(&self) -> Option<&Old> {
+        match self {
+            Runs::Many(many) => many.old.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub(super) fn old_mut(&mut self) -> Option<&mut Old> {
+        match self {
+            Runs::Many(many) => many.old.as_deref_mut(),
+            _ => None,
+        }
+    }
+
+    /// The same, made if need be.
+    pub(super) fn made_old(&mut self) -> Option<&mut Old> {
+        match self {
+            Runs::Many(many) => Some(many.old.get_or_insert_default()),
+            _ => None,
+        }
+    }
+
+    /// Takes out what is below.
+    pub(super) fn take_old(&mut self) -> Option<Box<Old>> {
+        match self {
+            Runs::Many(many) => many.old.take(),
+            _ => None,
+        }
+    }
+
+    /// Puts it back.
+    pub(super) fn set_old(&mut self, old: Box<Old>) {
+        if let Runs::Many(many) = self {
+            many.old = Some(old);
+        }
+    }
+
     fn blocks(&self) -> &[Vec<Run<V>>] {
         match self {
             Runs::None | Runs::One(_) | Runs::Few(_) => &[],
-            Runs::Many(many) => &many.blocks,
+            Runs::Many(many) => &many.list,
         }
     }
 
@@ -202,7 +245,7 @@ impl<V: Copy + Eq> Runs<V> {
             Runs::None => None,
             Runs::One(run) => (block == 0).then_some(std::slice::from_ref(run)),
             Runs::Few(few) => (block == 0).then_some(few),
-            Runs::Many(many) => many.blocks.get(block).map(Vec::as_slice),
+            Runs::Many(many) => many.list.get(block).map(Vec::as_slice),
         }
     }
 }
@@ -210,8 +253,8 @@ impl<V: Copy + Eq> Runs<V> {
 impl<V: Copy + Eq> Blocks<V> {
     #[inline]
     fn find(&self, place: i64) -> At {
-        let last = self.blocks.len().saturating_sub(1);
-        let latest = self.blocks.last().map_or(&[][..], Vec::as_slice);
+        let last = self.list.len().saturating_sub(1);
+        let latest = self.list.last().map_or(&[][..], Vec::as_slice);
         let is_in_latest = latest.first().is_none_or(|run| run.range.start <= place);
         if last == 0 || is_in_latest {
             let index = index_of(latest, place);
@@ -221,23 +264,17 @@ impl<V: Copy + Eq> Blocks<V> {
     }
 
     fn find_in_older(&self, place: i64) -> At {
-        let block = self.blocks.partition_point(|block| {
+        let block = self.list.partition_point(|block| {
             #[cfg(test)]
             work::compared();
             block.last().is_none_or(|run| run.range.end <= place)
         });
-        let index = self
-            .blocks
-            .get(block)
-            .map_or(0, |runs| index_of(runs, place));
+        let index = self.list.get(block).map_or(0, |runs| index_of(runs, place));
         At { block, index }
     }
 
     fn insert(&mut self, at: At, range: Range<i64>, value: V) {
-        let next = self
-            .blocks
-            .get(at.block)
-            .and_then(|runs| runs.get(at.index));
+        let next = self.list.get(at.block).and_then(|runs| runs.get(at.index));
         let joins_next =
             next.is_some_and(|next| next.range.start == range.end && next.value == value);
         if let Some(before) = self.before(at)
@@ -258,20 +295,20 @@ impl<V: Copy + Eq> Blocks<V> {
     }
 
     fn get_mut(&mut self, at: At) -> Option<&mut Run<V>> {
-        self.blocks.get_mut(at.block)?.get_mut(at.index)
+        self.list.get_mut(at.block)?.get_mut(at.index)
     }
 
     #[inline]
     fn before(&mut self, at: At) -> Option<&mut Run<V>> {
         match at.index.checked_sub(1) {
-            Some(index) => self.blocks.get_mut(at.block)?.get_mut(index),
-            None => self.blocks.get_mut(at.block.checked_sub(1)?)?.last_mut(),
+            Some(index) => self.list.get_mut(at.block)?.get_mut(index),
+            None => self.list.get_mut(at.block.checked_sub(1)?)?.last_mut(),
         }
     }
 
     /// Makes the run at `at` and the one before it one.
     fn join_next(&mut self, at: At) {
-        let Some(runs) = self.blocks.get_mut(at.block) else {
+        let Some(runs) = self.list.get_mut(at.block) else {
             return;
         };
         if at.index >= runs.len() {
@@ -282,8 +319,8 @@ impl<V: Copy + Eq> Blocks<V> {
         let end = runs.remove(at.index).range.end;
         if runs.is_empty() {
             #[cfg(test)]
-            work::moved(self.blocks.len() - at.block);
-            self.blocks.remove(at.block);
+            work::moved(self.list.len() - at.block);
+            self.list.remove(at.block);
         }
         self.count = self.count.saturating_sub(1);
         if let Some(before) = self.before(at) {
@@ -294,10 +331,10 @@ impl<V: Copy + Eq> Blocks<V> {
     fn insert_new(&mut self, at: At, run: Run<V>) {
         self.count = self.count.saturating_add(1);
         let At { block, index } = at;
-        let blocks = self.blocks.len();
+        let blocks = self.list.len();
         let is_last = block.saturating_add(1) >= blocks;
-        let Some(runs) = self.blocks.get_mut(block) else {
-            self.blocks.push(vec![run]);
+        let Some(runs) = self.list.get_mut(block) else {
+            self.list.push(vec![run]);
             return;
         };
         #[cfg(test)]
@@ -311,7 +348,7 @@ impl<V: Copy + Eq> Blocks<V> {
         } else if is_last && index == runs.len() {
             let mut fresh = Vec::with_capacity(BLOCK);
             fresh.push(run);
-            self.blocks.push(fresh);
+            self.list.push(fresh);
         } else {
             #[cfg(test)]
             work::moved(BLOCK / 2 + blocks - block);
@@ -320,17 +357,17 @@ impl<V: Copy + Eq> Blocks<V> {
                 Some(index) if index > 0 => upper.insert(index, run),
                 _ => runs.insert(index.min(runs.len()), run),
             }
-            self.blocks.insert(block.saturating_add(1), upper);
+            self.list.insert(block.saturating_add(1), upper);
         }
     }
 
     fn take_lowest(&mut self) -> Vec<Run<V>> {
-        if self.blocks.is_empty() {
+        if self.list.is_empty() {
             return Vec::new();
         }
         #[cfg(test)]
-        work::moved(self.blocks.len());
-        let lowest = self.blocks.remove(0);
+        work::moved(self.list.len());
+        let lowest = self.list.remove(0);
         self.count = self.count.saturating_sub(lowest.len());
         lowest
     }
@@ -376,7 +413,8 @@ fn insert_few<V: Copy + Eq>(
     }
     let mut many = Blocks {
         count: few.len(),
-        blocks: vec![std::mem::take(few)],
+        list: vec![std::mem::take(few)],
+        old: None,
     };
     many.insert(at, range, value);
     Some(many)

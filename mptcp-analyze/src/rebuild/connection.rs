@@ -428,7 +428,14 @@ impl RareConnection {
 /// Streams of a connection, in order. Most have one or two.
 #[derive(Debug, Clone)]
 pub(super) enum StreamSet {
-    Few { streams: [u32; MAX_FEW], count: u8 },
+    Few {
+        streams: [u32; MAX_FEW],
+        count: u8,
+    },
+    #[expect(
+        clippy::box_collection,
+        reason = "a set of few streams, as nearly all are, would be as large as the tree"
+    )]
     Many(Box<BTreeSet<StreamId>>),
 }
 

@@ -79,6 +79,8 @@ pub struct Rebuilder {
     ending: VecDeque<(u64, usize)>,
     /// Connections that are open, likewise.
     open: VecDeque<(u64, usize)>,
+    /// The frame after which the first of those is to be looked at.
+    quiet_until: u64,
     /// How often one of those was packed, or looked at, in vain.
     in_vain: u64,
     /// The frame at hand.
@@ -122,6 +124,7 @@ impl Rebuilder {
             connections: Connections::default(),
             ending: VecDeque::new(),
             open: VecDeque::new(),
+            quiet_until: u64::MAX,
             in_vain: 0,
             frame: 0,
             packing: Packing::default(),
@@ -292,7 +295,7 @@ impl Rebuilder {
         self.connections
             .push(Box::new(ConnectionBuilder::new(options)));
         let connection = self.connections.len() - 1;
-        self.open.push_back((self.frame, connection));
+        self.watch_open(connection);
         info!(connection, tcp_stream = stream, "new connection");
         Some(connection)
     }

@@ -51,7 +51,7 @@ impl Rebuilder {
         if builder.is_queued {
             self.ending.push_back((self.frame, connection));
         } else {
-            self.open.push_back((self.frame, connection));
+            self.watch_open(connection);
             self.in_vain += 1;
         }
         self.connections.wake(connection, Box::new(builder));
@@ -81,11 +81,30 @@ impl Rebuilder {
                 self.ending.push_back((frame, connection));
             }
         }
-        while let Some(&(since, connection)) = self.open.front()
-            && since.saturating_add(self.limits.rest_frames) < frame
-            && since.saturating_add(self.idle_frames().saturating_mul(2)) < frame
-            && self.in_vain.saturating_mul(self.limits.vain_frames) <= frame
-        {
+        if frame > self.quiet_until {
+            self.look_at_open(frame);
+        }
+    }
+
+    /// Queues an open connection to be looked at.
+    pub(super) fn watch_open(&mut self, connection: usize) {
+        self.open.push_back((self.frame, connection));
+        let due = self.frame.saturating_add(self.limits.rest_frames);
+        self.quiet_until = self.quiet_until.min(due);
+    }
+
+    /// Packs open connections that are idle.
+    #[inline(never)]
+    fn look_at_open(&mut self, frame: u64) {
+        self.quiet_until = u64::MAX;
+        while let Some(&(since, connection)) = self.open.front() {
+            let due = since.saturating_add(self.idle_frames().saturating_mul(2));
+            let allowed = self.in_vain.saturating_mul(self.limits.vain_frames);
+            let until = due.max(allowed);
+            if frame <= until {
+                self.quiet_until = until;
+                return;
+            }
             self.open.pop_front();
             self.rest_open(connection);
         }
@@ -99,7 +118,6 @@ impl Rebuilder {
     }
 
     /// Packs an open connection that is idle, or looks at it again later.
-    #[inline(never)]
     fn rest_open(&mut self, connection: usize) {
         let awake = self.connections.awake(connection);
         if awake.is_none_or(|builder| builder.is_queued || builder.is_merged) {

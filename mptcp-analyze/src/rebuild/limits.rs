@@ -43,11 +43,11 @@ impl Default for Limits {
 const MAX_STREAMS: usize = 4_000_000;
 
 /// Most MPTCP connections that are kept. A capture with more is cut off from new ones; with one
-/// subflow each, an open connection takes about 3 KiB, and these 3 GiB.
+/// subflow each, an open connection takes about 2 KiB, and these 2 GiB.
 const MAX_CONNECTIONS: usize = 1_000_000;
 
 /// Most subflows that are kept, of all connections together. A capture with more is cut off from
-/// new ones; at about 1.5 KiB a subflow these are 3 GiB.
+/// new ones; at about 1.3 KiB a subflow these are 2.6 GiB.
 const MAX_SUBFLOWS: usize = 2_000_000;
 
 /// HMACs that are computed to find the connection of joins whose token does not settle it. A forged

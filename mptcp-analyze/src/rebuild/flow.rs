@@ -10,6 +10,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use mptcp_proto::seq::TcpSeq;
 
 use super::glance::{Glance, Whole};
+use super::rare::SeqMark;
 use crate::model::Segment;
 
 /// How far before the SYN's next sequence number an early captured segment may start and still
@@ -50,29 +51,6 @@ enum Addresses {
     V4([SocketAddrV4; 2]),
     /// Anything else, which is larger.
     Any(Box<[SocketAddr; 2]>),
-}
-
-/// A sequence number that may be missing, without the padding of an option.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct SeqMark {
-    bytes: [u8; 4],
-    is_known: bool,
-}
-
-impl SeqMark {
-    #[inline]
-    fn get(self) -> Option<TcpSeq> {
-        self.is_known
-            .then_some(TcpSeq(u32::from_ne_bytes(self.bytes)))
-    }
-
-    #[inline]
-    fn set_first(&mut self, seq: TcpSeq) {
-        if !self.is_known {
-            self.bytes = seq.0.to_ne_bytes();
-            self.is_known = true;
-        }
-    }
 }
 
 impl FlowEnds {
@@ -147,7 +125,7 @@ impl FlowEnds {
             return false;
         }
         if self.accepted[peer]
-            || (self.opened[peer] && self.first_seqs.iter().any(|seq| seq.is_known))
+            || (self.opened[peer] && self.first_seqs.iter().any(|seq| seq.is_some()))
         {
             // The other end has opened this stream, and it is past its handshake.
             return true;

@@ -2,7 +2,7 @@
 //! handshake: token, HMAC, announced address, data sequence numbers, and at last a guess.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -364,31 +364,35 @@ impl Rebuilder {
     /// Whether a connection with a handshake has a subflow between the hosts of `ends`, at the same
     /// server port.
     fn same_hosts(&self, ends: &FlowEnds, connection: usize) -> Option<Fit> {
-        // One that is over takes no further stream by chance, so those asleep need no look.
+        let fit = |(stream, client_end): (StreamId, End)| {
+            let known = self.flows.ends(stream).addresses();
+            let (client, server) = (known[client_end], known[1 - client_end]);
+            [0, 1].into_iter().find_map(|client_end| {
+                let (c, s) = (
+                    ends.addresses()[client_end],
+                    ends.addresses()[1 - client_end],
+                );
+                (c.ip() == client.ip() && s == server).then_some(Fit {
+                    connection,
+                    client_end,
+                    evidence: Grouping::Guess,
+                })
+            })
+        };
+        if let Some(asleep) = self.connections.asleep(connection) {
+            let head = asleep.head();
+            // One that is over takes no further stream by chance.
+            return (!head.is_over).then(|| head.client_ends().find_map(fit))?;
+        }
         let builder = self.connections.awake(connection)?;
         if builder.has_no_handshake() && builder.token_of_unknown.is_none() {
             return None;
         }
-        let server_of = |stream: usize| {
+        let client_end = |stream: StreamId| {
             let mptcp = self.streams[stream].mptcp.as_ref()?;
-            let known = self.flows.ends(stream).addresses();
-            Some((known[mptcp.client_end], known[1 - mptcp.client_end]))
+            Some((stream, mptcp.client_end))
         };
-        builder.known_streams().filter_map(server_of).find_map(
-            |(client, server): (SocketAddr, SocketAddr)| {
-                [0, 1].into_iter().find_map(|client_end| {
-                    let (c, s) = (
-                        ends.addresses()[client_end],
-                        ends.addresses()[1 - client_end],
-                    );
-                    (c.ip() == client.ip() && s == server).then_some(Fit {
-                        connection,
-                        client_end,
-                        evidence: Grouping::Guess,
-                    })
-                })
-            },
-        )
+        builder.known_streams().filter_map(client_end).find_map(fit)
     }
 
     /// Merges the connection made for joins with an unknown token into the one whose key explains
@@ -409,7 +413,7 @@ impl Rebuilder {
         self.wake(into);
         let fresh = ConnectionBuilder::new(super::DataOptions::default());
         let mut source = std::mem::replace(&mut self.connections[from], fresh);
-        self.connections[from].merged_into = Some(into);
+        self.connections[from].is_merged = true;
         for stream in source.streams.iter() {
             if let Some(mptcp) = &mut self.streams[stream].mptcp {
                 mptcp.connection = into;

@@ -79,6 +79,12 @@ pub struct Rebuilder {
     ending: VecDeque<(u64, usize)>,
     /// No connection comes to rest up to this frame.
     next_rest: u64,
+    /// Connections that are open, likewise.
+    open: VecDeque<(u64, usize)>,
+    /// The frame after which the first of those is to be looked at.
+    quiet_until: u64,
+    /// How often one of those was packed, or looked at, in vain.
+    in_vain: u64,
     /// The frame at hand.
     frame: u64,
     /// Packs connections.
@@ -120,6 +126,9 @@ impl Rebuilder {
             connections: Connections::default(),
             ending: VecDeque::new(),
             next_rest: limits.rest_frames,
+            open: VecDeque::new(),
+            quiet_until: u64::MAX,
+            in_vain: 0,
             frame: 0,
             packing: Packing::default(),
             lookout,
@@ -284,6 +293,7 @@ impl Rebuilder {
         self.connections
             .push(Box::new(ConnectionBuilder::new(options)));
         let connection = self.connections.len() - 1;
+        self.watch_open(connection);
         info!(connection, tcp_stream = stream, "new connection");
         Some(connection)
     }

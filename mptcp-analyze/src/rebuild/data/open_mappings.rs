@@ -40,6 +40,13 @@ pub(super) struct MappingKey {
 }
 
 impl MappingKey {
+    /// No mapping: no data place is as high.
+    const NONE: Self = Self {
+        place: NOWHERE,
+        data: i64::MAX,
+        len: 0,
+    };
+
     /// A DATA_FIN without data (RFC 8684 §3.3.3: subflow sequence number 0, length 1).
     pub(super) fn bare_data_fin(data: i64) -> Self {
         Self {
@@ -128,18 +135,25 @@ pub(super) struct OpenMappings {
     known: VecDeque<Known>,
     /// Those of them whose checksum is of interest.
     sums: Rare<Sums>,
-    last: Option<MappingKey>,
-    /// How many are not judged yet.
-    unjudged: u32,
+    /// The one that was added or asked for last, or [`MappingKey::NONE`].
+    last: MappingKey,
     /// Mappings that ended below this place may have been closed.
     old_below: i64,
 }
 
-/// In the order of their keys; most are added at the end and removed at the begin.
-type Sums = VecDeque<(MappingKey, OpenMapping)>;
+#[derive(Debug, Clone, Default)]
+struct Sums {
+    /// In the order of their keys; most are added at the end and removed at the begin.
+    list: VecDeque<(MappingKey, OpenMapping)>,
+    /// How many are not judged yet.
+    unjudged: u32,
+}
 
 impl Absent for Sums {
-    const ABSENT: &'static Self = &Sums::new();
+    const ABSENT: &'static Self = &Sums {
+        list: VecDeque::new(),
+        unjudged: 0,
+    };
 }
 
 impl Default for OpenMappings {
@@ -152,27 +166,33 @@ impl Absent for OpenMappings {
     const ABSENT: &'static Self = &OpenMappings {
         known: VecDeque::new(),
         sums: Rare::ABSENT,
-        last: None,
-        unjudged: 0,
+        last: MappingKey::NONE,
         old_below: NOWHERE,
     };
 }
 
 impl Pack for OpenMappings {
-    /// Without the sums, all of which are judged; the lower mappings live on as runs.
+    /// Without the sums, all of which are judged. The lower mappings of a connection that is over live on
+    /// as runs.
     fn pack(&self, to: &mut Packer<'_>) {
         let OpenMappings {
             known,
-            sums: _,
+            sums,
             last: _,
-            unjudged,
             old_below,
         } = self;
-        to.require(*unjudged == 0);
+        to.require(sums.unjudged == 0);
+        // A mapping that is sent again with DATA_FIN needs the sum of its payload.
+        to.require(sums.list.is_empty() || !to.is_open());
         // Those without place come first.
         let bare = known.partition_point(|known| known.place == NOWHERE);
         to.require(bare <= MAX_AT_REST);
-        let kept = (known.len() - bare).min(MAX_AT_REST);
+        let most = if to.is_open() {
+            MAX_OPEN_MAPPINGS
+        } else {
+            MAX_AT_REST
+        };
+        let kept = (known.len() - bare).min(most);
         let closed = known.range(bare..known.len() - kept);
         let below = closed.map(Known::end).fold(*old_below, i64::max);
         (below != NOWHERE).pack(to);
@@ -201,7 +221,7 @@ impl Pack for OpenMappings {
         let mut before = Known::before(old_below);
         let mut known = VecDeque::new();
         if !from.is_for_report() {
-            known.reserve_exact((bare + kept).min(2 * MAX_AT_REST));
+            known.reserve_exact(bare.saturating_add(kept).min(MAX_OPEN_MAPPINGS));
         }
         for _ in 0..bare.min(MAX_AT_REST) {
             let bare = Known {
@@ -214,7 +234,7 @@ impl Pack for OpenMappings {
                 known.push_back(bare);
             }
         }
-        for _ in 0..kept.min(MAX_AT_REST) {
+        for _ in 0..kept.min(MAX_OPEN_MAPPINGS) {
             before = Known::unpack_behind(&before, from);
             if !from.is_for_report() {
                 known.push_back(before);
@@ -223,8 +243,7 @@ impl Pack for OpenMappings {
         OpenMappings {
             known,
             sums: Rare::default(),
-            last: None,
-            unjudged: 0,
+            last: MappingKey::NONE,
             old_below,
         }
     }
@@ -275,13 +294,13 @@ impl OpenMappings {
     /// Whether this very mapping is open.
     #[inline]
     pub(super) fn contains(&mut self, key: &MappingKey) -> bool {
-        self.last.as_ref() == Some(key) || self.finds(key)
+        self.last == *key || self.finds(key)
     }
 
-    /// The mapping that was added or asked for last, as long as it is open.
+    /// Whether this is the mapping that was added or asked for last, and open.
     #[inline]
-    pub(super) fn latest(&self) -> Option<&MappingKey> {
-        self.last.as_ref()
+    pub(super) fn is_latest(&self, key: &MappingKey) -> bool {
+        self.last == *key
     }
 
     /// Whether all mappings that are open come before this one.
@@ -296,7 +315,7 @@ impl OpenMappings {
         }
         let known = self.known.binary_search_by(|known| known.key().cmp(key));
         if known.is_ok() {
-            self.last = Some(*key);
+            self.last = *key;
         }
         known.is_ok()
     }
@@ -313,7 +332,7 @@ impl OpenMappings {
         if open.checksum.is_some() {
             self.add_sum(key, open, data);
         }
-        self.last = Some(key);
+        self.last = key;
         while self.known.len() > MAX_OPEN_MAPPINGS {
             self.close_lowest(data);
         }
@@ -334,18 +353,18 @@ impl OpenMappings {
     }
 
     fn add_sum(&mut self, key: MappingKey, mut open: OpenMapping, data: &mut DataDirection) {
-        let sums = self.sums.made();
-        reserve_few(sums);
-        self.unjudged = self.unjudged.saturating_add(1);
-        let is_last = sums
+        let Sums { list, unjudged } = self.sums.made();
+        reserve_few(list);
+        *unjudged = unjudged.saturating_add(1);
+        let is_last = list
             .back()
             .is_none_or(|(highest, _)| highest.place < key.place);
         let at = if is_last {
-            sums.len()
+            list.len()
         } else {
             // A mapping that is sent again with a DATA_FIN has the same payload and a new checksum.
-            let place = sums.partition_point(|(other, _)| other.place < key.place);
-            let twins = sums.range(place..);
+            let place = list.partition_point(|(other, _)| other.place < key.place);
+            let twins = list.range(place..);
             if let Some((_, twin)) = twins
                 .take_while(|(other, _)| other.place == key.place)
                 .find(|(_, twin)| twin.payload_len == open.payload_len && key.place != NOWHERE)
@@ -353,10 +372,10 @@ impl OpenMappings {
                 open.covered = twin.covered;
                 open.sum = twin.sum;
             }
-            sums.partition_point(|(other, _)| *other < key)
+            list.partition_point(|(other, _)| *other < key)
         };
-        judge(&key, &mut open, &mut self.unjudged, data);
-        sums.insert(at, (key, open));
+        judge(&key, &mut open, unjudged, data);
+        list.insert(at, (key, open));
     }
 
     /// Adds the first copy of payload to the sums of the mappings that cover it. `known` is its sum, if
@@ -369,7 +388,7 @@ impl OpenMappings {
         known: Option<PartialSum>,
         data: &mut DataDirection,
     ) {
-        if self.unjudged > 0 && !bytes.is_empty() {
+        if self.sums.unjudged > 0 && !bytes.is_empty() {
             self.feed_sums(places, bytes, known, data);
         }
     }
@@ -381,16 +400,16 @@ impl OpenMappings {
         known: Option<PartialSum>,
         data: &mut DataDirection,
     ) {
-        let Some(sums) = self.sums.get_mut() else {
+        let Some(Sums { list, unjudged }) = self.sums.get_mut() else {
             return;
         };
         let lowest = places.start.saturating_sub(MAX_PAYLOAD);
-        let begins = match sums.back() {
+        let begins = match list.back() {
             // In order, the latest mapping is the only one that waits for payload.
-            Some((_, open)) if self.unjudged == 1 && open.checksum.is_some() => sums.len() - 1,
-            _ => sums.partition_point(|(key, _)| key.place < lowest),
+            Some((_, open)) if *unjudged == 1 && open.checksum.is_some() => list.len() - 1,
+            _ => list.partition_point(|(key, _)| key.place < lowest),
         };
-        for (key, open) in sums.range_mut(begins..) {
+        for (key, open) in list.range_mut(begins..) {
             if key.place >= places.end {
                 break;
             }
@@ -408,7 +427,7 @@ impl OpenMappings {
             };
             open.sum = open.sum.plus(sum.moved(offset));
             open.covered = open.covered.saturating_add(len);
-            judge(key, open, &mut self.unjudged, data);
+            judge(key, open, unjudged, data);
         }
     }
 
@@ -421,7 +440,7 @@ impl OpenMappings {
 
     /// Moves all data places by `distance`.
     pub(super) fn shift_data(&mut self, distance: i64) {
-        self.last = None;
+        self.last = MappingKey::NONE;
         let moved = |key: MappingKey| MappingKey {
             data: key.data.saturating_add(distance),
             ..key
@@ -430,7 +449,7 @@ impl OpenMappings {
             *known = Known::new(moved(known.key()), known.payload_len);
         }
         if let Some(sums) = self.sums.get_mut() {
-            for (key, _) in sums {
+            for (key, _) in &mut sums.list {
                 *key = moved(*key);
             }
         }
@@ -441,10 +460,10 @@ impl OpenMappings {
             return;
         };
         let (key, payload_len) = (known.key(), known.payload_len);
-        if self.last == Some(key) {
-            self.last = None;
+        if self.last == key {
+            self.last = MappingKey::NONE;
         }
-        if !self.sums.is_empty() {
+        if !self.sums.list.is_empty() {
             self.close_sum(&key, data);
         }
         if key.place != NOWHERE {
@@ -455,16 +474,18 @@ impl OpenMappings {
 
     fn close_sum(&mut self, key: &MappingKey, data: &mut DataDirection) {
         // Sums are closed in the order of the mappings, so this one is the first.
-        if self.sums.front().is_none_or(|(lowest, _)| lowest > key) {
-            return;
-        }
-        let sums = self.sums.get_mut();
-        let Some((_, mut open)) = sums.and_then(VecDeque::pop_front) else {
+        let Some(Sums { list, unjudged }) = self.sums.get_mut() else {
             return;
         };
-        judge(key, &mut open, &mut self.unjudged, data);
+        if list.front().is_none_or(|(lowest, _)| lowest > key) {
+            return;
+        }
+        let Some((_, mut open)) = list.pop_front() else {
+            return;
+        };
+        judge(key, &mut open, unjudged, data);
         if open.checksum.is_some() {
-            self.unjudged = self.unjudged.saturating_sub(1);
+            *unjudged = unjudged.saturating_sub(1);
             let why = if open.covered < open.payload_len {
                 "not all of its payload is in the capture"
             } else {

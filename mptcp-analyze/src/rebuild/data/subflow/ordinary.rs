@@ -34,7 +34,7 @@ impl SubflowDirection {
             data: data.place_of(mapping.dsn),
             len: mapping.len,
         };
-        if self.open.latest() != Some(&key) && !self.add_highest(data, key, mapping, frame) {
+        if !self.open.is_latest(&key) && !self.add_highest(data, key, mapping, frame) {
             return false;
         }
         data.count_mapping_option();

@@ -255,6 +255,18 @@ pub const EXPLANATIONS: &[Explanation] = &[
                harmless left-overs.",
     },
     Explanation {
+        id: "MPT045",
+        title: "ACKs without DATA_ACK",
+        severity: Severity::Note,
+        rfc: "RFC 8684 §3.3.2, §3.7",
+        text: "ACKs without payload have no MPTCP option, while other packets of the same host have: \
+               a box removes options from them, or something on the path (a proxy) acknowledges \
+               data itself, before the receiver has them. A sender that gets no DATA_ACK sends the \
+               data again or falls back. The host itself may leave it out as well: Apple's where it \
+               says nothing new, others while they cannot tell where data belong that came without \
+               a mapping. A capture at the other end tells.",
+    },
+    Explanation {
         id: "MPT046",
         title: "many bytes were sent twice",
         severity: Severity::Note,
@@ -280,6 +292,17 @@ pub const EXPLANATIONS: &[Explanation] = &[
         text: "The DATA_FIN stands behind the last byte of the stream and keeps its data sequence \
                number when it is repeated. Here it came with different ones: the sender counts it \
                anew for each subflow, or somebody forges it.",
+    },
+    Explanation {
+        id: "MPT049",
+        title: "mapping repeated with another length or checksum",
+        severity: Severity::Note,
+        rfc: "RFC 8684 §3.3.1",
+        text: "A mapping that was declared before came again for the same first byte with another length, \
+               or with another checksum for the same bytes, which is damage (a warning). Hosts that \
+               cut segments anew declare shorter ones now and then; a longer one, or one that \
+               reaches into the next, is damage done on the path, and its receiver resets the \
+               subflow or falls back.",
     },
     Explanation {
         id: "MPT050",
@@ -368,6 +391,14 @@ pub const EXPLANATIONS: &[Explanation] = &[
         rfc: "RFC 8684 §3.3.8",
         text: "A backup subflow is for use when no regular one works. Data on it mean that the \
                scheduler thought so, or ignores the flag.",
+    },
+    Explanation {
+        id: "MPT066",
+        title: "nothing came through for a while",
+        severity: Severity::Note,
+        rfc: "RFC 6298 §5, RFC 8684 §3.9.1",
+        text: "A host sent one segment again and again before it was acknowledged, or it never was: the \
+               path was dead for a while, or something on it drops these packets.",
     },
     Explanation {
         id: "MPT070",

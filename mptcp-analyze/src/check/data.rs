@@ -2,10 +2,18 @@
 
 use super::Findings;
 use super::handshake::name;
-use crate::model::{Connection, ConnectionState, Direction, EventKind, Subflow};
+use crate::model::{
+    Connection, ConnectionState, Direction, EventKind, Severity, Subflow, SubflowKind,
+};
 
 /// Share of repeated bytes, in percent of the unique ones, that is worth a note.
 const MANY_REPEATED: u64 = 10;
+
+/// Fewer ACKs without DATA_ACK than this may come from packets that overtake each other.
+const FEW_BARE_ACKS: u64 = 3;
+
+/// A segment that was sent again so often tells of more than a loss.
+const MANY_REPEATS: u64 = 3;
 
 /// Fewer repeated bytes than this are never worth a note.
 const FEW_BYTES: u64 = 10_000;
@@ -17,6 +25,8 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
     }
     for subflow in &connection.subflows {
         check_unmapped(connection, subflow, findings);
+        check_bare_acks(connection, subflow, findings);
+        check_repeats(subflow, findings);
         check_tcp_checksums(subflow, findings);
     }
 }
@@ -41,6 +51,14 @@ fn check_events(connection: &Connection, findings: &mut Findings) {
                 let text =
                     format!("{who} repeats its DATA_FIN of relative DSN {first} at other places");
                 findings.add("MPT048", event.frame, text);
+            }
+            EventKind::ChecksumChanged { .. } => {
+                let text = format!("{who} gives one mapping two checksums, of which one is wrong");
+                findings.add_as("MPT049", Severity::Warn, event.frame, text);
+            }
+            EventKind::MappingResized { .. } => {
+                let text = format!("{who} gives mappings other lengths than before");
+                findings.add("MPT049", event.frame, text);
             }
             EventKind::MappingConflict { .. } => {
                 let text = format!("{who} maps bytes of a subflow to other DSNs than before");
@@ -98,13 +116,54 @@ fn check_unmapped(connection: &Connection, subflow: &Subflow, findings: &mut Fin
                 || connection.keys.client.is_none()
                 || subflow.close.kind == crate::model::CloseKind::Reset;
             let severity = if harmless {
-                crate::model::Severity::Note
+                Severity::Note
             } else {
-                crate::model::Severity::Warn
+                Severity::Warn
             };
             let frame = totals.first_unmapped_frame.unwrap_or(subflow.first_frame);
             findings.add_as("MPT044", severity, frame, text);
         }
+    }
+}
+
+fn check_bare_acks(connection: &Connection, subflow: &Subflow, findings: &mut Findings) {
+    for direction in Direction::BOTH {
+        let totals = subflow.totals.of(direction);
+        // A joined subflow has nothing to fall back to.
+        let is_joined = subflow.kind == SubflowKind::Join && connection.fallback.is_none();
+        let at_end = if is_joined {
+            totals.bare_acks_at_end
+        } else {
+            0
+        };
+        let acks = totals.bare_acks.saturating_add(at_end);
+        if acks < FEW_BARE_ACKS {
+            continue;
+        }
+        let text = format!(
+            "{acks} ACKs in the name of {} on subflow {} have no DATA_ACK",
+            name(direction.sender()),
+            subflow.id
+        );
+        let frame = totals.first_bare_ack_frame.unwrap_or(subflow.first_frame);
+        findings.add("MPT045", frame, text);
+    }
+}
+
+fn check_repeats(subflow: &Subflow, findings: &mut Findings) {
+    for direction in Direction::BOTH {
+        let totals = subflow.totals.of(direction);
+        if totals.most_repeats < MANY_REPEATS {
+            continue;
+        }
+        let text = format!(
+            "{} sent the same segment on subflow {} again {} times: nothing came through for a while",
+            name(direction.sender()),
+            subflow.id,
+            totals.most_repeats
+        );
+        let frame = totals.most_repeated_frame.unwrap_or(subflow.first_frame);
+        findings.add("MPT066", frame, text);
     }
 }
 

@@ -82,6 +82,9 @@ fn check_one(connection: &Connection, subflow: &Subflow, join: &JoinSeen, findin
             format!("join of subflow {id} given up by {who}, who opened it ({why})")
         } else if join.syn_ack_frame.is_some() && join.ack_frame.is_none() {
             format!("join of subflow {id} refused: {why}; no third ACK with MP_JOIN came before")
+        } else if join.syn_ack_frame.is_none() && join.syns > 1 {
+            let syns = join.syns;
+            format!("join of subflow {id} refused: {why}; {syns} SYNs came before, and no SYN/ACK")
         } else {
             format!("join of subflow {id} refused: {why}")
         };

@@ -147,6 +147,20 @@ pub enum EventKind {
         /// Its relative DSN by the later mapping.
         refused_dsn: i64,
     },
+    /// A mapping that was declared before with another length.
+    MappingResized {
+        /// Relative DSN of its first byte.
+        dsn: i64,
+        /// Its length before.
+        before: u16,
+        /// Its length now.
+        now: u16,
+    },
+    /// A mapping that was declared before with another checksum.
+    ChecksumChanged {
+        /// Relative DSN of its first byte.
+        dsn: i64,
+    },
     /// A mapping whose DSN is more than half the 32-bit space away from all others.
     FarMapping {
         /// Relative DSN that it claims.

@@ -175,6 +175,16 @@ pub struct SubflowTotals {
     pub unmapped_bytes: u64,
     /// First frame with such bytes.
     pub first_unmapped_frame: Option<u64>,
+    /// ACKs without payload and without MPTCP option after which one with DATA_ACK came.
+    pub bare_acks: u64,
+    /// Such ACKs after the last packet with an MPTCP option; none of TIME-WAIT.
+    pub bare_acks_at_end: u64,
+    /// First frame of both.
+    pub first_bare_ack_frame: Option<u64>,
+    /// How often a segment was sent again, of the one that was so most often.
+    pub most_repeats: u64,
+    /// Frame with which that was reached.
+    pub most_repeated_frame: Option<u64>,
     /// MPTCP options seen, by subtype.
     pub options: OptionTally,
     /// TCP checksums, when they were asked for.

@@ -12,7 +12,7 @@ use super::flow::StreamId;
 use super::observe::NOP_RUN_OF_A_BOX;
 use super::stream::{Bare, MptcpEnd, MptcpStream, Stream};
 use crate::model::{
-    Blame, Confidence, DirectionTotals, Fallback, FallbackReason, PerDirection, Side,
+    Blame, Confidence, DirectionTotals, EventKind, Fallback, FallbackReason, PerDirection, Side,
 };
 
 /// Initial TTLs that hosts use, ascending.
@@ -37,6 +37,9 @@ impl Whole<'_> {
         let stream = self.stream(builder.initial_stream?)?;
         let mptcp = stream.mptcp.as_ref()?;
         let vantage = vantage(stream, mptcp);
+        if let Some(frame) = self.plain_retry {
+            return Some(refused_syn(frame));
+        }
         handshake_fallback(builder, mptcp, stream, vantage)
             .or_else(|| self.data_fallback(totals, vantage))
     }
@@ -46,7 +49,8 @@ impl Whole<'_> {
         let builder = self.builder;
         let infinite = builder.rare.infinite_mapping;
         if let Some((frame, sender)) = builder.rare.fail
-            && (infinite.is_some() || (self.is_sole_subflow() && self.goes_bare()))
+            && (infinite.is_some()
+                || (self.is_sole_subflow() && (self.goes_bare() || self.both_failed())))
         {
             let bad = totals.of(sender.other().sends()).checksums.bad;
             let who = name(sender);
@@ -81,6 +85,15 @@ impl Whole<'_> {
             by: blame(sender),
             confidence: Confidence::Proven,
             text: format!("{} sent the infinite mapping", name(sender)),
+        })
+    }
+
+    /// Whether an MP_FAIL was answered with one (RFC 8684 §3.7), which both give up MPTCP with.
+    fn both_failed(&self) -> bool {
+        [Side::Client, Side::Server].iter().all(|side| {
+            let mut events = self.builder.events.iter();
+            events
+                .any(|event| event.sender == *side && matches!(event.kind, EventKind::Fail { .. }))
         })
     }
 
@@ -215,16 +228,29 @@ fn handshake_fallback(
     (!alone).then(|| third_ack(builder, bare, vantage))
 }
 
-/// A third ACK without option that the client's first data with MP_CAPABLE came too late to mend:
-/// the server takes the first packet after its SYN/ACK for the answer (RFC 8684 §3.1), and Linux
-/// has fallen back by then.
+/// A third ACK without option that nothing mended in time. The client's first data with MP_CAPABLE may
+/// come too late: the server takes the first packet after its SYN/ACK for the answer (RFC 8684 §3.1),
+/// and Linux has fallen back by then. In version 0 no later packet has both keys.
 fn bare_third_ack(builder: &ConnectionBuilder, mptcp: &MptcpStream) -> Option<Bare> {
     let (client, server) = (mptcp.client_end, 1 - mptcp.client_end);
     let bare = mptcp.ends[client].rare.bare_first?;
-    let (late, ..) = builder.capable.ack?;
+    let late = builder.capable.ack.map_or(u64::MAX, |(frame, ..)| frame);
     let answered = builder.capable.syn_ack.is_some();
     let server_is_plain = !mptcp.ends[server].sent_dss && mptcp.ends[server].bare_since.is_some();
     (answered && server_is_plain && bare.frame < late).then_some(bare)
+}
+
+/// A SYN with MP_CAPABLE that was refused, where one without was accepted just after.
+fn refused_syn(frame: u64) -> Fallback {
+    Fallback {
+        reason: FallbackReason::SynOptionMissing,
+        frame,
+        by: Blame::Path,
+        confidence: Confidence::Likely,
+        text: "the SYN with MP_CAPABLE was refused (RST), and the one that the client then sent without was \
+               accepted: something on the path, or before the server, refuses the option"
+            .to_owned(),
+    }
 }
 
 fn malformed_syn(frame: u64, vantage: Vantage) -> Fallback {

@@ -99,7 +99,18 @@ impl Rebuilder {
             flows: &self.flows,
             builder,
             streams: streams.map(|id| (id, &self.streams[id])).collect(),
+            plain_retry: self.plain_retry(builder),
         }
+    }
+
+    /// First frame of a stream without MPTCP that was accepted where the connection had been refused.
+    fn plain_retry(&self, builder: &ConnectionBuilder) -> Option<u64> {
+        if builder.capable.syns == 0 || builder.capable.syn_ack.is_some() {
+            return None;
+        }
+        let later = self.flows.accepted_later(builder.initial_stream?)?;
+        let stream = self.streams.get(later)?;
+        stream.mptcp.is_none().then_some(stream.first_frame)
     }
 
     /// The model of a connection.
@@ -121,6 +132,7 @@ impl Rebuilder {
             flows: &self.flows,
             builder: &builder,
             streams: streams.iter().map(|(id, stream)| (*id, stream)).collect(),
+            plain_retry: self.plain_retry(&builder),
         };
         whole.connection(id)
     }
@@ -175,6 +187,8 @@ pub(super) struct Whole<'a> {
     pub(super) builder: &'a ConnectionBuilder,
     /// In the order of their ids.
     pub(super) streams: Vec<(StreamId, &'a Stream)>,
+    /// First frame of a plain stream that was accepted on the 4-tuple of the initial subflow later.
+    pub(super) plain_retry: Option<u64>,
 }
 
 impl Whole<'_> {
@@ -390,6 +404,11 @@ fn subflow_totals(stream: &Stream, mptcp: &MptcpStream, end: usize) -> SubflowTo
         reinjected_bytes: bytes.odd.reinjected_bytes,
         spurious_bytes: bytes.odd.spurious_bytes,
         unmapped_bytes: bytes.odd.unmapped_bytes,
+        bare_acks: u64::from(part.rare.bare_acks),
+        bare_acks_at_end: u64::from(part.rare.open_bare_acks),
+        first_bare_ack_frame: part.rare.first_bare_ack.get(),
+        most_repeats: u64::from(part.rare.repeats.most),
+        most_repeated_frame: part.rare.repeats.most_frame.get(),
         first_unmapped_frame: part.rare.unmapped_marks.first().map(|(frame, _)| *frame),
         options: part.options.tally(),
         tcp_checksums: TcpChecksums::clone(&part.tcp_checksums),

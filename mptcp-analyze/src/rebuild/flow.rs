@@ -237,6 +237,15 @@ impl FlowTable {
         &self.ends[stream]
     }
 
+    /// The stream that began on the 4-tuple of `stream` last, if it began later and was accepted.
+    pub(super) fn accepted_later(&self, stream: StreamId) -> Option<StreamId> {
+        let [one, other] = self.ends[stream].addresses();
+        let tuple = Tuple::of(one, other, &self.newest.hashing);
+        let newest = self.newest.get(&tuple)?;
+        let is_accepted = self.ends[newest].accepted.contains(&true);
+        (newest > stream && is_accepted).then_some(newest)
+    }
+
     /// How many streams there are.
     pub(super) fn len(&self) -> usize {
         self.ends.len()

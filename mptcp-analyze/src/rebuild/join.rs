@@ -32,6 +32,14 @@ impl Rebuilder {
     /// Takes an MP_JOIN of any step of the handshake.
     pub(super) fn on_join(&mut self, segment: &Segment<'_>, place: Place, join: Join) {
         match join {
+            // A box that repeats options that it does not know; a host answers with an HMAC.
+            Join::Syn { .. } if segment.flags.ack() => {
+                let sender = self.side(place);
+                if let Some(mptcp) = &self.streams[place.stream].mptcp {
+                    let builder = &mut self.connections[mptcp.connection];
+                    builder.note(place, sender, EventKind::Mirrored);
+                }
+            }
             Join::Syn { token, .. } => self.on_join_syn(place, join, token),
             Join::SynAck {
                 priority,

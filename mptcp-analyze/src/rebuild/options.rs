@@ -173,6 +173,12 @@ impl SegmentOptions {
         self.parsed.iter()
     }
 
+    /// Whether there is a DATA_ACK, and no MP_FAIL, with which a host gives up its mappings.
+    pub(super) fn has_data_ack_alone(&self) -> bool {
+        let is_ack = |option: &MptcpOption| matches!(option, MptcpOption::Dss(dss) if dss.data_ack.is_some());
+        !self.has(Subtype::FAIL) && self.iter().any(is_ack)
+    }
+
     /// Whether there is an MPTCP option, well formed or not.
     pub(super) fn has_mptcp(&self) -> bool {
         !self.parsed.is_empty()

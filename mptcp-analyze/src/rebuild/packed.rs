@@ -7,7 +7,7 @@ use super::address::{AddressBook, AddressEntry, RareAddresses};
 use super::connection::{ConnectionBuilder, EchoedKeys, RareConnection, RawEvent};
 use super::pack::{Pack, Packer, Unpacker, pack_fields, pack_variants};
 use super::stream::{
-    Bare, JoinState, MptcpEnd, MptcpStream, RareEnd, RareStream, Stream, StreamEnd,
+    Bare, JoinState, MptcpEnd, MptcpStream, RareEnd, RareStream, Repeats, Stream, StreamEnd,
 };
 use crate::model::{
     Address, CapableSeen, CheckTally, EventKind, Grouping, PriorityChange, Side, SubflowKind,
@@ -73,6 +73,17 @@ pack_fields!(RareStream {
 pack_fields!(RareEnd {
     bare_first,
     unmapped_marks,
+    open_bare_acks,
+    bare_acks,
+    first_bare_ack,
+    repeats,
+});
+
+pack_fields!(Repeats {
+    seq,
+    count,
+    most,
+    most_frame,
 });
 
 pack_fields!(Bare {

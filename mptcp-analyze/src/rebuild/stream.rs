@@ -117,12 +117,75 @@ pub(super) struct RareEnd {
     pub(super) bare_first: Option<Bare>,
     /// Segments whose bytes no mapping covered when they came: frame and place of the first one.
     pub(super) unmapped_marks: Vec<(u64, i64)>,
+    /// ACKs without payload and without MPTCP option, in the run of such packets that goes on.
+    pub(super) open_bare_acks: u32,
+    /// Those of runs after which a packet with DATA_ACK came.
+    pub(super) bare_acks: u32,
+    /// The first of them all.
+    pub(super) first_bare_ack: FrameMark,
+    pub(super) repeats: Repeats,
+}
+
+/// Segments that were sent again and again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Repeats {
+    /// Sequence number of the latest retransmission.
+    pub(super) seq: u32,
+    /// How often it was sent again.
+    pub(super) count: u32,
+    /// The highest such count.
+    pub(super) most: u32,
+    /// The retransmission with which it was reached.
+    pub(super) most_frame: FrameMark,
+}
+
+impl Repeats {
+    const NONE: Self = Repeats {
+        seq: 0,
+        count: 0,
+        most: 0,
+        most_frame: FrameMark::MISSING,
+    };
+
+    /// A retransmission of the segment with this sequence number.
+    pub(super) fn note(&mut self, seq: TcpSeq, frame: u64) {
+        if self.seq != seq.0 {
+            self.seq = seq.0;
+            self.count = 0;
+        }
+        self.count = self.count.saturating_add(1);
+        if self.count > self.most {
+            self.most = self.count;
+            self.most_frame = Some(frame).into();
+        }
+    }
+}
+
+impl MptcpEnd {
+    /// Ends a run of packets without MPTCP option: a packet with one has come, perhaps with a DATA_ACK.
+    #[inline]
+    pub(super) fn end_bare_run(&mut self, has_data_ack: bool) {
+        if self.bare_since.take().is_some()
+            && let Some(rare) = self.rare.get_mut()
+        {
+            let acks = std::mem::take(&mut rare.open_bare_acks);
+            if has_data_ack {
+                rare.bare_acks = rare.bare_acks.saturating_add(acks);
+            } else if rare.bare_acks == 0 {
+                rare.first_bare_ack = FrameMark::MISSING;
+            }
+        }
+    }
 }
 
 impl Absent for RareEnd {
     const ABSENT: &'static Self = &RareEnd {
         bare_first: None,
         unmapped_marks: Vec::new(),
+        open_bare_acks: 0,
+        bare_acks: 0,
+        first_bare_ack: FrameMark::MISSING,
+        repeats: Repeats::NONE,
     };
 }
 

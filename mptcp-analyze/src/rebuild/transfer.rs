@@ -12,7 +12,7 @@ use super::follow::FollowPlan;
 use super::options::SegmentOptions;
 use super::stream::{Bare, MptcpStream, Place};
 use crate::model::{
-    DataAckSeen, Direction, EventKind, MappingSeen, PacketNote, Piece, Segment, Side,
+    ByteClass, DataAckSeen, Direction, EventKind, MappingSeen, PacketNote, Piece, Segment, Side,
 };
 
 /// Highest relative DSN that the first mapping of a direction may have to count as counted from the
@@ -181,14 +181,17 @@ impl Rebuilder {
         if segment.flags.syn() || segment.flags.rst() || segment.are_options_cut() {
             return;
         }
-        let Some(mptcp) = &mut self.streams[place.stream].mptcp else {
+        let stream = &mut self.streams[place.stream];
+        // In TIME-WAIT hosts send bare ACKs.
+        let has_finished = stream.ends[place.end].fin_frame.is_some() || segment.flags.fin();
+        let Some(mptcp) = &mut stream.mptcp else {
             return;
         };
         mptcp.note_answer(place.end);
         let after_excess = mptcp.ends[1 - place.end].excess;
         let end = &mut mptcp.ends[place.end];
         if options.has_mptcp() {
-            end.bare_since = None;
+            end.end_bare_run(options.has_data_ack_alone());
             end.had_option = true;
             return;
         }
@@ -200,6 +203,12 @@ impl Rebuilder {
         end.bare_since.get_or_insert(bare);
         if !end.had_option {
             end.rare.made().bare_first.get_or_insert(bare);
+        }
+        let is_due = end.sent_dss || mptcp.join.ack_frame.is_some();
+        if is_due && !has_finished && segment.payload().is_empty() {
+            let rare = end.rare.made();
+            rare.open_bare_acks = rare.open_bare_acks.saturating_add(1);
+            rare.first_bare_ack.set_first(place.frame);
         }
     }
 }
@@ -281,6 +290,17 @@ fn enter_mapping(
         };
         builder.note(place, sender, kind);
     }
+    if outcome.other_checksum {
+        builder.note(place, sender, EventKind::ChecksumChanged { dsn: input.dsn });
+    }
+    if let Some((before, now)) = outcome.resized {
+        let dsn = input.dsn;
+        builder.note(
+            place,
+            sender,
+            EventKind::MappingResized { dsn, before, now },
+        );
+    }
     let present = input.checksum.is_some();
     if input.len != 0 && builder.lacks_checksum(present) {
         builder.rare.made().checksum_missing = Some((place.frame, sender));
@@ -311,6 +331,12 @@ pub(super) fn enter_payload(
     end.data
         .on_payload(data, place.stream_number(), &input, pieces);
     end.excess = false;
+    if pieces
+        .first()
+        .is_some_and(|piece| piece.class == ByteClass::TcpRetransmission)
+    {
+        end.rare.made().repeats.note(segment.seq, place.frame);
+    }
     if pieces.iter().any(|piece| piece.dsn.is_none()) {
         end.mark_unmapped(place.frame, segment.seq, pieces);
         end.excess = pieces.iter().any(|piece| piece.dsn.is_some());

@@ -32,6 +32,8 @@ pub(crate) fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::DataFinMoved { .. } => "data_fin_moved",
         EventKind::InfiniteMapping { .. } => "infinite_mapping",
         EventKind::MappingConflict { .. } => "mapping_conflict",
+        EventKind::MappingResized { .. } => "mapping_resized",
+        EventKind::ChecksumChanged { .. } => "checksum_changed",
         EventKind::FarMapping { .. } => "far_mapping",
         EventKind::ChecksumPresence { .. } => "checksum_presence",
     }
@@ -82,6 +84,12 @@ pub(crate) fn sentence(kind: &EventKind, version: Option<u8>) -> String {
             refused_dsn,
         } => {
             format!("mapping of SSN {ssn} to relative DSN {refused_dsn} contradicts {kept_dsn}")
+        }
+        EventKind::MappingResized { dsn, before, now } => {
+            format!("mapping of relative DSN {dsn} has length {now}, it was {before}")
+        }
+        EventKind::ChecksumChanged { dsn } => {
+            format!("mapping of relative DSN {dsn} has another checksum than before")
         }
         EventKind::FarMapping { dsn } => {
             format!("mapping to relative DSN {dsn}, far from all others")

@@ -1,6 +1,6 @@
 //! Mappings and the segments that do not fit them.
 
-use mptcp_analyze::model::{ConnectionState, Direction, EventKind};
+use mptcp_analyze::model::{ConnectionState, Direction, EventKind, Severity};
 use mptcp_proto::version::Version;
 use mptcp_tests::craft::{self, Capture, Connection, Dispatch, Host, option_bytes};
 
@@ -235,4 +235,94 @@ fn mappings_behind_the_snaplen_are_no_missing_mappings() {
     assert_eq!(read.state, ConnectionState::Closed);
     assert_eq!(read.subflows[0].totals.to_server.unmapped_bytes, 1000);
     check_findings(&read, &[]);
+}
+
+/// Five ACKs of the server, of which those with these numbers have no option.
+fn check_bare_acks(bare: &[u64], expected: &[&str]) {
+    let (mut capture, mut connection) = connected(Version::V1);
+    for number in 0..5 {
+        connection.send(&mut capture, 0, Host::Client, 100);
+        connection.acknowledge(&mut capture, 0, Host::Server);
+        if bare.contains(&number) {
+            let frame = capture.last_frame();
+            capture.strip_mptcp(frame);
+        }
+    }
+    let read = read_one(&capture);
+    assert_eq!(super::findings(&read, Severity::Note), expected, "{bare:?}");
+}
+
+#[test]
+fn acks_without_data_ack_between_others_are_told_from_a_host_that_went_on_without() {
+    check_bare_acks(&[], &[]);
+    check_bare_acks(&[1, 2], &[]);
+    check_bare_acks(&[1, 2, 3], &["MPT045"]);
+    check_bare_acks(&[0, 1, 3], &[]);
+    check_bare_acks(&[2, 3, 4], &[]);
+}
+
+#[test]
+fn a_mapping_that_comes_again_with_another_length_or_checksum_is_noted() {
+    for (version, has_checksum) in [
+        (Version::V0, true),
+        (Version::V1, false),
+        (Version::V1, true),
+    ] {
+        let connect = if has_checksum {
+            connected_with_checksum
+        } else {
+            connected
+        };
+        let (mut capture, mut connection) = connect(version);
+        let good = mapping(&connection, 1, 1, 300);
+        let first = segment(&connection, 1, 100, 1, &good);
+        connection.dispatch(&mut capture, 0, Host::Client, &first);
+        let mut other = if has_checksum {
+            good.clone()
+        } else {
+            mapping(&connection, 1, 1, 400)
+        };
+        if has_checksum {
+            *other.last_mut().unwrap() ^= 1;
+        }
+        let second = segment(&connection, 101, 100, 101, &other);
+        connection.dispatch(&mut capture, 0, Host::Client, &second);
+        let third = segment(&connection, 201, 100, 201, &good);
+        connection.dispatch(&mut capture, 0, Host::Client, &third);
+        let read = read_one(&capture);
+        check_stream(&read.totals, Host::Client, 300);
+        assert_eq!(super::findings(&read, Severity::Note), ["MPT049"]);
+    }
+}
+
+#[test]
+fn a_mapping_that_comes_again_with_a_data_fin_is_the_same() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    connection.send(&mut capture, 0, Host::Client, 100);
+    let mut with_fin = connection.dss(Host::Client, 1, 1, &[0; 101]);
+    if let mptcp_proto::wire::mptcp::MptcpOption::Dss(dss) = &mut with_fin {
+        dss.data_fin = true;
+    }
+    let again = segment(&connection, 1, 100, 1, &option_bytes(&with_fin));
+    connection.dispatch(&mut capture, 0, Host::Client, &again);
+    assert_eq!(
+        super::findings(&read_one(&capture), Severity::Note),
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_segment_that_is_sent_again_and_again_tells_of_a_dead_path() {
+    for (times, expected) in [(2, &[][..]), (3, &["MPT066"][..])] {
+        let (mut capture, mut connection) = connected(Version::V1);
+        connection.send(&mut capture, 0, Host::Client, 100);
+        let option = mapping(&connection, 1, 1, 100);
+        for _ in 0..times {
+            let again = segment(&connection, 1, 100, 1, &option);
+            connection.dispatch(&mut capture, 0, Host::Client, &again);
+            capture.wait_us(1_000_000);
+        }
+        let read = read_one(&capture);
+        assert_eq!(super::findings(&read, Severity::Note), expected);
+    }
 }

@@ -3,6 +3,7 @@
 mod boxes;
 mod buffers;
 mod bulk;
+mod grid;
 mod matrix;
 mod networks;
 mod recordings;

@@ -99,6 +99,10 @@ pub(crate) struct MappingOutcome {
     pub(crate) repeated: bool,
     /// It contradicts an earlier mapping, which stays. Only told when the mapping is first seen.
     pub(crate) conflict: Option<MappingConflict>,
+    /// It was seen before with another checksum.
+    pub(crate) other_checksum: bool,
+    /// Payload length that the mapping of the same first byte had before, and now.
+    pub(crate) resized: Option<(u16, u16)>,
     /// Its DSN is so far from everything else (2^62) that it cannot belong to the connection.
     pub(crate) out_of_range: bool,
 }

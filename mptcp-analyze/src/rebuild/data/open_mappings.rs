@@ -309,6 +309,32 @@ impl OpenMappings {
         self.known.back().is_none_or(|highest| highest.key() < *key)
     }
 
+    /// Another length of payload than this that an open mapping of the same first byte has. A DATA_FIN
+    /// adds one to the length of a mapping, and nothing to its payload.
+    pub(super) fn other_length(&self, key: &MappingKey, payload_len: u16) -> Option<u16> {
+        let is_same = |known: &Known| (known.place, known.data) == (key.place, key.data);
+        let before = |known: &Known| (known.place, known.data) < (key.place, key.data);
+        let from = self.known.partition_point(before);
+        let mut twins = self.known.range(from..).take_while(|known| is_same(known));
+        let other = twins.find(|known| known.payload_len != payload_len)?;
+        (key.len > 0 && other.len > 0).then_some(other.payload_len)
+    }
+
+    /// Whether this mapping, which is open, was declared with another checksum than this.
+    pub(super) fn contradicts_checksum(&self, key: &MappingKey, checksum: u16) -> bool {
+        let list = &self.sums.list;
+        let found = match list.back() {
+            Some((last, open)) if last == key => Some(open),
+            _ => {
+                let found = list.binary_search_by(|(other, _)| other.cmp(key));
+                found.ok().and_then(|at| list.get(at)).map(|(_, open)| open)
+            }
+        };
+        found
+            .and_then(|open| open.checksum)
+            .is_some_and(|before| before != checksum)
+    }
+
     fn finds(&mut self, key: &MappingKey) -> bool {
         if self.is_highest(key) {
             return false;

@@ -48,7 +48,7 @@ impl Rebuilder {
         mptcp.note_answer(place.end);
         let end = &mut mptcp.ends[place.end];
         end.options.count(Subtype::DSS.0);
-        end.bare_since = None;
+        end.end_bare_run(dss.data_ack.is_some());
         end.had_option = true;
         end.sent_dss = true;
         let mut payload_sum = None;

@@ -241,6 +241,7 @@ fn capable() -> Subflow {
                     bad_frames: vec![300],
                 },
                 options,
+                ..SubflowTotals::default()
             },
             to_client: SubflowTotals::default(),
         },

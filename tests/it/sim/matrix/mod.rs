@@ -4,6 +4,7 @@
 
 mod boxes;
 mod named;
+mod reasons;
 mod run;
 mod table;
 
@@ -183,6 +184,8 @@ fn data_arrive_over_every_box_at_every_place() {
     let rows = run_all(CASES);
     let complaints: Vec<String> = rows.iter().flat_map(Row::complaints).collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    let unreasonable: Vec<String> = rows.iter().flat_map(Row::unreasonable).collect();
+    assert!(unreasonable.is_empty(), "{}", unreasonable.join("\n"));
     let table = table::outcomes(&rows);
     let findings = table::findings(&rows);
     insta::assert_snapshot!("outcomes", table);

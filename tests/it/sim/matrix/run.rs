@@ -97,7 +97,7 @@ pub(super) struct Seen {
     /// Their texts.
     pub(super) texts: Vec<String>,
     /// All findings, notes among them.
-    pub(super) all: BTreeSet<&'static str>,
+    pub(super) all: BTreeSet<String>,
 }
 
 type Hosts = Pair<Node<MptcpStack>, Node<MptcpStack>>;
@@ -310,7 +310,10 @@ impl Seen {
             found.extend(&connection.findings);
         }
         found.extend(&analysis.findings);
-        let all = found.iter().map(|finding| finding.id).collect();
+        let all = found
+            .iter()
+            .map(|finding| format!("{} {}", finding.id, finding.text))
+            .collect();
         found.retain(|finding| finding.severity >= Severity::Warn);
         let mut findings: Vec<&'static str> = found.iter().map(|finding| finding.id).collect();
         findings.sort_unstable();

@@ -4,7 +4,7 @@ use super::super::scenario::{
     Expect, Protocol, Scenario,
     Step::{Close, Exchange, Pause, Run},
 };
-use super::{ALONE, BASE, R11, client, falls_back, plain, server};
+use super::{ALONE, BASE, R11, client, falls_back, noting, plain, server};
 use mptcp_tests::lab::Node;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -128,7 +128,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         boxes: &[(R11, "proactive:toward=server")],
         steps: &[Exchange(4000, 0), Exchange(3000, 9000), Close],
         captures: &[
-            falls_back(client(&["MPT010"]), "data_option_missing"),
+            noting(
+                falls_back(client(&["MPT010"]), "data_option_missing"),
+                &["MPT045"],
+            ),
             falls_back(server(&["MPT010"]), "data_option_missing"),
         ],
         expect: Expect::whole(0),

@@ -10,7 +10,7 @@ use super::super::scenario::{
 };
 use super::{
     ALONE, BASE, CLIENT_BOTH, CLIENT_CHECKSUMS, CLIENT_LIMITS, R11, R21, SECOND_PATH,
-    SERVER_CHECKSUMS, SERVER_LIMITS, TWO_PATHS, TWO_PATHS_TALK, at, client, ends, noting,
+    SERVER_CHECKSUMS, SERVER_LIMITS, TWO_PATHS, TWO_PATHS_TALK, at, client, ends, noting, server,
 };
 use mptcp_tests::lab::Node;
 
@@ -193,7 +193,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Done(Server),
             Close,
         ],
-        captures: &ends(&[], &[]),
+        captures: &[noting(client(&[]), &["MPT045"]), server(&[])],
         require: &[(Node::Server, "MPTcpExtDuplicateData", 1)],
         ..BASE
     },

@@ -177,8 +177,10 @@ impl SubflowDirection {
             len: mapping.len,
         };
         if self.open.made().contains(&key) {
+            let contradicts = |checksum| self.open.contradicts_checksum(&key, checksum);
             return MappingOutcome {
                 repeated: true,
+                other_checksum: mapping.checksum.is_some_and(contradicts),
                 ..MappingOutcome::default()
             };
         }
@@ -196,6 +198,8 @@ impl SubflowDirection {
                 ..MappingOutcome::default()
             };
         }
+        let now = u16::try_from(mapping.payload_len).unwrap_or(u16::MAX);
+        let before = self.open.made().other_length(&key, now);
         self.add_open(data, key, mapping);
         for places in added {
             let data_start = mapping
@@ -211,6 +215,8 @@ impl SubflowDirection {
                 kept_dsn: scale.relative(conflict.kept),
                 refused_dsn: scale.relative(conflict.refused),
             }),
+            other_checksum: false,
+            resized: before.map(|before| (before, now)),
             out_of_range: false,
         }
     }

@@ -34,7 +34,14 @@ impl SubflowDirection {
             data: data.place_of(mapping.dsn),
             len: mapping.len,
         };
-        if !self.open.is_latest(&key) && !self.add_highest(data, key, mapping, frame) {
+        if self.open.is_latest(&key) {
+            if mapping
+                .checksum
+                .is_some_and(|checksum| self.open.contradicts_checksum(&key, checksum))
+            {
+                return false;
+            }
+        } else if !self.add_highest(data, key, mapping, frame) {
             return false;
         }
         data.count_mapping_option();

@@ -1,0 +1,305 @@
+//! Which reasons for a fallback are right, by what the box does: written from the RFCs, not from the outcomes.
+
+use mptcp_proto::conn::FallbackReason;
+use mptcp_proto::conn::config::Offer;
+
+use super::Row;
+use super::boxes::Case;
+use super::run::{Outcome, Place};
+
+/// The reasons that each host may give; `-` is that it does not fall back.
+struct Allowed {
+    client: &'static [&'static str],
+    server: &'static [&'static str],
+    /// Where it follows from.
+    rfc: &'static str,
+}
+
+const fn allowed(
+    client: &'static [&'static str],
+    server: &'static [&'static str],
+    rfc: &'static str,
+) -> Allowed {
+    Allowed {
+        client,
+        server,
+        rfc,
+    }
+}
+
+/// No fallback at either host.
+const NONE: Allowed = allowed(
+    &["-"],
+    &["-"],
+    "RFC 8684 §3.7: nothing is lost that MPTCP needs",
+);
+
+/// A box on a joined subflow, or one that acts while another subflow is there, ends its subflow at most.
+const OTHERS_GO_ON: Allowed = allowed(
+    &["-"],
+    &["-"],
+    "RFC 8684 §3.7: with several subflows, the one that fails is reset",
+);
+
+/// Whichever end notices first, the other learns by MP_FAIL; both may notice.
+const LATER_DATA: Allowed = allowed(
+    &["mapping_conflict", "mp_fail"],
+    &["mapping_conflict", "mp_fail"],
+    "RFC 8684 §3.3.1, §3.7: a mapping contradicts another, and the host tells with MP_FAIL",
+);
+
+const NO_MORE_OPTIONS: Allowed = allowed(
+    &["stripped_mid_stream", "mp_fail"],
+    &["stripped_mid_stream", "mp_fail"],
+    "RFC 8684 §3.7: later data without mapping on the only subflow, answered with MP_FAIL",
+);
+
+const LATER_CHECKSUM: Allowed = allowed(
+    &["checksum", "mp_fail"],
+    &["checksum", "mp_fail"],
+    "RFC 8684 §3.7: a checksum of the only subflow is wrong, and the host tells with MP_FAIL",
+);
+
+const BARE_THIRD_ACK: Allowed = allowed(
+    &["data_option_missing"],
+    &["third_ack_option_missing"],
+    "RFC 8684 §3.1: neither third ACK nor first data have MP_CAPABLE, and the client hears no DSS",
+);
+
+const SYN_STRIPPED: Allowed = allowed(
+    &["synack_option_missing"],
+    &["syn_option_missing"],
+    "RFC 8684 §3.1: a SYN without MP_CAPABLE gets a SYN/ACK without",
+);
+
+const WRONG_KEY: Allowed = allowed(
+    &["data_option_missing"],
+    &["key_mismatch"],
+    "RFC 8684 §3.1: the keys of the third ACK are those of the SYN and the SYN/ACK",
+);
+
+/// What may happen where the box stands on the path of the initial subflow.
+fn expected(case: Case, place: Place, offer: Offer, paths: usize) -> Allowed {
+    if place == Place::Second {
+        return OTHERS_GO_ON;
+    }
+    let name = case.spec.split(':').next().unwrap_or(case.spec);
+    let is_v0 = offer == Offer::V0;
+    match name {
+        "strip" => strip(case.spec, is_v0, place, paths),
+        "rewrite" => rewrite(case.spec, is_v0, paths),
+        "mirror" => allowed(
+            &["form"],
+            &["third_ack_option_missing"],
+            "RFC 8684 §3.1: a SYN/ACK has the server's key, and the client goes on as TCP without it",
+        ),
+        "flip" | "payload" if case.checksum => payload(case.spec, is_v0, place, paths),
+        "proactive" if case.spec.contains("toward=client") => NONE,
+        "proactive" => allowed(
+            &["data_ack_missing"],
+            &["stripped_mid_stream", "data_ack_missing"],
+            "RFC 8684 §3.7: the first data are acknowledged without DATA_ACK",
+        ),
+        "refuse" if case.spec.contains("mp_capable,on=third_ack") => NONE,
+        "refuse" if case.spec.contains("with=mp_capable") => allowed(
+            &["blackhole"],
+            &["syn_option_missing"],
+            "RFC 8684 §3.9.3: after some SYNs with MP_CAPABLE the client sends one without",
+        ),
+        _ => NONE,
+    }
+}
+
+fn strip(spec: &str, is_v0: bool, place: Place, paths: usize) -> Allowed {
+    let has = |words: &str| spec.contains(words);
+    if has("option=") && !has("option=dss") && !has("option=mp_capable") {
+        return NONE;
+    }
+    if has("count=1") && has("from=60") {
+        // The mapping stands in the next segment as well.
+        return NONE;
+    }
+    if has("from=60") {
+        return if paths == 1 {
+            NO_MORE_OPTIONS
+        } else {
+            OTHERS_GO_ON
+        };
+    }
+    if has("on=third_ack") || has("on=pure_ack,toward=server") {
+        return match (is_v0, has("on=third_ack")) {
+            (true, _) => BARE_THIRD_ACK,
+            // RFC 8684 §3.1: the first data have the option as well.
+            (false, true) => NONE,
+            (false, false) => allowed(
+                &["-"],
+                // On both paths, the third ACK of the join is lost as well, and the subflow is alone.
+                if paths == 1 || place == Place::Both {
+                    &["-", "data_ack_missing"]
+                } else {
+                    &["-"]
+                },
+                "RFC 8684 §3.7: data that the subflow acknowledges and no DATA_ACK does",
+            ),
+        };
+    }
+    strip_data(spec, is_v0)
+}
+
+/// Options that disappear in the handshake, or from the first data on.
+fn strip_data(spec: &str, is_v0: bool) -> Allowed {
+    let has = |words: &str| spec.contains(words);
+    if has("option=dss") {
+        return allowed(
+            &["data_option_missing"],
+            if is_v0 {
+                &["data_option_missing"]
+            } else {
+                &["stripped_mid_stream"]
+            },
+            "RFC 8684 §3.7: first data without DSS; in version 1, MP_CAPABLE with the data maps them",
+        );
+    }
+    if has("on=synack") {
+        return allowed(
+            &["synack_option_missing"],
+            &["third_ack_option_missing"],
+            "RFC 8684 §3.1: a SYN/ACK without MP_CAPABLE makes the client a TCP",
+        );
+    }
+    if has("on=data,toward=server") && is_v0 {
+        return allowed(
+            &["stripped_mid_stream"],
+            &["data_option_missing"],
+            "RFC 6824 §3.6: the first data without DSS make the server a TCP, which answers bare",
+        );
+    }
+    if has("on=data,toward=client") {
+        return allowed(
+            &["data_option_missing"],
+            &["stripped_mid_stream"],
+            "RFC 8684 §3.7: the first data without DSS make the client a TCP, which answers bare",
+        );
+    }
+    if has("on=non_syn") || has("on=data,toward=server") {
+        return BARE_THIRD_ACK;
+    }
+    if has("on=pure_ack") {
+        NONE
+    } else {
+        SYN_STRIPPED
+    }
+}
+
+fn rewrite(spec: &str, is_v0: bool, paths: usize) -> Allowed {
+    let has = |words: &str| spec.contains(words);
+    let field = spec.split("field=").nth(1).unwrap_or_default();
+    let on_syn = has("on=syn") && !has("on=synack");
+    match field.split(',').next().unwrap_or(field) {
+        "version" if has("set=0") && is_v0 => NONE,
+        // A server answers with its own version, which is the one that the client has.
+        "version" if has("set=2") && !is_v0 => NONE,
+        "version" | "capable_flags" if has("xor=0x80") => allowed(
+            &["checksum_missing", "mp_fail"],
+            &["checksum_missing", "mp_fail"],
+            "RFC 8684 §3.1, §3.3: one host was told of checksums and gets none",
+        ),
+        "version" if on_syn => allowed(
+            &["synack_option_missing"],
+            if is_v0 {
+                &["version"]
+            } else {
+                &["syn_option_missing"]
+            },
+            "RFC 8684 §3.1: a version that the server has not, or a form that the version has not",
+        ),
+        "version" => allowed(
+            &["version"],
+            &["third_ack_option_missing"],
+            "RFC 8684 §3.1: the client has not the version of the SYN/ACK",
+        ),
+        "capable_flags" if on_syn => allowed(
+            &["synack_option_missing"],
+            &["flags"],
+            "RFC 8684 §3.1: flag B is set, or no algorithm is offered",
+        ),
+        "capable_flags" => allowed(
+            &["flags"],
+            &["third_ack_option_missing"],
+            "RFC 8684 §3.1: flag B is set, or no algorithm is offered",
+        ),
+        "key" if on_syn && !is_v0 => NONE,
+        // In version 1 the keys come again with the first data.
+        "peer_key" if !is_v0 => NONE,
+        "key" | "peer_key" => WRONG_KEY,
+        "dsn" | "ssn" | "data_len" | "data_checksum" if paths == 1 => LATER_DATA,
+        "dsn" | "ssn" | "data_len" | "data_checksum" => OTHERS_GO_ON,
+        _ => NONE,
+    }
+}
+
+/// Payload that changes while checksums are in use.
+fn payload(spec: &str, is_v0: bool, place: Place, paths: usize) -> Allowed {
+    let has = |words: &str| spec.contains(words);
+    if has("at=60000") || has("skip_bytes=") {
+        return if paths == 1 {
+            LATER_CHECKSUM
+        } else {
+            OTHERS_GO_ON
+        };
+    }
+    if has("toward=server") {
+        return allowed(
+            if is_v0 {
+                &["stripped_mid_stream"]
+            } else {
+                &["data_ack_missing"]
+            },
+            &["first_checksum"],
+            "RFC 8684 §3.7: the first mapping's checksum is wrong, and no other subflow is there",
+        );
+    }
+    match (paths, place) {
+        (1, _) => allowed(
+            &["first_checksum"],
+            &["stripped_mid_stream"],
+            "RFC 8684 §3.7: the first mapping's checksum is wrong, and no other subflow is there",
+        ),
+        (_, Place::Both) => allowed(
+            &["checksum"],
+            &["mp_fail"],
+            "RFC 8684 §3.7: the subflow before was reset, and the last one has wrong checksums too",
+        ),
+        _ => OTHERS_GO_ON,
+    }
+}
+
+impl Row {
+    /// Runs in which a host gave another reason than the box allows.
+    pub(super) fn unreasonable(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        for (column, outcomes) in &self.mptcp {
+            for outcome in outcomes.iter().flatten() {
+                let allowed = if outcome.touched == 0 && !self.case.spec.starts_with("nat") {
+                    NONE
+                } else {
+                    expected(self.case, self.place, column.offer, column.paths)
+                };
+                let [client, server] = reasons(outcome);
+                if !allowed.client.contains(&client) || !allowed.server.contains(&server) {
+                    complaints.push(format!(
+                        "{client}/{server}, not {:?}/{:?} ({}) # {}",
+                        allowed.client, allowed.server, allowed.rfc, outcome.scenario
+                    ));
+                }
+            }
+        }
+        complaints
+    }
+}
+
+fn reasons(outcome: &Outcome) -> [&'static str; 2] {
+    outcome
+        .hosts
+        .map(|host| host.fallback.map_or("-", FallbackReason::code))
+}

@@ -7,6 +7,7 @@ use mptcp_proto::seq::{Dsn, Ssn};
 use mptcp_proto::wire::checksum::{PartialSum, dss_checksum_holds};
 
 use super::direction::DataDirection;
+use super::known::{Known, KnownList};
 use super::waiting::{overlap, part_of};
 use crate::model::CheckResult;
 use crate::rebuild::pack::{Pack, Packer, Unpacker};
@@ -26,7 +27,7 @@ const MAX_AT_REST: usize = 2;
 const MAX_PAYLOAD: i64 = 65_535;
 
 /// Place of mappings that cover no byte of the subflow.
-const NOWHERE: i64 = i64::MIN;
+pub(super) const NOWHERE: i64 = i64::MIN;
 
 /// What makes a mapping distinct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,36 +54,6 @@ impl MappingKey {
             place: NOWHERE,
             data,
             len: 1,
-        }
-    }
-}
-
-/// A mapping that is known, and how many bytes of payload it covers.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    place: i64,
-    data: i64,
-    len: u16,
-    payload_len: u16,
-}
-
-impl Known {
-    fn new(key: MappingKey, payload_len: u16) -> Self {
-        let MappingKey { place, data, len } = key;
-        Known {
-            place,
-            data,
-            len,
-            payload_len,
-        }
-    }
-
-    #[inline]
-    fn key(&self) -> MappingKey {
-        MappingKey {
-            place: self.place,
-            data: self.data,
-            len: self.len,
         }
     }
 }
@@ -132,7 +103,7 @@ impl OpenMapping {
 #[derive(Debug, Clone)]
 pub(super) struct OpenMappings {
     /// The mappings in the order of their keys; most are added at the end.
-    known: VecDeque<Known>,
+    known: KnownList,
     /// Those of them whose checksum is of interest.
     sums: Rare<Sums>,
     /// The one that was added or asked for last, or [`MappingKey::NONE`].
@@ -164,7 +135,7 @@ impl Default for OpenMappings {
 
 impl Absent for OpenMappings {
     const ABSENT: &'static Self = &OpenMappings {
-        known: VecDeque::new(),
+        known: KnownList::None,
         sums: Rare::ABSENT,
         last: MappingKey::NONE,
         old_below: NOWHERE,
@@ -185,7 +156,8 @@ impl Pack for OpenMappings {
         // A mapping that is sent again with DATA_FIN needs the sum of its payload.
         to.require(sums.list.is_empty() || !to.is_open());
         // Those without place come first.
-        let bare = known.partition_point(|known| known.place == NOWHERE);
+        let is_bare = |known: &&Known| known.place == NOWHERE;
+        let bare = known.iter().take_while(is_bare).count();
         to.require(bare <= MAX_AT_REST);
         let most = if to.is_open() {
             MAX_OPEN_MAPPINGS
@@ -193,7 +165,8 @@ impl Pack for OpenMappings {
             MAX_AT_REST
         };
         let kept = (known.len() - bare).min(most);
-        let closed = known.range(bare..known.len() - kept);
+        let open_from = known.len() - kept;
+        let closed = known.iter().take(open_from).skip(bare);
         let below = closed.map(Known::end).fold(*old_below, i64::max);
         (below != NOWHERE).pack(to);
         if below != NOWHERE {
@@ -201,11 +174,11 @@ impl Pack for OpenMappings {
         }
         let mut before = Known::before(below);
         (bare, kept).pack(to);
-        for known in known.range(..bare.min(MAX_AT_REST)) {
+        for known in known.iter().take(bare.min(MAX_AT_REST)) {
             known.data.pack(to);
             (known.len, known.payload_len).pack(to);
         }
-        for known in known.range(known.len() - kept..) {
+        for known in known.iter().skip(open_from) {
             known.pack_behind(&before, to);
             before = *known;
         }
@@ -219,10 +192,7 @@ impl Pack for OpenMappings {
         };
         let (bare, kept) = <(usize, usize)>::unpack(from);
         let mut before = Known::before(old_below);
-        let mut known = VecDeque::new();
-        if !from.is_for_report() {
-            known.reserve_exact(bare.saturating_add(kept).min(MAX_OPEN_MAPPINGS));
-        }
+        let mut known = KnownList::None;
         for _ in 0..bare.min(MAX_AT_REST) {
             let bare = Known {
                 place: NOWHERE,
@@ -231,13 +201,13 @@ impl Pack for OpenMappings {
                 payload_len: Pack::unpack(from),
             };
             if !from.is_for_report() {
-                known.push_back(bare);
+                known.insert(bare);
             }
         }
         for _ in 0..kept.min(MAX_OPEN_MAPPINGS) {
             before = Known::unpack_behind(&before, from);
             if !from.is_for_report() {
-                known.push_back(before);
+                known.insert(before);
             }
         }
         OpenMappings {
@@ -245,47 +215,6 @@ impl Pack for OpenMappings {
             sums: Rare::default(),
             last: MappingKey::NONE,
             old_below,
-        }
-    }
-}
-
-impl Known {
-    /// What would be there if one ended at `end`.
-    fn before(end: i64) -> Self {
-        let place = if end == NOWHERE { 0 } else { end };
-        Known {
-            place,
-            data: place,
-            len: 0,
-            payload_len: 0,
-        }
-    }
-
-    fn end(&self) -> i64 {
-        self.place.saturating_add(i64::from(self.payload_len))
-    }
-
-    fn offset(&self) -> i64 {
-        self.data.wrapping_sub(self.place)
-    }
-
-    /// Packs it by what it has in common with the one before.
-    fn pack_behind(&self, before: &Self, to: &mut Packer<'_>) {
-        self.place.wrapping_sub(before.end()).pack(to);
-        self.offset().wrapping_sub(before.offset()).pack(to);
-        self.len.pack(to);
-        self.len.wrapping_sub(self.payload_len).pack(to);
-    }
-
-    fn unpack_behind(before: &Self, from: &mut Unpacker<'_>) -> Self {
-        let place = before.end().wrapping_add(i64::unpack(from));
-        let offset = before.offset().wrapping_add(i64::unpack(from));
-        let len = u16::unpack(from);
-        Known {
-            place,
-            data: place.wrapping_add(offset),
-            len,
-            payload_len: len.wrapping_sub(u16::unpack(from)),
         }
     }
 }
@@ -339,11 +268,11 @@ impl OpenMappings {
         if self.is_highest(key) {
             return false;
         }
-        let known = self.known.binary_search_by(|known| known.key().cmp(key));
-        if known.is_ok() {
+        let is_known = self.known.holds(key);
+        if is_known {
             self.last = *key;
         }
-        known.is_ok()
+        is_known
     }
 
     /// Whether a mapping that ends at `end` may have been open before and closed since.
@@ -354,27 +283,13 @@ impl OpenMappings {
     /// Adds a distinct mapping; judges it at once if it needs no payload.
     pub(super) fn add(&mut self, key: MappingKey, open: OpenMapping, data: &mut DataDirection) {
         let payload_len = u16::try_from(open.payload_len).unwrap_or(u16::MAX);
-        self.insert(Known::new(key, payload_len));
+        self.known.insert(Known::new(key, payload_len));
         if open.checksum.is_some() {
             self.add_sum(key, open, data);
         }
         self.last = key;
         while self.known.len() > MAX_OPEN_MAPPINGS {
             self.close_lowest(data);
-        }
-    }
-
-    fn insert(&mut self, known: Known) {
-        match self.known.back() {
-            Some(highest) if highest.key() >= known.key() => {
-                let key = known.key();
-                let at = self.known.partition_point(|other| other.key() < key);
-                self.known.insert(at, known);
-            }
-            _ => {
-                reserve_few(&mut self.known);
-                self.known.push_back(known);
-            }
         }
     }
 
@@ -459,7 +374,7 @@ impl OpenMappings {
 
     /// Closes all: what cannot be judged now never will be.
     pub(super) fn finish(&mut self, data: &mut DataDirection) {
-        while !self.known.is_empty() {
+        while self.known.back().is_some() {
             self.close_lowest(data);
         }
     }
@@ -471,7 +386,7 @@ impl OpenMappings {
             data: key.data.saturating_add(distance),
             ..key
         };
-        for known in &mut self.known {
+        for known in self.known.iter_mut() {
             *known = Known::new(moved(known.key()), known.payload_len);
         }
         if let Some(sums) = self.sums.get_mut() {
@@ -535,7 +450,7 @@ fn judge(key: &MappingKey, open: &mut OpenMapping, unjudged: &mut u32, data: &mu
 }
 
 /// Makes room for another; most directions of an ordinary connection have few.
-fn reserve_few<T>(list: &mut VecDeque<T>) {
+pub(super) fn reserve_few<T>(list: &mut VecDeque<T>) {
     if list.len() == list.capacity() {
         list.reserve_exact((list.len() / 2).clamp(1, MAX_OPEN_MAPPINGS));
     }

@@ -61,6 +61,23 @@ impl KnownList {
         }
     }
 
+    /// Those with this first byte.
+    pub(super) fn at(&self, place: i64, data: i64) -> impl Iterator<Item = &Known> {
+        let first = (place, data);
+        let (one, many) = match self {
+            KnownList::None => (None, None),
+            KnownList::One(one) => (Some(one), None),
+            KnownList::Many(many) => {
+                let from = many.partition_point(|known| (known.place, known.data) < first);
+                (None, Some(many.range(from..)))
+            }
+        };
+        one.into_iter()
+            .chain(many.into_iter().flatten())
+            .skip_while(move |known| (known.place, known.data) < first)
+            .take_while(move |known| (known.place, known.data) == first)
+    }
+
     /// Adds a mapping that is not there.
     pub(super) fn insert(&mut self, known: Known) {
         match self {

@@ -241,10 +241,7 @@ impl OpenMappings {
     /// Another length of payload than this that an open mapping of the same first byte has. A DATA_FIN
     /// adds one to the length of a mapping, and nothing to its payload.
     pub(super) fn other_length(&self, key: &MappingKey, payload_len: u16) -> Option<u16> {
-        let is_same = |known: &Known| (known.place, known.data) == (key.place, key.data);
-        let before = |known: &Known| (known.place, known.data) < (key.place, key.data);
-        let from = self.known.partition_point(before);
-        let mut twins = self.known.range(from..).take_while(|known| is_same(known));
+        let mut twins = self.known.at(key.place, key.data);
         let other = twins.find(|known| known.payload_len != payload_len)?;
         (key.len > 0 && other.len > 0).then_some(other.payload_len)
     }

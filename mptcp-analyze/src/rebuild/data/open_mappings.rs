@@ -248,12 +248,12 @@ impl OpenMappings {
 
     /// Whether this mapping, which is open, was declared with another checksum than this.
     pub(super) fn contradicts_checksum(&self, key: &MappingKey, checksum: u16) -> bool {
-        let list = &self.sums.list;
-        let found = match list.back() {
-            Some((last, open)) if last == key => Some(open),
+        let sums = &self.sums.list;
+        let found = match sums.back() {
+            Some((latest, open)) if latest == key => Some(open),
             _ => {
-                let found = list.binary_search_by(|(other, _)| other.cmp(key));
-                found.ok().and_then(|at| list.get(at)).map(|(_, open)| open)
+                let found = sums.binary_search_by(|(other, _)| other.cmp(key));
+                found.ok().and_then(|at| sums.get(at)).map(|(_, open)| open)
             }
         };
         found

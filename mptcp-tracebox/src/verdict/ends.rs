@@ -168,7 +168,8 @@ fn weight(answer: &EndAnswer) -> u8 {
     }
 }
 
-fn reset_reason(area: &[u8]) -> Option<u8> {
+/// The reason of a RST with MP_TCPRST (RFC 8684 §3.6).
+pub(super) fn reset_reason(area: &[u8]) -> Option<u8> {
     mptcp(area).find_map(|bytes| match MptcpOption::parse(Version::V1, bytes).ok()? {
         MptcpOption::TcpReset(reset) => Some(reset.reason.0),
         _ => None,

@@ -16,11 +16,8 @@ impl Facts<'_> {
             EndAnswer::Error { .. } => "ICMP",
             _ => return None,
         };
-        let mut between = self.behind(&Probe::Join);
         let before = self.first_refusal(&Probe::Join);
-        if let Some(hop) = before {
-            between.until = Place::Hop(hop);
-        }
+        let between = self.refused_between(&Probe::Join, before);
         let control = self.end(&Probe::Syn).and_then(|end| end.ttl);
         let is_elsewhere = end.ttl.is_some() && end.ttl != control;
         // Systems begin with other TTLs in their RSTs, but a server that gives a reason spoke itself.

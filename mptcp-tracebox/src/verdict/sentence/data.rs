@@ -1,5 +1,7 @@
 //! What the probes of the established phase say.
 
+use mptcp_proto::wire::mptcp::ResetReason;
+
 use super::Facts;
 use crate::diff::Field;
 use crate::probe::{Phase, Probe};
@@ -56,6 +58,58 @@ impl Facts<'_> {
             confidence: Confidence::Likely,
             between: Some(between),
             kernel_effect: FALLS_BACK.to_owned(),
+        })
+    }
+
+    /// The target ends the connection because MPTCP does not hold, and says so.
+    pub(super) fn reset_by_mptcp(&self) -> Option<Verdict> {
+        let talk = self.flow.talk?;
+        let is_meant = talk.reset_reason == Some(ResetReason::MPTCP_SPECIFIC.0) && !talk.failed;
+        let between = Interval::WHOLE_PATH;
+        (is_meant && self.first_resegmenting().is_none()).then(|| Verdict {
+            code: Code::PathStripsData,
+            sentence: format!(
+                "{} resets the connection when data come, for a reason of MPTCP: options of data are lost, or altered, {between}.",
+                self.target
+            ),
+            blame: Blame::Unknown,
+            confidence: Confidence::Likely,
+            between: Some(between),
+            kernel_effect: "Linux gets a reset in mid-stream.".to_owned(),
+        })
+    }
+
+    /// For a sentence about something else.
+    pub(super) fn vain(&self) -> &'static str {
+        match self.flow.talk {
+            Some(talk) if talk.acked == Acked::Never => {
+                " No data of a connection are acknowledged."
+            }
+            _ => "",
+        }
+    }
+
+    /// A connection came to stand, and nothing that was sent over it was acknowledged, for no reason that
+    /// shows.
+    pub(super) fn never_acknowledged(&self) -> Option<Verdict> {
+        let talk = self.flow.talk?;
+        let is_lost = talk.acked == Acked::Never && self.flow.changes.is_empty();
+        let what = if talk.was_reset {
+            "it resets the connection instead"
+        } else {
+            "they, or what acknowledges them, are lost"
+        };
+        is_lost.then(|| Verdict {
+            code: Code::Undecided,
+            sentence: format!(
+                "{} answers with MPTCP version 1, but acknowledges no data of a connection: {what}, {}.",
+                self.target,
+                Interval::WHOLE_PATH
+            ),
+            blame: Blame::Unknown,
+            confidence: Confidence::Unknown,
+            between: Some(Interval::WHOLE_PATH),
+            kernel_effect: HANGS.to_owned(),
         })
     }
 
@@ -121,4 +175,6 @@ impl Facts<'_> {
     }
 }
 
+/// What becomes of a connection whose data do not arrive.
+pub(super) const HANGS: &str = "A connection comes to stand and then hangs.";
 const FALLS_BACK: &str = "Linux falls back to TCP when the first data lack their option.";

@@ -177,10 +177,11 @@ impl Sights<'_> {
         let (mut clean, mut changed) = (0_u32, 0_u32);
         for (at, comparison) in &self.quotes {
             let mut known = comparison.changes.iter();
-            let is_alike = growth == Some(comparison.growth);
+            let has_it = growth.is_some() && concerns(change, comparison);
+            let is_alike = has_it && growth == Some(comparison.growth);
             if known.any(|known| is_same(known, change)) || is_alike {
                 changed += 1;
-            } else if is_clean(change, comparison) || (growth.is_some() && comparison.growth == 0) {
+            } else if is_clean(change, comparison) || (has_it && comparison.growth == 0) {
                 if *at >= ttl && change.field != Field::Length {
                     return true;
                 }
@@ -214,11 +215,16 @@ impl Sights<'_> {
         // Where this change alone makes the packet longer or shorter, its length tells the place even of
         // routers that do not quote the option.
         if resizes_alone(change, comparison) {
-            let mut alike = self.quotes.iter().filter(|(_, one)| one.growth == growth);
+            let mut alike = self
+                .quotes
+                .iter()
+                .filter(|(_, one)| one.growth == growth && concerns(change, one));
             let first = alike.next().map_or(ttl, |(at, _)| *at);
             if between.after < first {
                 between.until = Place::Hop(first);
-                let unchanged = last(first, &|earlier| earlier.growth == 0);
+                let unchanged = last(first, &|earlier| {
+                    earlier.growth == 0 && concerns(change, earlier)
+                });
                 between.after = between.after.max(unchanged);
             }
         }
@@ -244,6 +250,12 @@ fn resizes(change: &Change) -> bool {
 fn resizes_alone(change: &Change, comparison: &Comparison) -> bool {
     let resizing = comparison.changes.iter().filter(|one| resizes(one));
     comparison.growth != 0 && resizes(change) && resizing.count() == 1
+}
+
+/// Whether the change could happen to a packet: it has what is changed, quoted or not.
+fn concerns(change: &Change, comparison: &Comparison) -> bool {
+    let mut states = comparison.states.iter();
+    change.how == How::Added || states.any(|(field, _)| *field == change.field)
 }
 
 /// Whether a quote shows that the change has not happened yet.

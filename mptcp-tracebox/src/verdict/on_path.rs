@@ -22,7 +22,9 @@ impl Facts<'_> {
         let is_elsewhere = end.ttl.is_some() && end.ttl != control;
         // Systems begin with other TTLs in their RSTs, but a server that gives a reason spoke itself.
         let is_unsigned = !matches!(end.answer, EndAnswer::Reset { reason: Some(_) });
-        if !is_unsigned || (before.is_none() && !is_elsewhere) {
+        // On one of several ways the TTL may have become larger, so that the target itself was reached.
+        let is_before = before.is_some() && (what == "ICMP" || !self.flow.is_balanced);
+        if !is_unsigned || (!is_before && !is_elsewhere) {
             return None;
         }
         Some(Verdict {
@@ -31,7 +33,7 @@ impl Facts<'_> {
                 "A SYN with MP_JOIN is answered with {what}, {between}; a plain SYN is not."
             ),
             blame: Blame::Path,
-            confidence: if before.is_some() {
+            confidence: if is_before {
                 Confidence::Proven
             } else {
                 Confidence::Likely

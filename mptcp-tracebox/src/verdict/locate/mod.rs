@@ -246,10 +246,14 @@ fn resizes(change: &Change) -> bool {
         )
 }
 
-/// Whether a packet became longer or shorter by a change, and by no other.
+/// Whether a packet became longer or shorter by a change, and by no other; that is known only where all
+/// options are quoted.
 fn resizes_alone(change: &Change, comparison: &Comparison) -> bool {
     let resizing = comparison.changes.iter().filter(|one| resizes(one));
-    comparison.growth != 0 && resizes(change) && resizing.count() == 1
+    comparison.growth != 0
+        && resizes(change)
+        && resizing.count() == 1
+        && comparison.state(Field::OptionOrder) != State::NotQuoted
 }
 
 /// Whether the change could happen to a packet: it has what is changed, quoted or not.

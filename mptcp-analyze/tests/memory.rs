@@ -5,7 +5,7 @@ use std::alloc::System;
 use std::io::Cursor;
 
 use mptcp_analyze::capture::{Captures, Content};
-use mptcp_analyze::rebuild::{RebuildOptions, Rebuilder};
+use mptcp_analyze::rebuild::{Limits, RebuildOptions, Rebuilder};
 use mptcp_proto::version::Version;
 use mptcp_tests::craft::{Capture, Connection, Flow, Host};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -54,9 +54,12 @@ fn capture(count: u32, ends: bool) -> Captures {
 }
 
 /// What a rebuilder takes once it has seen all packets.
-fn cost_of(mut captures: Captures) -> Cost {
+fn cost_of(mut captures: Captures, limits: Limits) -> Cost {
     let region = Region::new(ALLOCATOR);
-    let mut rebuilder = Rebuilder::new(RebuildOptions::default());
+    let mut rebuilder = Rebuilder::new(RebuildOptions {
+        limits,
+        ..RebuildOptions::default()
+    });
     let mut allocations = 0;
     while let Some(packet) = captures.next_packet() {
         if let Content::Tcp(segment) = &packet.content {
@@ -76,10 +79,11 @@ fn cost_of(mut captures: Captures) -> Cost {
     }
 }
 
-fn cost_of_one(ends: bool) -> Cost {
+/// What one more connection takes.
+fn cost_of_one(ends: bool, limits: Limits) -> Cost {
     let (few, many) = (
-        cost_of(capture(COUNT, ends)),
-        cost_of(capture(2 * COUNT, ends)),
+        cost_of(capture(COUNT, ends), limits),
+        cost_of(capture(2 * COUNT, ends), limits),
     );
     let count = i64::from(COUNT);
     Cost {
@@ -92,13 +96,22 @@ fn cost_of_one(ends: bool) -> Cost {
 /// allocations for an open connection, and 900 bytes for one that is over.
 #[test]
 fn a_connection_takes_little_while_it_is_open_and_less_when_it_is_over() {
-    let open = cost_of_one(false);
-    let over = cost_of_one(true);
-    assert!(open.bytes <= MAX_OPEN_BYTES, "{open:?}");
-    assert!(open.allocations <= MAX_OPEN_ALLOCATIONS, "{open:?}");
+    // The smaller capture ends with as many connections that had packets lately as the larger one, so
+    // that what the larger one has more are connections without.
+    let idle = cost_of_one(false, Limits::default());
+    let over = cost_of_one(true, Limits::default());
+    let none_rests = Limits {
+        idle_frames: u64::MAX,
+        ..Limits::default()
+    };
+    let active = cost_of_one(false, none_rests);
+    assert!(idle.bytes <= MAX_IDLE_BYTES, "{idle:?}");
+    assert!(active.bytes <= MAX_ACTIVE_BYTES, "{active:?}");
+    assert!(active.allocations <= MAX_ACTIVE_ALLOCATIONS, "{active:?}");
     assert!(over.bytes <= MAX_OVER_BYTES, "{over:?}");
 }
 
-const MAX_OPEN_BYTES: i64 = 4_550;
-const MAX_OPEN_ALLOCATIONS: i64 = 40;
-const MAX_OVER_BYTES: i64 = 900;
+const MAX_IDLE_BYTES: i64 = 820;
+const MAX_ACTIVE_BYTES: i64 = 3_460;
+const MAX_ACTIVE_ALLOCATIONS: i64 = 21;
+const MAX_OVER_BYTES: i64 = 890;

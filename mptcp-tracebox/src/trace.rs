@@ -75,8 +75,10 @@ pub struct Talk {
     pub acked: Acked,
     /// MP_FAIL came: a checksum did not hold (RFC 8684 §3.7).
     pub failed: bool,
-    /// The target reset the connection before we did.
+    /// The target reset the connection before we ended it.
     pub was_reset: bool,
+    /// The reason that it gave for that with MP_TCPRST (RFC 8684 §3.6).
+    pub reset_reason: Option<u8>,
     /// Where somebody acknowledges copies of data, though no copy can have reached the target.
     pub acked_between: Option<Interval>,
     /// What was sent behind a hole was acknowledged by SACK; none if that was not tried.

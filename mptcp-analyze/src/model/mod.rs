@@ -22,6 +22,7 @@ pub use event::{Event, EventKind};
 pub use fallback::{Blame, Confidence, Fallback, FallbackReason};
 pub use finding::{Finding, Severity};
 pub use packet::{ByteClass, DataAckSeen, MappingSeen, PacketNote, Piece};
+pub(crate) use segment::Around;
 pub use segment::{IpFacts, Segment, TcpFlags};
 pub use subflow::{
     CheckResult, CheckTally, Close, CloseKind, CloseSide, JoinSeen, OptionTally, PriorityChange,

@@ -39,9 +39,61 @@ pub struct Segment<'a> {
     pub payload_len: u32,
 }
 
+/// What has to be known of a segment beside its captured bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Around {
+    pub(crate) frame: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) interface: u32,
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) ip: IpFacts,
+    pub(crate) payload_len: u32,
+}
+
 impl<'a> Segment<'a> {
     /// Bytes of a TCP header without options (RFC 9293 §3.1).
     pub const FIXED_HEADER_BYTES: usize = 20;
+
+    /// The least that makes a segment: ports, numbers, data offset, flags, window. A snapshot length
+    /// that cuts checksum and urgent pointer still shows which byte of which subflow this is.
+    pub(crate) const LEAST_BYTES: usize = 16;
+
+    /// The segment in `bytes`, of which at least [`Self::LEAST_BYTES`] were captured; those that are
+    /// missing count as zeros.
+    #[inline]
+    pub(crate) fn new(around: Around, bytes: &'a [u8]) -> Self {
+        let fixed = bytes.first_chunk().unwrap_or(&[0; Self::LEAST_BYTES]);
+        let (words, _) = fixed.as_chunks::<4>();
+        let word = |index: usize| {
+            let word = words.get(index).copied().unwrap_or_default();
+            u32::from_be_bytes(word)
+        };
+        let [offset, flags, w0, w1] = word(3).to_be_bytes();
+        let checksum = bytes.get(16..).and_then(<[u8]>::first_chunk);
+        Segment {
+            frame: around.frame,
+            at: around.at,
+            interface: around.interface,
+            source: around.source,
+            destination: around.destination,
+            ip: around.ip,
+            seq: TcpSeq(word(1)),
+            ack: TcpSeq(word(2)),
+            flags: TcpFlags(flags),
+            window: u16::from_be_bytes([w0, w1]),
+            checksum: checksum.map_or(0, |field| u16::from_be_bytes(*field)),
+            header_len: Self::header_len_of(offset),
+            bytes,
+            payload_len: around.payload_len,
+        }
+    }
+
+    /// Length of the header, in bytes, by the byte with the data offset.
+    #[inline]
+    pub(crate) fn header_len_of(offset: u8) -> u8 {
+        offset >> 4 << 2
+    }
 
     /// The whole captured TCP header, options included.
     #[inline]

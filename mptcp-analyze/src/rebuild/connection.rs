@@ -29,7 +29,7 @@ pub(super) const MAX_EVENTS: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct ConnectionBuilder {
     /// Set when it turned out to be part of another connection.
-    pub(super) merged_into: Option<usize>,
+    pub(super) is_merged: bool,
     pub(super) version: Option<u8>,
     pub(super) keys: PerSide<Option<Key>>,
     pub(super) derived: Derived,
@@ -41,10 +41,11 @@ pub(super) struct ConnectionBuilder {
     pub(super) initial_stream: Option<StreamId>,
     /// Whether an MP_CAPABLE asked for checksums; `None` before any was seen.
     pub(super) checksum: Option<bool>,
-    pub(super) echoed_keys: CheckResult,
+    pub(super) echoed_keys: EchoedKeys,
     pub(super) rare: Rare<RareConnection>,
     pub(super) data: PerDirection<DataDirection>,
-    pub(super) idsn_check: PerDirection<Option<CheckResult>>,
+    /// Whether the first mapping can have been counted from the IDSN; `None` before there was one.
+    pub(super) idsn_check: PerDirection<Option<bool>>,
     pub(super) streams: StreamSet,
     pub(super) addresses: AddressBook,
     pub(super) events: Vec<RawEvent>,
@@ -108,6 +109,28 @@ impl Derived {
     }
 }
 
+/// What the third ACK, which carries both keys, shows beside what was seen before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EchoedKeys {
+    /// It is not in the capture.
+    NoAck,
+    /// No SYN/ACK was there to compare it with.
+    Alone,
+    Same,
+    Other,
+}
+
+impl EchoedKeys {
+    pub(super) fn verdict(self) -> CheckResult {
+        match self {
+            Self::NoAck => CheckResult::Unverifiable("no third ACK with keys in the capture"),
+            Self::Alone => CheckResult::Unverifiable("no SYN/ACK with a key in the capture"),
+            Self::Same => CheckResult::Ok,
+            Self::Other => CheckResult::Bad,
+        }
+    }
+}
+
 /// What happens to few connections.
 #[derive(Debug, Default)]
 pub(super) struct RareConnection {
@@ -157,7 +180,7 @@ impl ConnectionBuilder {
     /// An empty connection.
     pub(super) fn new(options: DataOptions) -> Self {
         ConnectionBuilder {
-            merged_into: None,
+            is_merged: false,
             version: None,
             keys: PerSide::default(),
             derived: Derived::default(),
@@ -166,7 +189,7 @@ impl ConnectionBuilder {
             syn_option: None,
             initial_stream: None,
             checksum: None,
-            echoed_keys: CheckResult::Unverifiable("no third ACK with keys in the capture"),
+            echoed_keys: EchoedKeys::NoAck,
             rare: Rare::default(),
             data: PerDirection {
                 to_server: DataDirection::new(options),
@@ -405,8 +428,15 @@ impl RareConnection {
 /// Streams of a connection, in order. Most have one or two.
 #[derive(Debug, Clone)]
 pub(super) enum StreamSet {
-    Few { streams: [u32; MAX_FEW], count: u8 },
-    Many(BTreeSet<StreamId>),
+    Few {
+        streams: [u32; MAX_FEW],
+        count: u8,
+    },
+    #[expect(
+        clippy::box_collection,
+        reason = "a set of few streams, as nearly all are, would be as large as the tree"
+    )]
+    Many(Box<BTreeSet<StreamId>>),
 }
 
 /// Streams that a set has room for by itself.
@@ -493,12 +523,12 @@ impl StreamSet {
         for (place, stream) in streams.iter_mut().zip(&set) {
             match u32::try_from(*stream) {
                 Ok(stream) => *place = stream,
-                Err(_) => return StreamSet::Many(set),
+                Err(_) => return StreamSet::Many(Box::new(set)),
             }
         }
         match u8::try_from(set.len()) {
             Ok(count) if fits => StreamSet::Few { streams, count },
-            _ => StreamSet::Many(set),
+            _ => StreamSet::Many(Box::new(set)),
         }
     }
 }

@@ -21,7 +21,7 @@ const MAX_RECENT: usize = 64;
 const MAX_RECENT_AT_TWO_POINTS: usize = 1024;
 
 /// A copy made at the same point follows at once; a host repeats after 200 ms at the earliest.
-const MAX_COPY_DELAY_NS: i64 = 100_000_000;
+const MAX_COPY_DELAY: u32 = 100_000_000 >> Ticks::SHIFT;
 
 /// Recognises the copies among the packets that one end of a stream sends.
 #[derive(Debug)]
@@ -41,9 +41,11 @@ impl Default for CopyWatch {
 /// The latest packets of an end that was seen at one point, in a ring.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Few {
-    prints: [Print; FEW_RECENT as usize],
-    /// Where all were captured.
-    point: Point,
+    keys: [u64; FEW_RECENT as usize],
+    times: [Ticks; FEW_RECENT as usize],
+    /// Where all were captured: the parts of a [`Point`], without its padding.
+    interface: u32,
+    way: u16,
     /// Packets taken up to now; beyond the length of the ring only its place there counts.
     count: u8,
     has_constant_id: bool,
@@ -73,7 +75,26 @@ pub(super) struct Fingerprint {
 struct Print {
     /// The identification, and above it as much of the hash as there is room for.
     key: u64,
-    at: Timestamp,
+    at: Ticks,
+}
+
+/// A time in units of 1,024 ns. They begin again after 73 minutes, when no packet has the header of one
+/// of the latest few unless it is made up.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ticks(u32);
+
+impl Ticks {
+    const SHIFT: u32 = 10;
+
+    #[inline]
+    fn of(at: Timestamp) -> Self {
+        let low = (at.0 >> Self::SHIFT).cast_unsigned() & u64::from(u32::MAX);
+        Ticks(u32::try_from(low).unwrap_or_default())
+    }
+
+    fn distance(self, other: Self) -> u32 {
+        self.0.wrapping_sub(other.0).cast_signed().unsigned_abs()
+    }
 }
 
 /// Where a packet is captured.
@@ -98,9 +119,9 @@ impl CopyWatch {
             return self.is_copy_of_many(print.print.key, print.print.at, print.point);
         };
         if few.count == 0 {
-            few.point = print.point;
+            (few.interface, few.way) = (print.point.interface, print.point.way);
         } else {
-            if few.holds(print.print.key) || few.point != print.point {
+            if few.holds(print.print.key) || few.point() != print.point {
                 return self.is_copy_of_few(print.print.key, print.print.at, print.point);
             }
             few.has_constant_id |= few.newest().has_id_of(&print.print);
@@ -111,24 +132,24 @@ impl CopyWatch {
 
     // The parts of the fingerprint, so that it needs no memory where it is made.
     #[cold]
-    fn is_copy_of_few(&mut self, key: u64, at: Timestamp, point: Point) -> bool {
+    fn is_copy_of_few(&mut self, key: u64, at: Ticks, point: Point) -> bool {
         let CopyWatch::Few(few) = self else {
             return false;
         };
-        if few.point != point {
+        if few.point() != point {
             *self = CopyWatch::Many(Box::new(few.many()));
             return self.is_copy_of_many(key, at, point);
         }
         let new = Print { key, at };
         few.has_constant_id |= few.newest().is_another_with_id_of(&new);
         let telling_id = !few.has_constant_id && new.has_telling_id();
-        let found = telling_id && few.prints().any(|seen| new.repeats_at_once(seen));
+        let found = telling_id && few.prints().any(|seen| new.repeats_at_once(&seen));
         few.push(new);
         found
     }
 
     #[inline(never)]
-    fn is_copy_of_many(&mut self, key: u64, at: Timestamp, point: Point) -> bool {
+    fn is_copy_of_many(&mut self, key: u64, at: Ticks, point: Point) -> bool {
         let CopyWatch::Many(many) = self else {
             return false;
         };
@@ -195,18 +216,32 @@ impl Pack for CopyWatch {
 
 impl Few {
     #[inline]
-    fn newest(&self) -> &Print {
-        &self.prints[usize::from(self.count.wrapping_sub(1) % FEW_RECENT)]
+    fn point(&self) -> Point {
+        Point {
+            interface: self.interface,
+            way: self.way,
+        }
+    }
+
+    #[inline]
+    fn newest(&self) -> Print {
+        let place = usize::from(self.count.wrapping_sub(1) % FEW_RECENT);
+        Print {
+            key: self.keys[place],
+            at: self.times[place],
+        }
     }
 
     #[inline]
     fn holds(&self, key: u64) -> bool {
-        self.prints.iter().any(|print| print.key == key)
+        self.keys.contains(&key)
     }
 
     #[inline]
     fn push(&mut self, print: Print) {
-        self.prints[usize::from(self.count % FEW_RECENT)] = print;
+        let place = usize::from(self.count % FEW_RECENT);
+        self.keys[place] = print.key;
+        self.times[place] = print.at;
         self.count += 1;
         if self.count == 2 * FEW_RECENT {
             self.count = FEW_RECENT;
@@ -214,18 +249,27 @@ impl Few {
     }
 
     /// From the oldest on.
-    fn prints(&self) -> impl Iterator<Item = &Print> {
-        let (newer, older) = self.prints.split_at(usize::from(self.count % FEW_RECENT));
-        let is_full = self.count >= FEW_RECENT;
-        let older = if is_full { older } else { &[] };
-        older.iter().chain(newer)
+    fn prints(&self) -> impl Iterator<Item = Print> {
+        let next = usize::from(self.count % FEW_RECENT);
+        let older = if self.count < FEW_RECENT {
+            0..0
+        } else {
+            next..self.keys.len()
+        };
+        let places = older.chain(0..next);
+        places.map(|place| Print {
+            key: self.keys[place],
+            at: self.times[place],
+        })
     }
 
     fn many(&self) -> Many {
-        let point = self.point;
-        let prints = self.prints().copied();
+        let point = self.point();
         Many {
-            prints: prints.map(|print| Fingerprint { print, point }).collect(),
+            prints: self
+                .prints()
+                .map(|print| Fingerprint { print, point })
+                .collect(),
             at_two_points: false,
             has_constant_id: self.has_constant_id,
         }
@@ -252,11 +296,17 @@ impl Print {
     }
 
     fn repeats_at_once(&self, seen: &Self) -> bool {
-        self.key == seen.key && self.at.since(seen.at).abs() <= MAX_COPY_DELAY_NS
+        self.key == seen.key && self.at.distance(seen.at) <= MAX_COPY_DELAY
     }
 }
 
 impl Fingerprint {
+    /// The point where the packet was captured.
+    #[inline]
+    pub(super) fn interface(&self) -> u32 {
+        self.point.interface
+    }
+
     #[expect(
         clippy::inline_always,
         reason = "once for each packet: the parts stay in registers"
@@ -271,7 +321,7 @@ impl Fingerprint {
         Fingerprint {
             print: Print {
                 key: hasher.finish() << Print::ID_BITS | id,
-                at: segment.at,
+                at: Ticks::of(segment.at),
             },
             point: Point {
                 interface: segment.interface,

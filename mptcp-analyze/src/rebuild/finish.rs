@@ -93,7 +93,7 @@ impl Rebuilder {
     /// A connection that is awake, with its streams.
     fn awake(&self, connection: usize) -> Whole<'_> {
         let builder = &self.connections[connection];
-        let is_merged = builder.merged_into.is_some();
+        let is_merged = builder.is_merged;
         let streams = builder.streams.iter().filter(|_| !is_merged);
         Whole {
             flows: &self.flows,
@@ -233,7 +233,7 @@ impl Whole<'_> {
             idsns,
             token_of_unknown: builder.unexplained_token(),
             capable: builder.capable.clone(),
-            echoed_keys: builder.echoed_keys,
+            echoed_keys: builder.echoed_keys.verdict(),
             idsn_check: idsn_check(builder),
             fast_close_key: builder.rare.fast_close_key,
             fail_dsn: fail_dsn(builder, &totals),
@@ -396,7 +396,7 @@ fn subflow_totals(stream: &Stream, mptcp: &MptcpStream, end: usize) -> SubflowTo
     let part = &mptcp.ends[end];
     let bytes = part.data.totals();
     SubflowTotals {
-        packets: stream.ends[end].packets,
+        packets: u64::from(stream.ends[end].packets),
         wire_bytes: stream.ends[end].wire_bytes,
         unique_bytes: bytes.unique_bytes,
         tcp_retransmitted_bytes: bytes.odd.tcp_retransmitted_bytes,
@@ -463,14 +463,13 @@ fn fail_dsn(
 }
 
 fn idsn_check(builder: &ConnectionBuilder) -> PerDirection<CheckResult> {
-    let verdict = |direction: Direction| {
-        builder.idsn_check.of(direction).unwrap_or({
-            if builder.keys.of(direction.sender()).is_none() {
-                CheckResult::Unverifiable("the key is not in the capture")
-            } else {
-                CheckResult::Unverifiable("no mapping in the capture")
-            }
-        })
+    let verdict = |direction: Direction| match *builder.idsn_check.of(direction) {
+        Some(true) => CheckResult::Ok,
+        Some(false) => CheckResult::Bad,
+        None if builder.keys.of(direction.sender()).is_none() => {
+            CheckResult::Unverifiable("the key is not in the capture")
+        }
+        None => CheckResult::Unverifiable("no mapping in the capture"),
     };
     PerDirection {
         to_server: verdict(Direction::ToServer),

@@ -4,12 +4,13 @@
 //! sequence number), so a reused port is a new stream, and an ACK captured before its SYN is not.
 
 use std::hash::{BuildHasher, Hasher};
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use mptcp_proto::seq::TcpSeq;
 
 use super::glance::{Glance, Whole};
+use super::rare::SeqMark;
 use crate::model::Segment;
 
 /// How far before the SYN's next sequence number an early captured segment may start and still
@@ -50,29 +51,6 @@ enum Addresses {
     V4([SocketAddrV4; 2]),
     /// Anything else, which is larger.
     Any(Box<[SocketAddr; 2]>),
-}
-
-/// A sequence number that may be missing, without the padding of an option.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct SeqMark {
-    bytes: [u8; 4],
-    is_known: bool,
-}
-
-impl SeqMark {
-    #[inline]
-    fn get(self) -> Option<TcpSeq> {
-        self.is_known
-            .then_some(TcpSeq(u32::from_ne_bytes(self.bytes)))
-    }
-
-    #[inline]
-    fn set_first(&mut self, seq: TcpSeq) {
-        if !self.is_known {
-            self.bytes = seq.0.to_ne_bytes();
-            self.is_known = true;
-        }
-    }
 }
 
 impl FlowEnds {
@@ -147,7 +125,7 @@ impl FlowEnds {
             return false;
         }
         if self.accepted[peer]
-            || (self.opened[peer] && self.first_seqs.iter().any(|seq| seq.is_known))
+            || (self.opened[peer] && self.first_seqs.iter().any(|seq| seq.is_some()))
         {
             // The other end has opened this stream, and it is past its handshake.
             return true;
@@ -210,7 +188,7 @@ impl FlowTable {
         whole: &impl Whole<'a>,
     ) -> Option<Located> {
         let Some(stream) = self.newest.get(&glance.tuple) else {
-            return self.begin(&glance.tuple, &whole.segment());
+            return self.begin(glance.tuple, &whole.segment());
         };
         let ends = &mut self.ends[stream];
         let end = ends.end_of(glance.tuple.is_source_lower);
@@ -222,7 +200,7 @@ impl FlowTable {
         if glance.flags.syn() {
             let segment = whole.segment();
             if ends.is_new_generation(&segment, end) {
-                return self.begin(&glance.tuple, &segment);
+                return self.begin(glance.tuple, &segment);
             }
             ends.note_syn(&segment, end);
         } else if !glance.flags.rst() {
@@ -233,7 +211,7 @@ impl FlowTable {
 
     /// Begins a stream.
     #[inline(never)]
-    fn begin(&mut self, tuple: &Tuple, segment: &Segment<'_>) -> Option<Located> {
+    fn begin(&mut self, tuple: Tuple, segment: &Segment<'_>) -> Option<Located> {
         if self.ends.len() >= self.limit {
             self.dropped += 1;
             return None;
@@ -246,7 +224,7 @@ impl FlowTable {
             ends.first_seqs[0].set_first(segment.seq);
         }
         self.ends.push(ends);
-        self.newest.insert(tuple, stream);
+        self.newest.insert(&tuple, stream);
         Some(Located {
             stream,
             end: 0,
@@ -412,6 +390,39 @@ impl Tuple {
             is_source_lower,
         }
     }
+}
+
+impl Tuple {
+    /// Sender and receiver.
+    pub(super) fn ends(&self) -> (SocketAddr, SocketAddr) {
+        let (low, high) = match self.key {
+            FlowKey::V4((addresses, ports)) => {
+                let [low, high] = [addresses >> 32, addresses & u64::from(u32::MAX)]
+                    .map(|bits| Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or_default()));
+                ends_of(low.into(), high.into(), ports)
+            }
+            FlowKey::V6((low, high, ports)) => {
+                let [low, high] = [low, high].map(|[upper, lower]| {
+                    Ipv6Addr::from_bits(u128::from(upper) << 64 | u128::from(lower))
+                });
+                ends_of(low.into(), high.into(), ports)
+            }
+        };
+        if self.is_source_lower {
+            (low, high)
+        } else {
+            (high, low)
+        }
+    }
+}
+
+/// The lower and the higher end, by both addresses and both ports.
+fn ends_of(low: IpAddr, high: IpAddr, ports: u32) -> (SocketAddr, SocketAddr) {
+    let [l0, l1, h0, h1] = ports.to_be_bytes();
+    (
+        SocketAddr::new(low, u16::from_be_bytes([l0, l1])),
+        SocketAddr::new(high, u16::from_be_bytes([h0, h1])),
+    )
 }
 
 #[inline]

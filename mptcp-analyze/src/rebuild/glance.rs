@@ -7,7 +7,7 @@ use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERAT
 
 use super::copies::Fingerprint;
 use super::flow::Tuple;
-use crate::model::{Segment, TcpFlags, Timestamp};
+use crate::model::{Around, IpFacts, Segment, TcpFlags, Timestamp};
 
 /// Looks at segments. Those of one [`super::Rebuilder`] must all be looked at by its own, or a clone.
 #[derive(Debug, Clone, Default)]
@@ -27,10 +27,28 @@ pub(crate) struct Glance {
     pub(super) seq: TcpSeq,
     pub(super) payload_len: u32,
     pub(super) flags: TcpFlags,
-    pub(super) ttl: u8,
+    pub(super) ip: IpFacts,
     pub(super) is_cut: bool,
     /// Whether payload was captured.
     pub(super) has_payload: bool,
+}
+
+impl Glance {
+    /// The segment that was looked at, from its captured bytes.
+    #[inline]
+    pub(crate) fn segment<'a>(&self, bytes: &'a [u8]) -> Segment<'a> {
+        let (source, destination) = self.tuple.ends();
+        let around = Around {
+            frame: self.frame,
+            at: self.at,
+            interface: self.print.interface(),
+            source,
+            destination,
+            ip: self.ip,
+            payload_len: self.payload_len,
+        };
+        Segment::new(around, bytes)
+    }
 }
 
 /// A segment that was looked at before, for when the glance is not enough.
@@ -75,7 +93,7 @@ impl Lookout {
             seq: segment.seq,
             payload_len: segment.payload_len,
             flags: segment.flags,
-            ttl: segment.ip.ttl,
+            ip: segment.ip,
             is_cut: segment.is_cut(),
             has_payload: segment.bytes.len() > usize::from(segment.header_len),
         }

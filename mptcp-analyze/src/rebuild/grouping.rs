@@ -2,7 +2,7 @@
 //! handshake: token, HMAC, announced address, data sequence numbers, and at last a guess.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -50,11 +50,33 @@ pub(super) struct GroupingIndex {
     /// Further connections of a token.
     shared_tokens: HashMap<Token, Vec<Candidate>>,
     orphans: HashMap<Token, usize>,
-    hosts: HashMap<IpAddr, VecDeque<usize>>,
-    /// No connection from here on was noted with a host.
-    unknown_from: usize,
+    hosts: HashMap<IpAddr, HostConnections>,
     announced: HashMap<IpAddr, Vec<(usize, Side)>>,
     keyed: VecDeque<usize>,
+}
+
+/// The connections of a host.
+#[derive(Debug, Default)]
+struct HostConnections {
+    latest: VecDeque<usize>,
+    /// No connection from here on is among them.
+    unknown_from: usize,
+}
+
+impl HostConnections {
+    /// Adds a connection unless it is there. The list of a server is long, and a connection mostly is
+    /// a new one or among the last.
+    fn note(&mut self, connection: usize) {
+        let is_new = connection >= self.unknown_from;
+        if !is_new && self.latest.iter().rev().any(|&known| known == connection) {
+            return;
+        }
+        self.unknown_from = self.unknown_from.max(connection.saturating_add(1));
+        if self.latest.len() >= MAX_PER_HOST {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(connection);
+    }
 }
 
 impl GroupingIndex {
@@ -124,21 +146,10 @@ impl GroupingIndex {
 
     /// Notes the hosts of a stream of `connection`.
     pub(super) fn note_hosts(&mut self, ends: &FlowEnds, connection: usize) {
-        // A server's list is long, and most streams are the first of their connection.
-        let is_new = connection >= self.unknown_from;
-        self.unknown_from = self.unknown_from.max(connection.saturating_add(1));
         let [one, other] = ends.addresses().map(|address| address.ip());
         let both = [Some(one), (other != one).then_some(other)];
         for address in both.into_iter().flatten() {
-            let list = self.hosts.entry(address).or_default();
-            let (older, newer) = list.as_slices();
-            if !is_new && (newer.contains(&connection) || older.contains(&connection)) {
-                continue;
-            }
-            if list.len() >= MAX_PER_HOST {
-                list.pop_front();
-            }
-            list.push_back(connection);
+            self.hosts.entry(address).or_default().note(connection);
         }
     }
 
@@ -162,7 +173,10 @@ impl GroupingIndex {
         let lists = addresses
             .iter()
             .filter_map(|address| self.hosts.get(&address.ip()));
-        let mut found: Vec<usize> = lists.flat_map(|list| list.iter().rev()).copied().collect();
+        let mut found: Vec<usize> = lists
+            .flat_map(|list| list.latest.iter().rev())
+            .copied()
+            .collect();
         // The lists are in order but for merged connections: a stable sort only merges them.
         found.sort_by(|a, b| b.cmp(a));
         found.dedup();
@@ -350,31 +364,35 @@ impl Rebuilder {
     /// Whether a connection with a handshake has a subflow between the hosts of `ends`, at the same
     /// server port.
     fn same_hosts(&self, ends: &FlowEnds, connection: usize) -> Option<Fit> {
-        // One that is over takes no further stream by chance, so those asleep need no look.
+        let fit = |(stream, client_end): (StreamId, End)| {
+            let known = self.flows.ends(stream).addresses();
+            let (client, server) = (known[client_end], known[1 - client_end]);
+            [0, 1].into_iter().find_map(|client_end| {
+                let (c, s) = (
+                    ends.addresses()[client_end],
+                    ends.addresses()[1 - client_end],
+                );
+                (c.ip() == client.ip() && s == server).then_some(Fit {
+                    connection,
+                    client_end,
+                    evidence: Grouping::Guess,
+                })
+            })
+        };
+        if let Some(asleep) = self.connections.asleep(connection) {
+            let head = asleep.head();
+            // One that is over takes no further stream by chance.
+            return (!head.is_over).then(|| head.client_ends().find_map(fit))?;
+        }
         let builder = self.connections.awake(connection)?;
         if builder.has_no_handshake() && builder.token_of_unknown.is_none() {
             return None;
         }
-        let server_of = |stream: usize| {
+        let client_end = |stream: StreamId| {
             let mptcp = self.streams[stream].mptcp.as_ref()?;
-            let known = self.flows.ends(stream).addresses();
-            Some((known[mptcp.client_end], known[1 - mptcp.client_end]))
+            Some((stream, mptcp.client_end))
         };
-        builder.known_streams().filter_map(server_of).find_map(
-            |(client, server): (SocketAddr, SocketAddr)| {
-                [0, 1].into_iter().find_map(|client_end| {
-                    let (c, s) = (
-                        ends.addresses()[client_end],
-                        ends.addresses()[1 - client_end],
-                    );
-                    (c.ip() == client.ip() && s == server).then_some(Fit {
-                        connection,
-                        client_end,
-                        evidence: Grouping::Guess,
-                    })
-                })
-            },
-        )
+        builder.known_streams().filter_map(client_end).find_map(fit)
     }
 
     /// Merges the connection made for joins with an unknown token into the one whose key explains
@@ -395,7 +413,7 @@ impl Rebuilder {
         self.wake(into);
         let fresh = ConnectionBuilder::new(super::DataOptions::default());
         let mut source = std::mem::replace(&mut self.connections[from], fresh);
-        self.connections[from].merged_into = Some(into);
+        self.connections[from].is_merged = true;
         for stream in source.streams.iter() {
             if let Some(mptcp) = &mut self.streams[stream].mptcp {
                 mptcp.connection = into;

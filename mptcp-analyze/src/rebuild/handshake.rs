@@ -5,10 +5,11 @@ use mptcp_proto::wire::mptcp::Capable;
 use tracing::debug;
 
 use super::Rebuilder;
+use super::connection::EchoedKeys;
 use super::flow::{End, StreamId};
 use super::options::SegmentOptions;
 use super::stream::{MptcpStream, Place};
-use crate::model::{CheckResult, EventKind, Grouping, Segment, Side, SubflowKind};
+use crate::model::{EventKind, Grouping, Segment, Side, SubflowKind};
 
 impl Rebuilder {
     /// Takes an MP_CAPABLE of any step of the handshake.
@@ -200,10 +201,10 @@ impl Rebuilder {
             let known = *builder.keys.of(sender.other());
             let own_known = *builder.keys.of(sender);
             builder.echoed_keys = match (known, own_known) {
-                (Some(known), _) if known != peer => CheckResult::Bad,
-                (_, Some(known)) if known != own => CheckResult::Bad,
-                (Some(_), _) => CheckResult::Ok,
-                (None, _) => CheckResult::Unverifiable("no SYN/ACK with a key in the capture"),
+                (Some(known), _) if known != peer => EchoedKeys::Other,
+                (_, Some(known)) if known != own => EchoedKeys::Other,
+                (Some(_), _) => EchoedKeys::Same,
+                (None, _) => EchoedKeys::Alone,
             };
         }
         self.learn_key(place, connection, sender, own);

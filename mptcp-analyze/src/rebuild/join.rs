@@ -336,7 +336,7 @@ impl Rebuilder {
         source.streams.remove(stream);
         let moved = source.take_events_of(stream);
         if source.streams.is_empty() {
-            source.merged_into = Some(to.connection);
+            source.is_merged = true;
         }
         let target = &mut self.connections[to.connection];
         target.streams.insert(stream);

@@ -35,7 +35,7 @@ pub use limits::Limits;
 use std::collections::VecDeque;
 
 use mptcp_proto::wire::mptcp::MptcpOption;
-use tracing::{info, trace};
+use tracing::{Level, enabled, info, trace};
 
 use self::connection::ConnectionBuilder;
 use self::data::{Assemble, DataOptions};
@@ -77,6 +77,14 @@ pub struct Rebuilder {
     connections: Connections,
     /// Connections that are over, each with the frame since when it is watched.
     ending: VecDeque<(u64, usize)>,
+    /// No connection comes to rest up to this frame.
+    next_rest: u64,
+    /// Connections that are open, likewise.
+    open: VecDeque<(u64, usize)>,
+    /// The frame after which the first of those is to be looked at.
+    quiet_until: u64,
+    /// How often one of those was packed, or looked at, in vain.
+    in_vain: u64,
     /// The frame at hand.
     frame: u64,
     /// Packs connections.
@@ -117,6 +125,10 @@ impl Rebuilder {
             streams: Streams::default(),
             connections: Connections::default(),
             ending: VecDeque::new(),
+            next_rest: limits.rest_frames,
+            open: VecDeque::new(),
+            quiet_until: u64::MAX,
+            in_vain: 0,
             frame: 0,
             packing: Packing::default(),
             lookout,
@@ -169,14 +181,9 @@ impl Rebuilder {
             }
             return note;
         }
-        trace!(
-            frame = glance.frame,
-            tcp_stream = located.stream,
-            from = %whole.segment().source,
-            seq = glance.seq.0,
-            len = glance.payload_len,
-            "segment"
-        );
+        if enabled!(Level::TRACE) {
+            trace_segment(&whole.segment(), located.stream);
+        }
         let place = Place {
             stream: located.stream,
             end: located.end,
@@ -286,9 +293,24 @@ impl Rebuilder {
         self.connections
             .push(Box::new(ConnectionBuilder::new(options)));
         let connection = self.connections.len() - 1;
+        self.watch_open(connection);
         info!(connection, tcp_stream = stream, "new connection");
         Some(connection)
     }
+}
+
+/// Apart, so that what was seen of a segment can stay in registers elsewhere.
+#[cold]
+#[inline(never)]
+fn trace_segment(segment: &Segment<'_>, stream: StreamId) {
+    trace!(
+        frame = segment.frame,
+        tcp_stream = stream,
+        from = %segment.source,
+        seq = segment.seq.0,
+        len = segment.payload_len,
+        "segment"
+    );
 }
 
 impl PacketNote {

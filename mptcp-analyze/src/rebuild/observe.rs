@@ -215,6 +215,7 @@ impl Rebuilder {
 }
 
 /// Judges the TCP checksum of a segment.
+#[inline]
 pub(super) fn verify_tcp_checksum(tally: &mut TcpChecksums, segment: &Segment<'_>) {
     let (source, destination) = (segment.source.ip(), segment.destination.ip());
     let judged = if segment.is_cut() {

@@ -4,7 +4,7 @@ use mptcp_proto::data::{IntervalMap, MapQueue, SenderMap};
 use mptcp_proto::version::Version;
 
 use super::address::{AddressBook, AddressEntry, RareAddresses};
-use super::connection::{ConnectionBuilder, RareConnection, RawEvent};
+use super::connection::{ConnectionBuilder, EchoedKeys, RareConnection, RawEvent};
 use super::pack::{Pack, Packer, Unpacker, pack_fields, pack_variants};
 use super::stream::{
     Bare, JoinState, MptcpEnd, MptcpStream, RareEnd, RareStream, Repeats, Stream, StreamEnd,
@@ -34,7 +34,6 @@ pack_fields!(StreamEnd {
     wire_bytes,
     ttl,
     syn_at,
-    syn_payload_len,
     fin_frame,
     rst_frame,
     copies,
@@ -115,7 +114,7 @@ pack_fields!(ConnectionBuilder {
     keys,
     derived,
     token_of_unknown,
-    merged_into,
+    is_merged,
     capable,
     syn_option,
     initial_stream,
@@ -197,6 +196,13 @@ pack_fields!(CheckTally {
 pack_variants!(Version { V1, V0 });
 
 pack_variants!(Side { Client, Server });
+
+pack_variants!(EchoedKeys {
+    NoAck,
+    Alone,
+    Same,
+    Other
+});
 
 pack_variants!(SubflowKind {
     Capable,

@@ -3,6 +3,8 @@
 
 use std::ops::Deref;
 
+use mptcp_proto::seq::TcpSeq;
+
 use super::pack::{Pack, Packer, Unpacker};
 use crate::model::Timestamp;
 
@@ -116,6 +118,50 @@ impl Pack for FrameMark {
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
         bool::unpack(from).then(|| from.frame()).into()
+    }
+}
+
+/// A sequence number that may be missing, without the padding of an option.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct SeqMark {
+    bytes: [u8; 4],
+    is_known: bool,
+}
+
+impl SeqMark {
+    /// The number, if there is one.
+    #[inline]
+    pub(super) fn get(self) -> Option<TcpSeq> {
+        self.is_known
+            .then_some(TcpSeq(u32::from_ne_bytes(self.bytes)))
+    }
+
+    #[inline]
+    pub(super) fn is_some(self) -> bool {
+        self.is_known
+    }
+
+    /// Notes a number if there is none.
+    #[inline]
+    pub(super) fn set_first(&mut self, seq: TcpSeq) {
+        if !self.is_known {
+            self.bytes = seq.0.to_ne_bytes();
+            self.is_known = true;
+        }
+    }
+}
+
+impl Pack for SeqMark {
+    fn pack(&self, to: &mut Packer<'_>) {
+        self.get().pack(to);
+    }
+
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        let mut mark = Self::default();
+        if let Some(seq) = Option::unpack(from) {
+            mark.set_first(seq);
+        }
+        mark
     }
 }
 

@@ -1,12 +1,11 @@
-//! The streams and connections of a capture. Those of connections that are over and at rest are
-//! packed: asleep.
+//! The streams and connections of a capture. Those of connections at rest are packed: asleep.
 
 use std::ops::{Index, IndexMut};
 
 use mptcp_proto::seq::Dsn;
 
 use super::connection::{ConnectionBuilder, StreamSet};
-use super::flow::StreamId;
+use super::flow::{End, StreamId};
 use super::pack::pack_fields;
 use super::stream::Stream;
 use crate::model::{Direction, PerDirection};
@@ -100,12 +99,12 @@ impl IndexMut<StreamId> for Streams {
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     slots: Vec<ConnectionSlot>,
+    asleep: usize,
 }
 
 #[derive(Debug)]
 enum ConnectionSlot {
     Awake(Box<ConnectionBuilder>),
-    /// Over: no connection that goes on is asleep.
     Asleep(Asleep),
 }
 
@@ -123,6 +122,10 @@ pub(super) struct Head {
     pub(super) duplicates: u64,
     /// Its streams.
     pub(super) streams: StreamSet,
+    /// Which end of each of them is the client's, a bit each.
+    pub(super) client_ends: u16,
+    /// Whether no data can follow any more.
+    pub(super) is_over: bool,
     /// Highest DSN of each direction.
     pub(super) near: PerDirection<Option<Dsn>>,
 }
@@ -131,12 +134,28 @@ pack_fields!(Head {
     first_frame: frame,
     duplicates,
     streams,
+    client_ends,
+    is_over,
     near,
 });
+
+impl Head {
+    /// Its streams, and the end of each that is the client's.
+    pub(super) fn client_ends(&self) -> impl Iterator<Item = (StreamId, End)> {
+        let bits = (0..).map(|bit| usize::from(self.client_ends >> (bit & 15) & 1));
+        self.streams.iter().zip(bits)
+    }
+}
 
 impl Connections {
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How many are awake.
+    #[inline]
+    pub(super) fn awake_count(&self) -> usize {
+        self.slots.len().saturating_sub(self.asleep)
     }
 
     pub(super) fn push(&mut self, builder: Box<ConnectionBuilder>) {
@@ -170,25 +189,30 @@ impl Connections {
     pub(super) fn put_to_sleep(&mut self, connection: usize, asleep: Asleep) {
         if let Some(slot) = self.slots.get_mut(connection) {
             *slot = ConnectionSlot::Asleep(asleep);
+            self.asleep += 1;
         }
     }
 
     pub(super) fn wake(&mut self, connection: usize, unpacked: Box<ConnectionBuilder>) {
         if let Some(slot) = self.slots.get_mut(connection) {
             *slot = ConnectionSlot::Awake(unpacked);
+            self.asleep = self.asleep.saturating_sub(1);
         }
     }
 
     /// Whether it turned out to be a part of another one.
     pub(super) fn is_merged(&self, connection: usize) -> bool {
         let awake = self.awake(connection);
-        awake.is_some_and(|builder| builder.merged_into.is_some())
+        awake.is_some_and(|builder| builder.is_merged)
     }
 
     /// Whether no data can follow any more.
     pub(super) fn is_over(&self, connection: usize) -> bool {
-        self.awake(connection)
-            .is_none_or(ConnectionBuilder::is_over)
+        match self.slots.get(connection) {
+            Some(ConnectionSlot::Awake(builder)) => builder.is_over(),
+            Some(ConnectionSlot::Asleep(asleep)) => asleep.head().is_over,
+            None => true,
+        }
     }
 
     /// Highest DSN of each direction; their upper halves may be a guess.

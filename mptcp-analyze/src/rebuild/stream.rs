@@ -39,12 +39,12 @@ pub(super) struct Stream {
 /// One end of a TCP stream, as its packets show it.
 #[derive(Debug, Default)]
 pub(super) struct StreamEnd {
-    pub(super) packets: u64,
+    /// Stays at 4 billion.
+    pub(super) packets: u32,
     pub(super) wire_bytes: u64,
     /// TTL of its latest packet that was no RST.
     pub(super) ttl: Option<u8>,
     pub(super) syn_at: TimeMark,
-    pub(super) syn_payload_len: u32,
     pub(super) fin_frame: FrameMark,
     pub(super) rst_frame: FrameMark,
     pub(super) copies: CopyWatch,
@@ -444,7 +444,7 @@ impl Stream {
             self.duplicates += 1;
             return true;
         }
-        sender.packets += 1;
+        sender.packets = sender.packets.saturating_add(1);
         sender.wire_bytes += u64::from(glance.payload_len);
         if glance.flags.syn() && !glance.flags.ack() {
             // What was refused before the SYN (captured late, or sent by a host that had forgotten
@@ -456,7 +456,6 @@ impl Stream {
         let sender = &mut self.ends[end];
         if glance.flags.syn() {
             sender.syn_at.set_first(glance.at);
-            sender.syn_payload_len = sender.syn_payload_len.max(glance.payload_len);
         }
         if glance.flags.fin() {
             sender.fin_frame.set_first(glance.frame);

@@ -12,8 +12,7 @@ use super::follow::FollowPlan;
 use super::options::SegmentOptions;
 use super::stream::{Bare, MptcpStream, Place};
 use crate::model::{
-    ByteClass, CheckResult, DataAckSeen, Direction, EventKind, MappingSeen, PacketNote, Piece,
-    Segment, Side,
+    ByteClass, DataAckSeen, Direction, EventKind, MappingSeen, PacketNote, Piece, Segment, Side,
 };
 
 /// Highest relative DSN that the first mapping of a direction may have to count as counted from the
@@ -388,11 +387,7 @@ impl ConnectionBuilder {
             return true;
         }
         let holds = (0..=MAX_FIRST_DSN).contains(&dsn);
-        *verdict = Some(if holds {
-            CheckResult::Ok
-        } else {
-            CheckResult::Bad
-        });
+        *verdict = Some(holds);
         holds
     }
 }

@@ -136,12 +136,14 @@ impl Composer {
     }
 }
 
-/// The next IP id; zero would be filled in by Linux.
+/// The next IP id. Zero would be filled in by Linux; and who gives all packets one id takes a small number,
+/// perhaps in the wrong order of bytes: that of no packet of ours.
 const fn next_id(id: u16) -> u16 {
-    match id.wrapping_add(ID_STEP) {
-        0 => ID_STEP,
-        next => next,
+    let mut next = id.wrapping_add(ID_STEP);
+    while next < 0x100 || next.trailing_zeros() >= 8 {
+        next = next.wrapping_add(ID_STEP);
     }
+    next
 }
 
 /// In the order of Linux: MSS, SACK permitted, timestamps, a no-operation, window scale.

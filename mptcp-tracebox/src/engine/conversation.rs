@@ -22,6 +22,7 @@ use super::shared_random::SharedRandom;
 use super::{Ask, Outcome};
 use crate::evidence::{Purpose, Role};
 use crate::packet::Packet;
+use crate::packet::fields::Fields;
 use crate::plan::ATTEMPTS;
 use crate::probe::Probe;
 
@@ -39,13 +40,21 @@ pub(super) struct Conversation {
     queue: VecDeque<Prepared>,
     /// Segments with data that wait for their copies.
     held: Vec<Packet>,
+    /// Something of what went out in full was acknowledged.
+    is_acked: bool,
     /// Segments with data that went out in full, and when.
     released: Vec<(TcpSeq, Instant)>,
     /// The last segment that carried data, from which others are made.
     model: Option<Packet>,
+    /// Behind the last byte that the target has sent.
+    heard: Option<TcpSeq>,
     in_flight: usize,
     /// What is held back was copied.
     is_copied: bool,
+    /// Data of the target that are put aside until there is a copy with DSS, and until when: what is wrong
+    /// with them must not end the connection before.
+    aside: VecDeque<Vec<u8>>,
+    aside_until: Option<Instant>,
     /// Copies that the step has sent.
     copies: Vec<Prepared>,
     /// When the step ends though nothing has happened.
@@ -131,10 +140,14 @@ impl Conversation {
             plan,
             queue: VecDeque::new(),
             held: Vec::new(),
+            is_acked: false,
             released: Vec::new(),
             model: None,
+            heard: None,
             in_flight: 0,
             is_copied: false,
+            aside: VecDeque::new(),
+            aside_until: None,
             copies: Vec::new(),
             deadline: now + HANDSHAKE,
         })
@@ -150,13 +163,18 @@ impl Conversation {
         loop {
             self.pump(now);
             self.copy_held();
+            if self.take_aside(now) {
+                self.pump(now);
+            }
             self.forget_hopeless(now, routers);
             if let Some(prepared) = self.pop(composer) {
                 return Next::Send(Box::new(prepared));
             }
             if self.in_flight > 0 || (!self.is_step_over() && now < self.deadline) {
                 let timer = self.endpoint.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
-                return Next::Wait(timer.min(self.deadline.max(now + TICK)));
+                let aside = self.aside_until.filter(|_| !self.aside.is_empty());
+                let aside = aside.unwrap_or(Instant::FAR_FUTURE);
+                return Next::Wait(timer.min(aside).min(self.deadline.max(now + TICK)));
             }
             if !self.advance(now) {
                 return Next::Over;
@@ -285,8 +303,13 @@ impl Conversation {
         let speaks = self.endpoint.connection(self.id).is_some_and(|connection| {
             connection.is_connected() && connection.info().version.is_some()
         });
-        // What is no MPTCP any more cannot be asked with MPTCP.
-        let next = if speaks { self.plan.pop_front() } else { None };
+        // What is no MPTCP any more cannot be asked with MPTCP, and what does not work with nothing.
+        let is_vain = self.step == Step::Released && !self.is_acked;
+        let next = if speaks && !is_vain {
+            self.plan.pop_front()
+        } else {
+            None
+        };
         self.step = next.unwrap_or(Step::Close);
         self.deadline = now + if self.holds() { COMPOSE } else { PAUSE };
         self.is_copied = false;
@@ -352,14 +375,14 @@ impl Conversation {
             return;
         };
         let len = u32::try_from(model.payload.len()).unwrap_or(0);
-        let unseen = if *probe == Probe::UnseenAck {
-            UNSEEN
-        } else {
-            0
+        // The target may have sent more since, and more of it may be on its way.
+        let ack = match self.heard.filter(|_| *probe == Probe::UnseenAck) {
+            Some(heard) => heard.add(UNSEEN),
+            None => model.ack,
         };
         let packet = Packet {
             seq: model.seq.add(len),
-            ack: model.ack.add(unseen),
+            ack,
             flags: Flags::ACK,
             options: data_options(&model, probe),
             payload: Vec::new(),
@@ -384,9 +407,67 @@ impl Conversation {
         self.step = Step::Released;
     }
 
+    /// Behind the last byte of a segment of the target; a SYN begins anew.
+    fn end_of(&mut self, packet: &[u8]) -> Option<TcpSeq> {
+        let tcp = Fields::parse(packet)
+            .filter(|it| it.ip.protocol == TCP)?
+            .tcp;
+        let flags = tcp.flags()?;
+        if flags.syn() {
+            self.heard = None;
+        }
+        let len = u32::try_from(tcp.payload().len()).ok()?;
+        (!flags.rst())
+            .then(|| tcp.seq())?
+            .map(|seq| seq.add(len + u32::from(flags.syn())))
+    }
+
     /// A packet of the target came.
     pub(super) fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
-        self.endpoint.handle_packet(now, packet);
+        if let Some(ack) = Fields::parse(packet).and_then(|fields| acknowledged(&fields)) {
+            let mut released = self.released.iter();
+            self.is_acked |=
+                released.any(|(seq, _)| ack.distance_from(*seq).is_some_and(|it| it > 0));
+        }
+        let end = self.end_of(packet);
+        let is_later = |end: TcpSeq| {
+            let known = self.heard.map(|heard| heard.distance_from(end));
+            known.is_none_or(|distance| distance.is_none())
+        };
+        if let Some(end) = end.filter(|end| is_later(*end)) {
+            self.heard = Some(end);
+        }
+        let is_data = Fields::parse(packet).is_some_and(|it| !it.tcp.payload().is_empty());
+        let is_early = self.is_dss_to_come() && self.aside_until.is_none_or(|until| now < until);
+        if is_data && is_early && self.aside.len() < MAX_ASIDE {
+            self.aside.push_back(packet.to_vec());
+            self.aside_until = self.aside_until.or(Some(now + ASIDE));
+        } else {
+            self.endpoint.handle_packet(now, packet);
+        }
+    }
+
+    /// Whether no segment with DSS was copied yet, and one will be.
+    fn is_dss_to_come(&self) -> bool {
+        let is_next = self.step == Step::Data(LARGE) && !self.is_copied;
+        is_next || self.plan.contains(&Step::Data(LARGE))
+    }
+
+    /// Hands over what was put aside, once there is a reason. Whether there was something.
+    fn take_aside(&mut self, now: Instant) -> bool {
+        let is_due = self.aside_until.is_some_and(|until| until <= now);
+        if self.aside.is_empty() || (!is_due && self.is_dss_to_come()) {
+            return false;
+        }
+        for packet in std::mem::take(&mut self.aside) {
+            self.endpoint.handle_packet(now, &packet);
+        }
+        true
+    }
+
+    /// Whether nothing of what was sent was acknowledged.
+    pub(super) const fn is_vain(&self) -> bool {
+        !self.is_acked
     }
 
     /// The time has come.
@@ -427,6 +508,13 @@ impl std::fmt::Debug for Conversation {
             .field("in_flight", &self.in_flight)
             .finish_non_exhaustive()
     }
+}
+
+/// What a segment of the target acknowledges.
+fn acknowledged(fields: &Fields<'_>) -> Option<TcpSeq> {
+    let tcp = (fields.ip.protocol == TCP).then_some(fields.tcp)?;
+    let flags = tcp.flags()?;
+    (flags.ack() && !flags.syn() && !flags.rst()).then(|| tcp.ack())?
 }
 
 /// Version 1, with checksums: the target then notices what happens to the payload.
@@ -475,8 +563,9 @@ const FIRST: usize = 144;
 const LARGE: usize = 1200;
 /// Bytes of segments that a box may join.
 const SMALL: usize = 288;
-/// Bytes that are acknowledged and that the target has never sent.
-const UNSEEN: u32 = 1000;
+/// Bytes that are acknowledged and that the target has never sent: more than it can repeat of what it got.
+const UNSEEN: u32 = 8000;
+const TCP: u8 = 6;
 /// The handshake takes no longer, or is given up.
 const HANDSHAKE: Duration = Duration::from_millis(2500);
 /// Data that are not acknowledged in this time will not be.
@@ -485,6 +574,10 @@ const ACKNOWLEDGE: Duration = Duration::from_millis(1500);
 const GRACE: Duration = Duration::from_millis(400);
 /// The endpoint needs no longer for a segment, if it can send one at all.
 const COMPOSE: Duration = Duration::from_millis(250);
+/// Data of the target are put aside no longer: they may be what acknowledges ours.
+const ASIDE: Duration = Duration::from_millis(100);
+/// Segments that are put aside.
+const MAX_ASIDE: usize = 64;
 /// Between steps, when nothing is waited for.
 const PAUSE: Duration = Duration::from_millis(1);
 /// The least time to the next look.

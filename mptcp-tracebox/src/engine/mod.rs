@@ -36,7 +36,7 @@ use self::pace::Bucket;
 use self::shared_random::SharedRandom;
 use crate::evidence::{Evidence, Purpose, Role, SentId};
 use crate::packet::fields::Fields;
-use crate::plan::Plan;
+use crate::plan::{ATTEMPTS, Plan};
 use crate::probe::{Phase, Probe};
 use crate::trace::{EndAnswer, EndOption};
 use crate::verdict::judge;
@@ -62,6 +62,8 @@ pub struct Engine {
     /// By then the target has the RST of the last connection that it began.
     quiet: Instant,
     flow: usize,
+    /// Connections that were begun for the probes of the established phase, in this flow.
+    connections: u8,
     stage: Stage,
 }
 
@@ -167,6 +169,7 @@ impl Engine {
             slowest: Duration::ZERO,
             quiet: now,
             flow: 0,
+            connections: 0,
             stage: Stage::Reach(Ends::control()),
             plan,
         }
@@ -221,7 +224,7 @@ impl Engine {
             Stage::Compare(compare) => compare.note_sent(ask),
             Stage::Converse(_) | Stage::Done => {}
         }
-        let until = now + self.patience();
+        let until = now + self.patience(ask.attempt);
         let id = self
             .evidence
             .note_sent(now, purpose.clone(), bytes.clone())?;
@@ -270,7 +273,7 @@ impl Engine {
                 ttl: purpose.ttl,
                 attempt: purpose.attempt,
             };
-            let until = now + self.patience();
+            let until = now + self.patience(purpose.attempt);
             self.waiting.push(Waiting { id, until, ask });
         }
         Some(Transmit { purpose, bytes })
@@ -291,10 +294,13 @@ impl Engine {
             }
             Stage::Climb(ladder) if ladder.is_target_there() => Stage::Ends(Ends::special(probes)),
             Stage::Ends(_) => Stage::Compare(self.comparison()),
-            Stage::Compare(_) => match self.conversation(now) {
-                Some(conversation) => Stage::Converse(Box::new(conversation)),
-                None => self.next_flow(),
-            },
+            Stage::Compare(_) => self.converse(now),
+            // A firewall may have taken it for a connection of before.
+            Stage::Converse(conversation)
+                if conversation.is_vain() && self.connections < MOST_CONNECTIONS =>
+            {
+                self.converse(now)
+            }
             Stage::Climb(_) | Stage::Converse(_) => self.next_flow(),
             Stage::Done => Stage::Done,
         };
@@ -310,6 +316,14 @@ impl Engine {
         let ttls = heard.map(|hop| hop.ttl).collect();
         let distance = flow.and_then(|flow| flow.distance);
         Compare::new(probes, distance, ttls, self.plan.max_ttl)
+    }
+
+    fn converse(&mut self, now: Instant) -> Stage {
+        self.connections += 1;
+        match self.conversation(now) {
+            Some(conversation) => Stage::Converse(Box::new(conversation)),
+            None => self.next_flow(),
+        }
     }
 
     /// The connection that carries the probes of the established phase, if they are wanted and the target
@@ -335,6 +349,7 @@ impl Engine {
     fn next_flow(&mut self) -> Stage {
         self.events.push_back(Event::FlowDone(self.flow));
         self.flow += 1;
+        self.connections = 0;
         if self.flow < self.plan.sources.len() {
             Stage::Reach(Ends::control())
         } else {
@@ -358,9 +373,14 @@ impl Engine {
         self.routers.get_mut(usize::from(ttl).checked_sub(1)?)
     }
 
-    /// How long an answer may take.
-    fn patience(&self) -> Duration {
-        (self.slowest * 3).clamp(self.plan.patience, MOST_PATIENCE.max(self.plan.patience))
+    /// How long an answer may take. As long as none has come, nobody knows: each try waits longer.
+    fn patience(&self, attempt: u8) -> Duration {
+        let patience = self.plan.patience;
+        if self.slowest.is_zero() {
+            let times = 1 << attempt.min(ATTEMPTS - 1);
+            return (patience * times).min(MOST_PATIENCE.max(patience));
+        }
+        (self.slowest * 3).clamp(patience, MOST_PATIENCE.max(patience))
     }
 
     /// A packet for our host came, from its IP header on. Says which packet of ours it answers.
@@ -378,11 +398,13 @@ impl Engine {
             Some(answer) if answer.segment().is_some() => Outcome::Reached,
             _ => Outcome::Refused,
         };
-        let took = now.since(sent.at);
+        // What comes too late shows that others may need longer, too; what comes again does not.
+        if sent.answers.len() == 1 && matches!(sent.purpose.role, Role::Ladder | Role::End) {
+            self.slowest = self.slowest.max(now.since(sent.at).min(MOST_SLOW));
+        }
         let waiting = self.waiting.iter().position(|waiting| waiting.id == id);
         if let Some(at) = waiting {
             let ask = self.waiting.swap_remove(at).ask;
-            self.slowest = self.slowest.max(took);
             self.settle(ask, outcome);
         }
         Some(id)
@@ -494,5 +516,9 @@ impl std::fmt::Debug for Engine {
 const BURST: u32 = 32;
 /// No answer is waited for longer, however slow the path was so far.
 const MOST_PATIENCE: Duration = Duration::from_secs(3);
+/// An answer that took longer is that to a packet of the other side which was lost at first.
+const MOST_SLOW: Duration = Duration::from_millis(900);
+/// Connections for the probes of the established phase, where nothing of the first one arrives.
+const MOST_CONNECTIONS: u8 = 2;
 /// Resets that wait to be sent.
 const MAX_REPLIES: usize = 64;

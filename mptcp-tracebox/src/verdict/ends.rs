@@ -82,7 +82,7 @@ pub(super) fn acks(segment: &SegmentAnswer, sent: &Sent) -> bool {
     len > 0 && segment.flags.ack() && end == Some(TcpSeq(segment.ack))
 }
 
-fn add(end: &mut End, sent: &Sent, plain: usize, controls: &[u32]) {
+fn add(end: &mut End, sent: &Sent, plain: Fillers, controls: &[u32]) {
     end.sent += 1;
     end.answered += u32::from(!sent.answers.is_empty());
     // That the TTL of a copy ran out, as it should, is no answer of the target.
@@ -105,7 +105,7 @@ fn add(end: &mut End, sent: &Sent, plain: usize, controls: &[u32]) {
     }
 }
 
-fn said(answer: &Answer, sent: &Sent, plain: usize, is_repeated: bool) -> EndAnswer {
+fn said(answer: &Answer, sent: &Sent, plain: Fillers, is_repeated: bool) -> EndAnswer {
     match &answer.kind {
         AnswerKind::Error { kind, .. } => EndAnswer::Error {
             from: answer.from,
@@ -168,7 +168,8 @@ fn weight(answer: &EndAnswer) -> u8 {
     }
 }
 
-fn reset_reason(area: &[u8]) -> Option<u8> {
+/// The reason of a RST with MP_TCPRST (RFC 8684 §3.6).
+pub(super) fn reset_reason(area: &[u8]) -> Option<u8> {
     mptcp(area).find_map(|bytes| match MptcpOption::parse(Version::V1, bytes).ok()? {
         MptcpOption::TcpReset(reset) => Some(reset.reason.0),
         _ => None,
@@ -219,19 +220,19 @@ fn control_numbers(packets: &Packets<'_>) -> Vec<u32> {
 }
 
 /// Fillers in a row that answers to plain SYNs have too: another option was erased there.
-fn plain_fillers(packets: &Packets<'_>) -> usize {
+fn plain_fillers(packets: &Packets<'_>) -> Fillers {
     let controls = packets
         .iter()
         .filter(|(_, sent)| sent.purpose.probe == Probe::Syn);
     let answers = controls
         .flat_map(|(_, sent)| &sent.answers)
         .filter_map(Answer::segment);
-    let runs = answers.map(|segment| longest_filler(&segment.options));
-    runs.max().unwrap_or(0)
+    let fillers = answers.map(|segment| Fillers::of(&segment.options));
+    fillers.max_by_key(|it| it.longest).unwrap_or_default()
 }
 
 /// What a SYN/ACK has of the option of the SYN. `plain` fillers in a row say nothing.
-fn option(segment: &SegmentAnswer, sent: &Sent, plain: usize) -> EndOption {
+fn option(segment: &SegmentAnswer, sent: &Sent, plain: Fillers) -> EndOption {
     let asked = Fields::parse(&sent.bytes).map(|fields| fields.tcp.options());
     let special = asked
         .and_then(|area| special(area, &sent.purpose.probe))
@@ -253,8 +254,15 @@ fn option(segment: &SegmentAnswer, sent: &Sent, plain: usize) -> EndOption {
             return EndOption::Join;
         }
     }
-    let erased = longest_filler(&segment.options);
-    if !special.is_empty() && erased >= LEAST_ERASED && erased > plain {
+    let fillers = Fillers::of(&segment.options);
+    // Where another option was erased, too, what is more than that is this one's.
+    let erased = if plain.longest < LEAST_ERASED {
+        fillers.longest
+    } else {
+        fillers.all.saturating_sub(plain.all)
+    };
+    let is_longer = fillers.longest > plain.longest;
+    if !special.is_empty() && erased >= LEAST_ERASED && is_longer {
         EndOption::Erased(erased)
     } else {
         EndOption::Absent
@@ -274,17 +282,30 @@ fn special<'a>(area: &'a [u8], probe: &Probe) -> Option<&'a [u8]> {
         .map(|option| option.bytes)
 }
 
-/// The longest run of no-operations; zeros at the end count as such.
-fn longest_filler(area: &[u8]) -> usize {
-    let is_filler = |kind: u8| matches!(kind, KIND_NO_OPERATION | KIND_END_OF_LIST);
-    let (mut longest, mut run) = (0, 0);
-    let mut options = TcpOptions::new(area);
-    for option in options.by_ref().map_while(Result::ok) {
-        run = if is_filler(option.kind) { run + 1 } else { 0 };
-        longest = longest.max(run);
+/// No-operations in an option area; zeros at its end count as such.
+#[derive(Debug, Clone, Copy, Default)]
+struct Fillers {
+    /// The longest run of them.
+    longest: usize,
+    all: usize,
+}
+
+impl Fillers {
+    fn of(area: &[u8]) -> Self {
+        let is_filler = |kind: u8| matches!(kind, KIND_NO_OPERATION | KIND_END_OF_LIST);
+        let (mut longest, mut all, mut run) = (0, 0, 0);
+        let mut options = TcpOptions::new(area);
+        for option in options.by_ref().map_while(Result::ok) {
+            run = if is_filler(option.kind) { run + 1 } else { 0 };
+            all += usize::from(run > 0);
+            longest = longest.max(run);
+        }
+        let rest = options.rest().iter().take_while(|byte| **byte == 0).count();
+        Self {
+            longest: longest.max(if run > 0 { run + rest } else { 0 }),
+            all: all + rest,
+        }
     }
-    let rest = options.rest().iter().take_while(|byte| **byte == 0).count();
-    longest.max(if run > 0 { run + rest } else { 0 })
 }
 
 /// Three no-operations are padding; four are not.

@@ -16,16 +16,15 @@ impl Facts<'_> {
             EndAnswer::Error { .. } => "ICMP",
             _ => return None,
         };
-        let mut between = self.behind(&Probe::Join);
         let before = self.first_refusal(&Probe::Join);
-        if let Some(hop) = before {
-            between.until = Place::Hop(hop);
-        }
+        let between = self.refused_between(&Probe::Join, before);
         let control = self.end(&Probe::Syn).and_then(|end| end.ttl);
         let is_elsewhere = end.ttl.is_some() && end.ttl != control;
         // Systems begin with other TTLs in their RSTs, but a server that gives a reason spoke itself.
         let is_unsigned = !matches!(end.answer, EndAnswer::Reset { reason: Some(_) });
-        if !is_unsigned || (before.is_none() && !is_elsewhere) {
+        // On one of several ways the TTL may have become larger, so that the target itself was reached.
+        let is_before = before.is_some() && (what == "ICMP" || !self.flow.is_balanced);
+        if !is_unsigned || (!is_before && !is_elsewhere) {
             return None;
         }
         Some(Verdict {
@@ -34,7 +33,7 @@ impl Facts<'_> {
                 "A SYN with MP_JOIN is answered with {what}, {between}; a plain SYN is not."
             ),
             blame: Blame::Path,
-            confidence: if before.is_some() {
+            confidence: if is_before {
                 Confidence::Proven
             } else {
                 Confidence::Likely

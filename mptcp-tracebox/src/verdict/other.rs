@@ -20,8 +20,17 @@ pub(super) fn other(
     others.first()?;
     Some(OtherPort {
         nearer: distance.and_then(|distance| nearer(others, packets, hops, distance)),
-        stateful: stateful(others, hops, distance),
+        stateful: stateful(others, &asked_by_syns(packets), distance),
     })
+}
+
+/// What the hops say of SYNs. Who keeps state may lose segments of a connection, too.
+fn asked_by_syns(packets: &Packets<'_>) -> Vec<Hop> {
+    let syns = packets.iter().copied();
+    let syns: Vec<_> = syns
+        .filter(|(_, sent)| sent.purpose.probe.phase() == Phase::Syn)
+        .collect();
+    hops::hops(&syns, &hops::probes(&syns))
 }
 
 /// Where somebody answers for the first port, if that is nearer than who answers for the other one.

@@ -7,7 +7,7 @@ use mptcp_proto::wire::segment::Flags;
 use mptcp_proto::wire::tcp_option::{KIND_MPTCP, KIND_SACK, TcpOptions};
 
 use super::Packets;
-use super::ends::acks;
+use super::ends::{acks, reset_reason};
 use super::other::way_back;
 use crate::evidence::{Answer, Role, SegmentAnswer, Sent};
 use crate::packet::fields::Fields;
@@ -21,16 +21,23 @@ pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
         .map(|(_, sent)| *sent)
         .filter(|sent| sent.purpose.role == Role::Connection)
         .collect();
+    let ours = last_connection(&ours);
     if ours.is_empty() {
         return None;
     }
     let mut talk = Talk {
-        passes_holes: hole(&ours).map(|at| passes(&ours, at)),
+        passes_holes: hole(ours).map(|at| passes(ours, at)),
         ..Talk::default()
     };
-    for sent in &ours {
-        for segment in sent.answers.iter().filter_map(|answer| answer.segment()) {
-            note(&mut talk, sent, segment);
+    // What comes when we have ended the connection is right to be a RST (RFC 8684 §3.5).
+    let ends = ours.iter().filter(|sent| is_end(sent)).map(|sent| sent.at);
+    let end = ends.min();
+    for sent in ours {
+        for answer in &sent.answers {
+            let is_before = end.is_none_or(|end| answer.at < end);
+            if let Some(segment) = answer.segment() {
+                note(&mut talk, segment, is_before);
+            }
         }
     }
     talk.acked_between = acked_from(packets).map(|ttl| acked_between(packets, ttl));
@@ -43,6 +50,19 @@ pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
         talk.passes_holes = None;
     }
     Some(talk)
+}
+
+/// Where nothing of a connection arrived there is another one, and that counts.
+fn last_connection<'a>(ours: &'a [&'a Sent]) -> &'a [&'a Sent] {
+    let begin = |sent: &Sent| {
+        let tcp = Fields::parse(&sent.bytes)?.tcp;
+        tcp.seq().filter(|_| tcp.flags().is_some_and(Flags::syn))
+    };
+    let last = ours.iter().rev().find_map(|sent| begin(sent));
+    let first = ours
+        .iter()
+        .position(|sent| last.is_some() && begin(sent) == last);
+    ours.get(first.unwrap_or(0)..).unwrap_or_default()
 }
 
 /// The lowest TTL of a copy of data that was acknowledged by somebody who is nearer than the target and has
@@ -116,11 +136,7 @@ fn has_data_ack(segment: &SegmentAnswer) -> bool {
     })
 }
 
-fn note(talk: &mut Talk, sent: &Sent, segment: &SegmentAnswer) {
-    let ours = Fields::parse(&sent.bytes);
-    let is_last = ours
-        .and_then(|fields| fields.tcp.flags())
-        .is_some_and(Flags::rst);
+fn note(talk: &mut Talk, segment: &SegmentAnswer, is_before_end: bool) {
     for option in TcpOptions::new(&segment.options).map_while(Result::ok) {
         if option.kind == KIND_SACK
             && let Some(passes) = &mut talk.passes_holes
@@ -136,14 +152,20 @@ fn note(talk: &mut Talk, sent: &Sent, segment: &SegmentAnswer) {
             _ => {}
         }
     }
-    talk.was_reset |= segment.flags.rst() && !is_last && !is_fast_close(sent);
+    if segment.flags.rst() && is_before_end {
+        talk.was_reset = true;
+        talk.reset_reason = talk.reset_reason.or(reset_reason(&segment.options));
+    }
 }
 
-/// Whether the packet ends the connection with MP_FASTCLOSE: a RST is the right answer (RFC 8684 §3.5).
-fn is_fast_close(sent: &Sent) -> bool {
+/// Whether the packet ends the connection: with MP_FASTCLOSE, or with a RST.
+fn is_end(sent: &Sent) -> bool {
     let Some(fields) = Fields::parse(&sent.bytes) else {
         return false;
     };
+    if fields.tcp.flags().is_some_and(Flags::rst) {
+        return true;
+    }
     let mut options = TcpOptions::new(fields.tcp.options()).map_while(Result::ok);
     options.any(|option| {
         option.kind == KIND_MPTCP

@@ -6,11 +6,13 @@ use std::time::Duration;
 use mptcp_tests::path::{Family, HopPlan, Path, PathPlan, Rate, RouterPlan, Spread, TargetPlan};
 use mptcp_tests::sim::Seed;
 use mptcp_tracebox::evidence::Role;
+use mptcp_tracebox::plan::Plan;
+use mptcp_tracebox::probe::Probe;
 use mptcp_tracebox::trace::{CellState, Code};
 
-use super::{Run, plan, run};
+use super::{Run, plan, run, run_through};
 
-fn traced(family: Family, router: &RouterPlan, hops: usize) -> Run {
+fn prepared(family: Family, router: &RouterPlan, hops: usize) -> (Path, Plan, Seed) {
     let description = PathPlan {
         hops: vec![HopPlan::One(router.clone()); hops],
         target: TargetPlan::V1,
@@ -18,8 +20,13 @@ fn traced(family: Family, router: &RouterPlan, hops: usize) -> Run {
         latency_ms: 1.0,
     };
     let seed = Seed::from_env_or(1);
-    let mut path = Path::new(&description, family, seed).unwrap();
+    let path = Path::new(&description, family, seed).unwrap();
     let plan = plan(&path);
+    (path, plan, seed)
+}
+
+fn traced(family: Family, router: &RouterPlan, hops: usize) -> Run {
+    let (mut path, plan, seed) = prepared(family, router, hops);
     run(&mut path, plan, seed).unwrap()
 }
 
@@ -59,6 +66,54 @@ fn routers_with_the_limits_of_linux_are_never_taken_for_droppers() {
         let states: Vec<CellState> = cells.map(|cell| cell.state).collect();
         assert_eq!(states, [CellState::Same; 40]);
         assert!(run.took < Duration::from_millis(most), "{:?}", run.took);
+    }
+}
+
+#[test]
+fn a_connection_in_vain_is_begun_again_and_a_second_time_is_enough() {
+    for family in Family::ALL {
+        for vain in [1, 2] {
+            let (mut path, plan, seed) = prepared(family, &RouterPlan::default(), 5);
+            let plan = Plan {
+                probes: Probe::ALL.to_vec(),
+                ..plan
+            };
+            // A firewall that takes it for a connection of before lets the SYN pass, and nothing else.
+            let mut syns = 0;
+            let run = run_through(&mut path, plan, seed, |transmit| {
+                let purpose = &transmit.purpose;
+                let is_data_phase = purpose.probe == Probe::Dss;
+                let header = if family == Family::V4 { 20 } else { 40 };
+                let is_syn = transmit.bytes[header + 13] == 0x02;
+                syns += u32::from(is_data_phase && is_syn);
+                !is_data_phase || is_syn || syns > vain
+            })
+            .unwrap();
+            let expected = if vain == 1 {
+                Code::MptcpOk
+            } else {
+                Code::Undecided
+            };
+            let verdict = &run.trace.verdict;
+            assert_eq!(verdict.code, expected, "{}", verdict.sentence);
+            assert!(run.took < Duration::from_secs(8), "{:?}", run.took);
+        }
+    }
+}
+
+#[test]
+fn a_path_that_is_slower_than_the_first_try_expects_is_waited_for() {
+    for family in Family::ALL {
+        for latency_ms in [30, 60, 80] {
+            // There and back over five routers.
+            let slow = RouterPlan {
+                latency_ms: Some(f64::from(latency_ms)),
+                ..RouterPlan::default()
+            };
+            let run = traced(family, &slow, 5);
+            let verdict = &run.trace.verdict;
+            assert_eq!(verdict.code, Code::MptcpOk, "{}", verdict.sentence);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use mptcp_proto::time::Instant;
 use mptcp_tests::path::Path;
 use mptcp_tests::sim::Seed;
-use mptcp_tracebox::engine::Engine;
+use mptcp_tracebox::engine::{Engine, Transmit};
 use mptcp_tracebox::evidence::Evidence;
 use mptcp_tracebox::plan::Plan;
 use mptcp_tracebox::probe::{Phase, Probe};
@@ -38,12 +38,24 @@ fn plan(path: &Path) -> Plan {
 
 /// Lets an engine ask a path until it has nothing left to ask.
 fn run(path: &mut Path, plan: Plan, seed: Seed) -> Result<Run, Endless> {
+    run_through(path, plan, seed, |_| true)
+}
+
+/// The same; of what the engine sends, only this passes.
+fn run_through(
+    path: &mut Path,
+    plan: Plan,
+    seed: Seed,
+    mut passes: impl FnMut(&Transmit) -> bool,
+) -> Result<Run, Endless> {
     let target = plan.target;
     let mut now = Instant::ZERO;
     let mut engine = Engine::new(plan, Box::new(seed.random_source("engine")), now);
     for _ in 0..MAX_STEPS {
         while let Some(transmit) = engine.poll_transmit(now) {
-            path.send(now, transmit.bytes);
+            if passes(&transmit) {
+                path.send(now, transmit.bytes);
+            }
         }
         while engine.poll_event().is_some() {}
         if engine.is_done() {

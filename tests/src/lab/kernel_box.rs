@@ -90,6 +90,7 @@ pub const KERNEL_BOXES: &[KernelBox] = &[
         ..BASE
     },
     KernelBox {
+        // Neighbours would not find each other: their packets must come with 255 (RFC 4861 §7.1).
         name: "ttl",
         does: "sets the TTL or hop limit of what goes to the server",
         parameters: &[("set", "64")],
@@ -100,7 +101,12 @@ pub const KERNEL_BOXES: &[KernelBox] = &[
                 "PREROUTING",
                 "-i near+ -j TTL --ttl-set {set}",
             ),
-            rule(V6, "mangle", "PREROUTING", "-i near+ -j HL --hl-set {set}"),
+            rule(
+                V6,
+                "mangle",
+                "PREROUTING",
+                "-i near+ ! -p ipv6-icmp -j HL --hl-set {set}",
+            ),
         ],
         ..BASE
     },
@@ -109,7 +115,12 @@ pub const KERNEL_BOXES: &[KernelBox] = &[
         does: "hides itself: raises the TTL or hop limit by one for the one that it takes",
         rules: &[
             rule(V4, "mangle", "PREROUTING", "-i near+ -j TTL --ttl-inc 1"),
-            rule(V6, "mangle", "PREROUTING", "-i near+ -j HL --hl-inc 1"),
+            rule(
+                V6,
+                "mangle",
+                "PREROUTING",
+                "-i near+ ! -p ipv6-icmp -j HL --hl-inc 1",
+            ),
         ],
         ..BASE
     },

@@ -10,6 +10,7 @@
 
 mod assembler;
 mod direction;
+mod known;
 mod open_mappings;
 mod origin;
 mod scale;

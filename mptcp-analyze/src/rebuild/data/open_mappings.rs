@@ -7,6 +7,7 @@ use mptcp_proto::seq::{Dsn, Ssn};
 use mptcp_proto::wire::checksum::{PartialSum, dss_checksum_holds};
 
 use super::direction::DataDirection;
+use super::known::{Known, KnownList};
 use super::waiting::{overlap, part_of};
 use crate::model::CheckResult;
 use crate::rebuild::pack::{Pack, Packer, Unpacker};
@@ -26,7 +27,7 @@ const MAX_AT_REST: usize = 2;
 const MAX_PAYLOAD: i64 = 65_535;
 
 /// Place of mappings that cover no byte of the subflow.
-const NOWHERE: i64 = i64::MIN;
+pub(super) const NOWHERE: i64 = i64::MIN;
 
 /// What makes a mapping distinct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,42 +41,19 @@ pub(super) struct MappingKey {
 }
 
 impl MappingKey {
+    /// No mapping: no data place is as high.
+    const NONE: Self = Self {
+        place: NOWHERE,
+        data: i64::MAX,
+        len: 0,
+    };
+
     /// A DATA_FIN without data (RFC 8684 §3.3.3: subflow sequence number 0, length 1).
     pub(super) fn bare_data_fin(data: i64) -> Self {
         Self {
             place: NOWHERE,
             data,
             len: 1,
-        }
-    }
-}
-
-/// A mapping that is known, and how many bytes of payload it covers.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    place: i64,
-    data: i64,
-    len: u16,
-    payload_len: u16,
-}
-
-impl Known {
-    fn new(key: MappingKey, payload_len: u16) -> Self {
-        let MappingKey { place, data, len } = key;
-        Known {
-            place,
-            data,
-            len,
-            payload_len,
-        }
-    }
-
-    #[inline]
-    fn key(&self) -> MappingKey {
-        MappingKey {
-            place: self.place,
-            data: self.data,
-            len: self.len,
         }
     }
 }
@@ -125,21 +103,28 @@ impl OpenMapping {
 #[derive(Debug, Clone)]
 pub(super) struct OpenMappings {
     /// The mappings in the order of their keys; most are added at the end.
-    known: VecDeque<Known>,
+    known: KnownList,
     /// Those of them whose checksum is of interest.
     sums: Rare<Sums>,
-    last: Option<MappingKey>,
-    /// How many are not judged yet.
-    unjudged: u32,
+    /// The one that was added or asked for last, or [`MappingKey::NONE`].
+    last: MappingKey,
     /// Mappings that ended below this place may have been closed.
     old_below: i64,
 }
 
-/// In the order of their keys; most are added at the end and removed at the begin.
-type Sums = VecDeque<(MappingKey, OpenMapping)>;
+#[derive(Debug, Clone, Default)]
+struct Sums {
+    /// In the order of their keys; most are added at the end and removed at the begin.
+    list: VecDeque<(MappingKey, OpenMapping)>,
+    /// How many are not judged yet.
+    unjudged: u32,
+}
 
 impl Absent for Sums {
-    const ABSENT: &'static Self = &Sums::new();
+    const ABSENT: &'static Self = &Sums {
+        list: VecDeque::new(),
+        unjudged: 0,
+    };
 }
 
 impl Default for OpenMappings {
@@ -150,30 +135,38 @@ impl Default for OpenMappings {
 
 impl Absent for OpenMappings {
     const ABSENT: &'static Self = &OpenMappings {
-        known: VecDeque::new(),
+        known: KnownList::None,
         sums: Rare::ABSENT,
-        last: None,
-        unjudged: 0,
+        last: MappingKey::NONE,
         old_below: NOWHERE,
     };
 }
 
 impl Pack for OpenMappings {
-    /// Without the sums, all of which are judged; the lower mappings live on as runs.
+    /// Without the sums, all of which are judged. The lower mappings of a connection that is over live on
+    /// as runs.
     fn pack(&self, to: &mut Packer<'_>) {
         let OpenMappings {
             known,
-            sums: _,
+            sums,
             last: _,
-            unjudged,
             old_below,
         } = self;
-        to.require(*unjudged == 0);
+        to.require(sums.unjudged == 0);
+        // A mapping that is sent again with DATA_FIN needs the sum of its payload.
+        to.require(sums.list.is_empty() || !to.is_open());
         // Those without place come first.
-        let bare = known.partition_point(|known| known.place == NOWHERE);
+        let is_bare = |known: &&Known| known.place == NOWHERE;
+        let bare = known.iter().take_while(is_bare).count();
         to.require(bare <= MAX_AT_REST);
-        let kept = (known.len() - bare).min(MAX_AT_REST);
-        let closed = known.range(bare..known.len() - kept);
+        let most = if to.is_open() {
+            MAX_OPEN_MAPPINGS
+        } else {
+            MAX_AT_REST
+        };
+        let kept = (known.len() - bare).min(most);
+        let open_from = known.len() - kept;
+        let closed = known.iter().take(open_from).skip(bare);
         let below = closed.map(Known::end).fold(*old_below, i64::max);
         (below != NOWHERE).pack(to);
         if below != NOWHERE {
@@ -181,11 +174,11 @@ impl Pack for OpenMappings {
         }
         let mut before = Known::before(below);
         (bare, kept).pack(to);
-        for known in known.range(..bare.min(MAX_AT_REST)) {
+        for known in known.iter().take(bare.min(MAX_AT_REST)) {
             known.data.pack(to);
             (known.len, known.payload_len).pack(to);
         }
-        for known in known.range(known.len() - kept..) {
+        for known in known.iter().skip(open_from) {
             known.pack_behind(&before, to);
             before = *known;
         }
@@ -199,10 +192,7 @@ impl Pack for OpenMappings {
         };
         let (bare, kept) = <(usize, usize)>::unpack(from);
         let mut before = Known::before(old_below);
-        let mut known = VecDeque::new();
-        if !from.is_for_report() {
-            known.reserve_exact((bare + kept).min(2 * MAX_AT_REST));
-        }
+        let mut known = KnownList::None;
         for _ in 0..bare.min(MAX_AT_REST) {
             let bare = Known {
                 place: NOWHERE,
@@ -211,62 +201,20 @@ impl Pack for OpenMappings {
                 payload_len: Pack::unpack(from),
             };
             if !from.is_for_report() {
-                known.push_back(bare);
+                known.insert(bare);
             }
         }
-        for _ in 0..kept.min(MAX_AT_REST) {
+        for _ in 0..kept.min(MAX_OPEN_MAPPINGS) {
             before = Known::unpack_behind(&before, from);
             if !from.is_for_report() {
-                known.push_back(before);
+                known.insert(before);
             }
         }
         OpenMappings {
             known,
             sums: Rare::default(),
-            last: None,
-            unjudged: 0,
+            last: MappingKey::NONE,
             old_below,
-        }
-    }
-}
-
-impl Known {
-    /// What would be there if one ended at `end`.
-    fn before(end: i64) -> Self {
-        let place = if end == NOWHERE { 0 } else { end };
-        Known {
-            place,
-            data: place,
-            len: 0,
-            payload_len: 0,
-        }
-    }
-
-    fn end(&self) -> i64 {
-        self.place.saturating_add(i64::from(self.payload_len))
-    }
-
-    fn offset(&self) -> i64 {
-        self.data.wrapping_sub(self.place)
-    }
-
-    /// Packs it by what it has in common with the one before.
-    fn pack_behind(&self, before: &Self, to: &mut Packer<'_>) {
-        self.place.wrapping_sub(before.end()).pack(to);
-        self.offset().wrapping_sub(before.offset()).pack(to);
-        self.len.pack(to);
-        self.len.wrapping_sub(self.payload_len).pack(to);
-    }
-
-    fn unpack_behind(before: &Self, from: &mut Unpacker<'_>) -> Self {
-        let place = before.end().wrapping_add(i64::unpack(from));
-        let offset = before.offset().wrapping_add(i64::unpack(from));
-        let len = u16::unpack(from);
-        Known {
-            place,
-            data: place.wrapping_add(offset),
-            len,
-            payload_len: len.wrapping_sub(u16::unpack(from)),
         }
     }
 }
@@ -275,13 +223,13 @@ impl OpenMappings {
     /// Whether this very mapping is open.
     #[inline]
     pub(super) fn contains(&mut self, key: &MappingKey) -> bool {
-        self.last.as_ref() == Some(key) || self.finds(key)
+        self.last == *key || self.finds(key)
     }
 
-    /// The mapping that was added or asked for last, as long as it is open.
+    /// Whether this is the mapping that was added or asked for last, and open.
     #[inline]
-    pub(super) fn latest(&self) -> Option<&MappingKey> {
-        self.last.as_ref()
+    pub(super) fn is_latest(&self, key: &MappingKey) -> bool {
+        self.last == *key
     }
 
     /// Whether all mappings that are open come before this one.
@@ -293,24 +241,19 @@ impl OpenMappings {
     /// Another length of payload than this that an open mapping of the same first byte has. A DATA_FIN
     /// adds one to the length of a mapping, and nothing to its payload.
     pub(super) fn other_length(&self, key: &MappingKey, payload_len: u16) -> Option<u16> {
-        let is_same = |known: &Known| (known.place, known.data) == (key.place, key.data);
-        let before = |known: &Known| (known.place, known.data) < (key.place, key.data);
-        let from = self.known.partition_point(before);
-        let mut twins = self.known.range(from..).take_while(|known| is_same(known));
+        let mut twins = self.known.at(key.place, key.data);
         let other = twins.find(|known| known.payload_len != payload_len)?;
         (key.len > 0 && other.len > 0).then_some(other.payload_len)
     }
 
     /// Whether this mapping, which is open, was declared with another checksum than this.
     pub(super) fn contradicts_checksum(&self, key: &MappingKey, checksum: u16) -> bool {
-        let found = match self.sums.back() {
-            Some((last, open)) if last == key => Some(open),
+        let sums = &self.sums.list;
+        let found = match sums.back() {
+            Some((latest, open)) if latest == key => Some(open),
             _ => {
-                let found = self.sums.binary_search_by(|(other, _)| other.cmp(key));
-                found
-                    .ok()
-                    .and_then(|at| self.sums.get(at))
-                    .map(|(_, open)| open)
+                let found = sums.binary_search_by(|(other, _)| other.cmp(key));
+                found.ok().and_then(|at| sums.get(at)).map(|(_, open)| open)
             }
         };
         found
@@ -322,11 +265,11 @@ impl OpenMappings {
         if self.is_highest(key) {
             return false;
         }
-        let known = self.known.binary_search_by(|known| known.key().cmp(key));
-        if known.is_ok() {
-            self.last = Some(*key);
+        let is_known = self.known.holds(key);
+        if is_known {
+            self.last = *key;
         }
-        known.is_ok()
+        is_known
     }
 
     /// Whether a mapping that ends at `end` may have been open before and closed since.
@@ -337,43 +280,29 @@ impl OpenMappings {
     /// Adds a distinct mapping; judges it at once if it needs no payload.
     pub(super) fn add(&mut self, key: MappingKey, open: OpenMapping, data: &mut DataDirection) {
         let payload_len = u16::try_from(open.payload_len).unwrap_or(u16::MAX);
-        self.insert(Known::new(key, payload_len));
+        self.known.insert(Known::new(key, payload_len));
         if open.checksum.is_some() {
             self.add_sum(key, open, data);
         }
-        self.last = Some(key);
+        self.last = key;
         while self.known.len() > MAX_OPEN_MAPPINGS {
             self.close_lowest(data);
         }
     }
 
-    fn insert(&mut self, known: Known) {
-        match self.known.back() {
-            Some(highest) if highest.key() >= known.key() => {
-                let key = known.key();
-                let at = self.known.partition_point(|other| other.key() < key);
-                self.known.insert(at, known);
-            }
-            _ => {
-                reserve_few(&mut self.known);
-                self.known.push_back(known);
-            }
-        }
-    }
-
     fn add_sum(&mut self, key: MappingKey, mut open: OpenMapping, data: &mut DataDirection) {
-        let sums = self.sums.made();
-        reserve_few(sums);
-        self.unjudged = self.unjudged.saturating_add(1);
-        let is_last = sums
+        let Sums { list, unjudged } = self.sums.made();
+        reserve_few(list);
+        *unjudged = unjudged.saturating_add(1);
+        let is_last = list
             .back()
             .is_none_or(|(highest, _)| highest.place < key.place);
         let at = if is_last {
-            sums.len()
+            list.len()
         } else {
             // A mapping that is sent again with a DATA_FIN has the same payload and a new checksum.
-            let place = sums.partition_point(|(other, _)| other.place < key.place);
-            let twins = sums.range(place..);
+            let place = list.partition_point(|(other, _)| other.place < key.place);
+            let twins = list.range(place..);
             if let Some((_, twin)) = twins
                 .take_while(|(other, _)| other.place == key.place)
                 .find(|(_, twin)| twin.payload_len == open.payload_len && key.place != NOWHERE)
@@ -381,10 +310,10 @@ impl OpenMappings {
                 open.covered = twin.covered;
                 open.sum = twin.sum;
             }
-            sums.partition_point(|(other, _)| *other < key)
+            list.partition_point(|(other, _)| *other < key)
         };
-        judge(&key, &mut open, &mut self.unjudged, data);
-        sums.insert(at, (key, open));
+        judge(&key, &mut open, unjudged, data);
+        list.insert(at, (key, open));
     }
 
     /// Adds the first copy of payload to the sums of the mappings that cover it. `known` is its sum, if
@@ -397,7 +326,7 @@ impl OpenMappings {
         known: Option<PartialSum>,
         data: &mut DataDirection,
     ) {
-        if self.unjudged > 0 && !bytes.is_empty() {
+        if self.sums.unjudged > 0 && !bytes.is_empty() {
             self.feed_sums(places, bytes, known, data);
         }
     }
@@ -409,16 +338,16 @@ impl OpenMappings {
         known: Option<PartialSum>,
         data: &mut DataDirection,
     ) {
-        let Some(sums) = self.sums.get_mut() else {
+        let Some(Sums { list, unjudged }) = self.sums.get_mut() else {
             return;
         };
         let lowest = places.start.saturating_sub(MAX_PAYLOAD);
-        let begins = match sums.back() {
+        let begins = match list.back() {
             // In order, the latest mapping is the only one that waits for payload.
-            Some((_, open)) if self.unjudged == 1 && open.checksum.is_some() => sums.len() - 1,
-            _ => sums.partition_point(|(key, _)| key.place < lowest),
+            Some((_, open)) if *unjudged == 1 && open.checksum.is_some() => list.len() - 1,
+            _ => list.partition_point(|(key, _)| key.place < lowest),
         };
-        for (key, open) in sums.range_mut(begins..) {
+        for (key, open) in list.range_mut(begins..) {
             if key.place >= places.end {
                 break;
             }
@@ -436,29 +365,29 @@ impl OpenMappings {
             };
             open.sum = open.sum.plus(sum.moved(offset));
             open.covered = open.covered.saturating_add(len);
-            judge(key, open, &mut self.unjudged, data);
+            judge(key, open, unjudged, data);
         }
     }
 
     /// Closes all: what cannot be judged now never will be.
     pub(super) fn finish(&mut self, data: &mut DataDirection) {
-        while !self.known.is_empty() {
+        while self.known.back().is_some() {
             self.close_lowest(data);
         }
     }
 
     /// Moves all data places by `distance`.
     pub(super) fn shift_data(&mut self, distance: i64) {
-        self.last = None;
+        self.last = MappingKey::NONE;
         let moved = |key: MappingKey| MappingKey {
             data: key.data.saturating_add(distance),
             ..key
         };
-        for known in &mut self.known {
+        for known in self.known.iter_mut() {
             *known = Known::new(moved(known.key()), known.payload_len);
         }
         if let Some(sums) = self.sums.get_mut() {
-            for (key, _) in sums {
+            for (key, _) in &mut sums.list {
                 *key = moved(*key);
             }
         }
@@ -469,10 +398,10 @@ impl OpenMappings {
             return;
         };
         let (key, payload_len) = (known.key(), known.payload_len);
-        if self.last == Some(key) {
-            self.last = None;
+        if self.last == key {
+            self.last = MappingKey::NONE;
         }
-        if !self.sums.is_empty() {
+        if !self.sums.list.is_empty() {
             self.close_sum(&key, data);
         }
         if key.place != NOWHERE {
@@ -483,16 +412,18 @@ impl OpenMappings {
 
     fn close_sum(&mut self, key: &MappingKey, data: &mut DataDirection) {
         // Sums are closed in the order of the mappings, so this one is the first.
-        if self.sums.front().is_none_or(|(lowest, _)| lowest > key) {
-            return;
-        }
-        let sums = self.sums.get_mut();
-        let Some((_, mut open)) = sums.and_then(VecDeque::pop_front) else {
+        let Some(Sums { list, unjudged }) = self.sums.get_mut() else {
             return;
         };
-        judge(key, &mut open, &mut self.unjudged, data);
+        if list.front().is_none_or(|(lowest, _)| lowest > key) {
+            return;
+        }
+        let Some((_, mut open)) = list.pop_front() else {
+            return;
+        };
+        judge(key, &mut open, unjudged, data);
         if open.checksum.is_some() {
-            self.unjudged = self.unjudged.saturating_sub(1);
+            *unjudged = unjudged.saturating_sub(1);
             let why = if open.covered < open.payload_len {
                 "not all of its payload is in the capture"
             } else {
@@ -516,7 +447,7 @@ fn judge(key: &MappingKey, open: &mut OpenMapping, unjudged: &mut u32, data: &mu
 }
 
 /// Makes room for another; most directions of an ordinary connection have few.
-fn reserve_few<T>(list: &mut VecDeque<T>) {
+pub(super) fn reserve_few<T>(list: &mut VecDeque<T>) {
     if list.len() == list.capacity() {
         list.reserve_exact((list.len() / 2).clamp(1, MAX_OPEN_MAPPINGS));
     }

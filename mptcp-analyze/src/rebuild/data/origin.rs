@@ -3,6 +3,7 @@
 use mptcp_proto::seq::TcpSeq;
 
 use crate::rebuild::pack::pack_fields;
+use crate::rebuild::rare::SeqMark;
 
 /// Mappings that wait until it is known where SSN 1 is.
 ///
@@ -13,7 +14,7 @@ pub(super) const MAX_HELD_MAPPINGS: usize = 16;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Origin {
     /// Sequence number of place 0: the SYN, or one before the first byte seen.
-    anchor: Option<TcpSeq>,
+    anchor: SeqMark,
     /// Place seen last: sequence numbers are expanded near it.
     last: i64,
     /// Place of SSN 0; provisional until settled.
@@ -38,8 +39,8 @@ impl Origin {
             return;
         }
         self.zero = self.place_near_last(isn);
-        if self.anchor.is_none() {
-            self.anchor = Some(isn);
+        if !self.anchor.is_some() {
+            self.anchor.set_first(isn);
             self.zero = 0;
         }
         self.settled = true;
@@ -64,14 +65,14 @@ impl Origin {
 
     /// Place of a sequence number. The first number ever becomes place 1.
     pub(super) fn place(&mut self, seq: TcpSeq) -> i64 {
-        self.anchor.get_or_insert(TcpSeq(seq.0.wrapping_sub(1)));
+        self.anchor.set_first(TcpSeq(seq.0.wrapping_sub(1)));
         self.place_near_last(seq)
     }
 
     /// Place of a sequence number, if any number is known.
     #[inline]
     pub(super) fn peek(&self, seq: TcpSeq) -> Option<i64> {
-        self.anchor.map(|_| self.place_near_last(seq))
+        self.anchor.is_some().then(|| self.place_near_last(seq))
     }
 
     /// Unwrapped subflow sequence number of a place; provisional until settled.
@@ -124,7 +125,7 @@ impl Origin {
     }
 
     fn place_near_last(&self, seq: TcpSeq) -> i64 {
-        let Some(anchor) = self.anchor else {
+        let Some(anchor) = self.anchor.get() else {
             return 0;
         };
         expand(seq.0.wrapping_sub(anchor.0), self.last)

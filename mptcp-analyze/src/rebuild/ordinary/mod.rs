@@ -43,7 +43,7 @@ impl Rebuilder {
         if dss.data_fin || mptcp.may_be_regrouped(builder, place.stream) {
             return false;
         }
-        stream.ends[place.end].ttl = Some(glance.ttl);
+        stream.ends[place.end].ttl = Some(glance.ip.ttl);
         mptcp.packets_with_option += 1;
         mptcp.note_answer(place.end);
         let end = &mut mptcp.ends[place.end];

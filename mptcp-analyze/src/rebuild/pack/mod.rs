@@ -57,20 +57,27 @@ pub(super) struct Packer<'a> {
     packing: &'a mut Packing,
     raw: Vec<u8>,
     refused: bool,
+    is_open: bool,
     before: Before,
 }
 
 impl<'a> Packer<'a> {
-    /// Nothing packed.
-    pub(super) fn new(packing: &'a mut Packing) -> Self {
+    /// Nothing packed. A connection that is open is packed whole.
+    pub(super) fn new(packing: &'a mut Packing, is_open: bool) -> Self {
         let mut raw = std::mem::take(&mut packing.raw);
         raw.clear();
         Packer {
             packing,
             raw,
             refused: false,
+            is_open,
             before: Before::default(),
         }
+    }
+
+    /// Whether more may follow, so that nothing may be left out.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// The value at hand cannot be packed.
@@ -89,6 +96,7 @@ impl<'a> Packer<'a> {
             packing,
             raw,
             refused,
+            is_open: _,
             before: _,
         } = self;
         squeeze(&raw, &mut packing.squeezed);
@@ -424,7 +432,7 @@ mod tests {
     #[track_caller]
     fn check<T: Pack + PartialEq + std::fmt::Debug>(value: &T) {
         let mut packing = Packing::default();
-        let mut packer = Packer::new(&mut packing);
+        let mut packer = Packer::new(&mut packing, false);
         value.pack(&mut packer);
         let bytes = packer.finish().expect("nothing refuses");
         let mut from = Unpacker::new(&bytes, &packing.words);
@@ -458,10 +466,10 @@ mod tests {
     #[test]
     fn what_refuses_leaves_no_bytes() {
         let mut packing = Packing::default();
-        let mut packer = Packer::new(&mut packing);
+        let mut packer = Packer::new(&mut packing, false);
         packer.require(false);
         assert_eq!(packer.finish(), None);
-        let mut packer = Packer::new(&mut packing);
+        let mut packer = Packer::new(&mut packing, false);
         vec![u64::MAX; MAX_PACKED].pack(&mut packer);
         assert_eq!(packer.finish(), None);
     }

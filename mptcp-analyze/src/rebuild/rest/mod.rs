@@ -1,5 +1,5 @@
-//! Connections that are over come to rest: their state is packed until a late packet or the report
-//! asks for it, so that a long capture takes memory for what is open.
+//! Connections that are over, or idle, come to rest: their state is packed until a packet or the report
+//! asks for it, so that a long capture takes memory for what goes on.
 
 use tracing::debug;
 
@@ -15,6 +15,16 @@ use crate::model::{Direction, PerDirection};
 /// than any queue holds, so that copies and repetitions rarely wake it. Frames and not time, because
 /// a capture's clock may jump, and because they bound what is awake.
 pub(super) const REST_FRAMES: u64 = 10_000;
+
+/// Frames of the capture for each connection that is awake, after which an open one without packets is
+/// at rest: all that go on in turns are not. It is looked for once in twice as many, so that this takes
+/// little time.
+pub(super) const IDLE_FRAMES: u64 = 4;
+
+/// Frames of the capture for each open connection that was packed, or looked at, in vain; as long as there
+/// were fewer, no other one is. Where all go on in turns, each time would be in vain, and to pack and to
+/// wake takes as long as a few packets.
+pub(super) const VAIN_FRAMES: u64 = 32;
 
 /// Streams of a connection that is packed. One with more is rare, or a flood of joins.
 const MAX_STREAMS_AT_REST: usize = 16;
@@ -33,13 +43,18 @@ impl Rebuilder {
         let Some(asleep) = self.connections.asleep(connection) else {
             return;
         };
-        debug!(connection, "a late packet");
+        debug!(connection, "it goes on");
         let (builder, streams) = asleep.unpack(&self.packing.words);
         for (stream, unpacked) in streams {
             self.streams.wake(stream, Box::new(unpacked));
         }
+        if builder.is_queued {
+            self.ending.push_back((self.frame, connection));
+        } else {
+            self.watch_open(connection);
+            self.in_vain += 1;
+        }
         self.connections.wake(connection, Box::new(builder));
-        self.ending.push_back((self.frame, connection));
     }
 
     /// Notes that the connection of `place` may be over.
@@ -58,34 +73,92 @@ impl Rebuilder {
     #[inline]
     pub(super) fn rest(&mut self, frame: u64) {
         self.frame = frame;
-        while let Some(&(since, connection)) = self.ending.front()
-            && since.saturating_add(self.limits.rest_frames) < frame
-        {
-            self.ending.pop_front();
-            self.rest_one(connection);
+        if frame > self.next_rest {
+            self.rest_due(frame);
         }
     }
 
-    fn rest_one(&mut self, connection: usize) {
-        let Some(builder) = self.connections.awake(connection) else {
+    /// Packs what is at rest, and notes when the next one may be.
+    #[cold]
+    fn rest_due(&mut self, frame: u64) {
+        let rest_frames = self.limits.rest_frames;
+        while let Some(&(since, connection)) = self.ending.front()
+            && since.saturating_add(rest_frames) < frame
+        {
+            self.ending.pop_front();
+            if self.rest_one(connection, self.limits.rest_frames) == Some(Refused::Recent) {
+                self.ending.push_back((frame, connection));
+            }
+        }
+        if frame > self.quiet_until {
+            self.look_at_open(frame);
+        }
+        let since = self.ending.front().map_or(frame, |&(since, _)| since);
+        self.next_rest = since.saturating_add(rest_frames).min(self.quiet_until);
+    }
+
+    /// Queues an open connection to be looked at.
+    pub(super) fn watch_open(&mut self, connection: usize) {
+        self.open.push_back((self.frame, connection));
+        let due = self.frame.saturating_add(self.limits.rest_frames);
+        self.quiet_until = self.quiet_until.min(due);
+    }
+
+    /// Packs open connections that are idle.
+    #[inline(never)]
+    fn look_at_open(&mut self, frame: u64) {
+        self.quiet_until = u64::MAX;
+        while let Some(&(since, connection)) = self.open.front() {
+            let due = since.saturating_add(self.idle_frames().saturating_mul(2));
+            let allowed = self.in_vain.saturating_mul(self.limits.vain_frames);
+            let until = due.max(allowed);
+            if frame <= until {
+                self.quiet_until = until;
+                return;
+            }
+            self.open.pop_front();
+            self.rest_open(connection);
+        }
+    }
+
+    /// Frames without one of its own after which an open connection is packed.
+    fn idle_frames(&self) -> u64 {
+        let awake = self.connections.awake_count() as u64;
+        let frames = self.limits.idle_frames.saturating_mul(awake);
+        frames.max(self.limits.rest_frames)
+    }
+
+    /// Packs an open connection that is idle, or looks at it again later.
+    fn rest_open(&mut self, connection: usize) {
+        let awake = self.connections.awake(connection);
+        if awake.is_none_or(|builder| builder.is_queued || builder.is_merged) {
             return;
-        };
-        if builder.merged_into.is_some() || builder.streams.len() > MAX_STREAMS_AT_REST {
-            return;
+        }
+        if self.rest_one(connection, self.idle_frames()).is_some() {
+            self.in_vain += 1;
+            self.open.push_back((self.frame, connection));
+        }
+    }
+
+    /// Packs a connection that had no packet for so many frames; tells why if it does not.
+    fn rest_one(&mut self, connection: usize, frames: u64) -> Option<Refused> {
+        let builder = self.connections.awake(connection)?;
+        if builder.is_merged || builder.streams.len() > MAX_STREAMS_AT_REST {
+            return Some(Refused::Unfit);
         }
         let streams = builder.streams.iter().filter_map(|id| self.streams.get(id));
         let last_frame = streams.map(|stream| stream.last_frame).max();
-        if last_frame.is_some_and(|last| last.saturating_add(self.limits.rest_frames) >= self.frame)
-        {
-            self.ending.push_back((self.frame, connection));
-            return;
+        if last_frame.is_some_and(|last| last.saturating_add(frames) >= self.frame) {
+            return Some(Refused::Recent);
         }
-        if let Some(asleep) = self.packed(connection) {
-            for stream in self.connections[connection].streams.iter() {
-                self.streams.put_to_sleep(stream, connection);
-            }
-            self.connections.put_to_sleep(connection, asleep);
+        let Some(asleep) = self.packed(connection) else {
+            return Some(Refused::Unfit);
+        };
+        for stream in self.connections[connection].streams.iter() {
+            self.streams.put_to_sleep(stream, connection);
         }
+        self.connections.put_to_sleep(connection, asleep);
+        None
     }
 
     /// The packed form of a connection, if it has one.
@@ -94,27 +167,36 @@ impl Rebuilder {
         // Keys that were never settled are at the end, and may bring joins with them.
         let is_settled = builder.capable.syn_ack.is_some() || builder.capable.ack.is_some();
         let dropped = builder.rare.events_dropped + builder.addresses.rare.dropped;
-        if !builder.is_over() || !is_settled || dropped > 0 || !builder.data_limits().is_empty() {
+        let is_over = builder.is_over();
+        if !is_settled || dropped > 0 || !builder.data_limits().is_empty() {
+            return None;
+        }
+        // A part without handshake may still find the connection that it belongs to.
+        if !is_over && builder.has_no_handshake() {
             return None;
         }
         let streams = || builder.streams.iter().map(|id| self.streams.get(id));
-        let (mut first_frame, mut duplicates) = (u64::MAX, 0);
-        for stream in streams() {
+        let (mut first_frame, mut duplicates, mut client_ends) = (u64::MAX, 0, 0);
+        for (bit, stream) in streams().enumerate() {
             let stream = stream?;
             first_frame = first_frame.min(stream.first_frame);
             duplicates += stream.duplicates;
+            let client_end = stream.mptcp.as_deref()?.client_end;
+            client_ends |= u16::from(client_end == 1) << bit;
         }
         let near = |direction| builder.data.of(direction).near();
         let head = Head {
             first_frame,
             duplicates,
             streams: builder.streams.clone(),
+            client_ends,
+            is_over,
             near: PerDirection {
                 to_server: near(Direction::ToServer),
                 to_client: near(Direction::ToClient),
             },
         };
-        let mut packer = Packer::new(&mut self.packing);
+        let mut packer = Packer::new(&mut self.packing, !is_over);
         head.pack(&mut packer);
         builder.pack(&mut packer);
         for stream in streams() {
@@ -151,6 +233,15 @@ impl Asleep {
     pub(super) fn unpack_for_report(&self, words: &[&'static str]) -> Unpacked {
         unpack(Unpacker::new(&self.bytes, words).for_report())
     }
+}
+
+/// Why a connection is not packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    /// It had a packet lately.
+    Recent,
+    /// It has what cannot be packed, perhaps not for long.
+    Unfit,
 }
 
 /// A builder and its streams.

@@ -10,18 +10,23 @@ use super::*;
 use crate::capture::{Captures, Content, Input};
 use crate::rebuild::{Finished, Limits, RebuildOptions};
 
-/// The captures, with connections packed after so many frames.
-fn rebuild(mut captures: Captures, rest_frames: u64) -> Rebuilder {
-    let options = RebuildOptions {
-        verify_checksums: true,
-        verify_tcp_checksums: true,
-        ..RebuildOptions::default()
-    };
+/// The captures, with connections that are over packed after so many frames.
+fn rebuild(captures: Captures, rest_frames: u64) -> Rebuilder {
     let limits = Limits {
         rest_frames,
+        idle_frames: u64::MAX,
         ..Limits::default()
     };
-    let mut rebuilder = Rebuilder::new(RebuildOptions { limits, ..options });
+    rebuild_within(captures, true, limits)
+}
+
+fn rebuild_within(mut captures: Captures, verify: bool, limits: Limits) -> Rebuilder {
+    let mut rebuilder = Rebuilder::new(RebuildOptions {
+        verify_checksums: verify,
+        verify_tcp_checksums: true,
+        limits,
+        ..RebuildOptions::default()
+    });
     while let Some(packet) = captures.next_packet() {
         if let Content::Tcp(segment) = &packet.content {
             rebuilder.push(segment);
@@ -43,22 +48,42 @@ fn models(finished: &Finished) -> Vec<String> {
         .collect()
 }
 
+/// A connection with a join.
+fn connect(capture: &mut Capture, number: u16) -> Connection {
+    let mut keys = [*b"client-0", *b"server-0"];
+    for key in &mut keys {
+        key[..2].copy_from_slice(&number.to_be_bytes());
+    }
+    let mut connection = Connection::new(Version::V1).with_keys(keys[0], keys[1]);
+    let flow = |host: u8| {
+        let isn = u32::from(number) << 16;
+        let client = format!("10.0.{host}.1:{}", 10_000 + number);
+        Flow::new(&client, "10.0.9.1:80").with_isns(isn, !isn)
+    };
+    connection.connect(capture, flow(1));
+    connection.join(capture, flow(2), Host::Client);
+    connection
+}
+
+/// Connections that send in turns.
+fn in_turns(count: u16) -> Captures {
+    let mut capture = Capture::new();
+    let mut connections: Vec<Connection> = (0..count)
+        .map(|number| connect(&mut capture, number))
+        .collect();
+    for round in 0..40 {
+        for connection in &mut connections {
+            connection.send(&mut capture, round % 2, Host::Client, 1000);
+        }
+    }
+    Captures::from_reader("crafted", Cursor::new(capture.pcap_bytes())).unwrap()
+}
+
 /// Connections one after the other, each with a join and a few kilobytes both ways.
 fn one_after_the_other(count: u16) -> Captures {
     let mut capture = Capture::new();
     for number in 0..count {
-        let mut keys = [*b"client-0", *b"server-0"];
-        for key in &mut keys {
-            key[..2].copy_from_slice(&number.to_be_bytes());
-        }
-        let mut connection = Connection::new(Version::V1).with_keys(keys[0], keys[1]);
-        let flow = |host: u8| {
-            let isn = u32::from(number) << 16;
-            let client = format!("10.0.{host}.1:{}", 10_000 + number);
-            Flow::new(&client, "10.0.9.1:80").with_isns(isn, !isn)
-        };
-        connection.connect(&mut capture, flow(1));
-        connection.join(&mut capture, flow(2), Host::Client);
+        let mut connection = connect(&mut capture, number);
         for subflow in [0, 1, 0] {
             connection.send(&mut capture, subflow, Host::Client, 1000);
             connection.send(&mut capture, subflow, Host::Server, 4000);
@@ -68,15 +93,67 @@ fn one_after_the_other(count: u16) -> Captures {
     Captures::from_reader("crafted", Cursor::new(capture.pcap_bytes())).unwrap()
 }
 
+/// The captures of the test data that can be read.
+fn test_data() -> impl Iterator<Item = [Input; 1]> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/captures");
+    let entries = std::fs::read_dir(directory).unwrap();
+    let inputs = entries.map(|entry| [Input::File(entry.unwrap().path())]);
+    inputs.filter(|inputs| Captures::open(inputs).is_ok())
+}
+
+#[test]
+fn an_open_connection_that_is_packed_between_its_packets_comes_out_the_same() {
+    let each = Limits {
+        rest_frames: 0,
+        idle_frames: 0,
+        vain_frames: 0,
+        ..Limits::default()
+    };
+    let mut woken = 0;
+    for inputs in test_data() {
+        for verify in [false, true] {
+            let captures = || Captures::open(&inputs).unwrap();
+            let never = Limits {
+                rest_frames: u64::MAX,
+                idle_frames: u64::MAX,
+                ..Limits::default()
+            };
+            let awake = rebuild_within(captures(), verify, never).end();
+            if awake.overview().duplicate_packets > 0 {
+                // A copy is known by the packets before it, which are not packed.
+                continue;
+            }
+            let mut rested = rebuild_within(captures(), verify, each);
+            rested.rest(u64::MAX);
+            woken += rested.in_vain;
+            assert_eq!(models(&rested.end()), models(&awake), "{inputs:?}");
+        }
+    }
+    assert!(woken > 5_000, "connections were woken {woken} times");
+}
+
+#[test]
+fn connections_rest_so_rarely_that_it_costs_little() {
+    // All of them go on in turns, so that each would have to be packed and woken for each packet.
+    const COUNT: u16 = 50;
+    let limits = Limits {
+        rest_frames: 10,
+        idle_frames: 0,
+        ..Limits::default()
+    };
+    let rested = rebuild_within(in_turns(COUNT), false, limits);
+    let most = rested.frame / VAIN_FRAMES + u64::from(COUNT);
+    assert!(rested.in_vain > 0);
+    assert!(rested.in_vain <= most, "{} of {most}", rested.in_vain);
+    let awake = rebuild(in_turns(COUNT), u64::MAX);
+    assert_eq!(models(&rested.end()), models(&awake.end()));
+}
+
 #[test]
 fn a_connection_at_rest_comes_out_as_it_went_in() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/captures");
     let mut packed = 0;
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let inputs = [Input::File(entry.unwrap().path())];
-        let Ok(captures) = Captures::open(&inputs) else {
-            continue;
-        };
+    for inputs in test_data() {
+        let captures = Captures::open(&inputs).unwrap();
         // Packed after each packet, and at the end.
         let mut rested = rebuild(captures, 0);
         rested.rest(u64::MAX);

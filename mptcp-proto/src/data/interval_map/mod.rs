@@ -18,11 +18,9 @@ pub const PLACE_LIMIT: i64 = 1 << 62;
 #[derive(Debug, Clone)]
 pub struct IntervalMap<V: Copy + Eq> {
     runs: Runs<V>,
-    /// What was below, without its values; made when a limit is reached.
-    old: Option<Box<Old>>,
 }
 
-/// The lowest places of a map: it is known that they have a value, but no longer which.
+/// What is below the runs of a map, without its values, once a limit was reached: of these places it is known that they have a value, but no longer which.
 #[derive(Debug, Clone)]
 struct Old {
     runs: Runs<()>,
@@ -111,10 +109,7 @@ impl<V: Copy + Eq> IntervalMap<V> {
 
     /// An empty map.
     pub const fn new() -> Self {
-        Self {
-            runs: Runs::new(),
-            old: None,
-        }
+        Self { runs: Runs::new() }
     }
 
     /// Gives `value` to the places of `range` that have none, and appends to `out` what was found
@@ -206,7 +201,7 @@ impl<V: Copy + Eq> IntervalMap<V> {
 
     /// The places that have a value, in order; ranges that touch may be told apart.
     pub fn covered(&self) -> impl Iterator<Item = &Range<i64>> {
-        let old = self.old.iter().flat_map(|old| old.runs.iter());
+        let old = self.runs.old().into_iter().flat_map(|old| old.runs.iter());
         old.map(|run| &run.range)
             .chain(self.runs.iter().map(|run| &run.range))
     }
@@ -214,7 +209,7 @@ impl<V: Copy + Eq> IntervalMap<V> {
     /// From the first to one past the last place that has a value.
     pub fn span(&self) -> Option<Range<i64>> {
         let first = self.covered().next()?;
-        let old = self.old.as_ref().and_then(|old| old.runs.last());
+        let old = self.runs.old().and_then(|old| old.runs.last());
         let last = self.runs.last().map(|run| &run.range);
         let last = last.or(old.map(|run| &run.range))?;
         Some(first.start..last.end)
@@ -222,7 +217,7 @@ impl<V: Copy + Eq> IntervalMap<V> {
 
     /// How many places have ever got a value, forgotten ones included. Looks at every run.
     pub fn len(&self) -> u64 {
-        let forgotten = self.old.as_ref().map_or(0, |old| old.forgotten_len);
+        let forgotten = self.runs.old().map_or(0, |old| old.forgotten_len);
         self.covered()
             .map(length)
             .fold(forgotten, u64::saturating_add)
@@ -230,30 +225,30 @@ impl<V: Copy + Eq> IntervalMap<V> {
 
     /// Whether no place has ever got a value.
     pub fn is_empty(&self) -> bool {
-        self.runs.count() == 0 && self.old.as_ref().is_none_or(|old| old.is_empty())
+        self.runs.count() == 0 && self.runs.old().is_none_or(Old::is_empty)
     }
 
     /// Runs in memory.
     pub fn run_count(&self) -> usize {
-        let old = self.old.as_ref().map_or(0, |old| old.runs.count());
+        let old = self.runs.old().map_or(0, |old| old.runs.count());
         self.runs.count().saturating_add(old)
     }
 
     /// How many runs were forgotten altogether because of [`Self::MAX_RUNS`].
     pub fn forgotten_runs(&self) -> u64 {
-        self.old.as_ref().map_or(0, |old| old.forgotten_runs)
+        self.runs.old().map_or(0, |old| old.forgotten_runs)
     }
 
     /// How many calls were not answered in full because of [`Self::MAX_STRETCHES`] or
     /// [`Self::MAX_RUNS`].
     pub fn refused(&self) -> u64 {
-        self.old.as_ref().map_or(0, |old| old.refused)
+        self.runs.old().map_or(0, |old| old.refused)
     }
 
     /// What is known of `range` if that is the same for all of it, and where its first place is.
     #[inline]
     fn find_whole(&self, range: &Range<i64>) -> Option<(At, Held<V>)> {
-        if self.old.as_ref().is_some_and(|old| range.start < old.top)
+        if self.runs.old().is_some_and(|old| range.start < old.top)
             || range.start < -PLACE_LIMIT
             || range.end > PLACE_LIMIT
             || range.is_empty()
@@ -274,7 +269,7 @@ impl<V: Copy + Eq> IntervalMap<V> {
     /// The runs that have places of `range`, old ones as [`Held::Unknown`].
     fn overlapping(&self, range: &Range<i64>) -> impl Iterator<Item = (&Range<i64>, Held<V>)> {
         let Range { start, end } = *range;
-        let old = self.old.iter().flat_map(move |old| {
+        let old = self.runs.old().into_iter().flat_map(move |old| {
             let runs = old.runs.from(old.runs.find(start));
             runs.map(|run| (&run.range, Held::Unknown))
         });
@@ -287,7 +282,7 @@ impl<V: Copy + Eq> IntervalMap<V> {
     fn walk(&mut self, range: &Range<i64>, out: &mut Vec<Stretch<V>>) {
         let first_new = out.len();
         let most = first_new.saturating_add(Self::MAX_STRETCHES);
-        let bottom = self.old.as_ref().map_or(-PLACE_LIMIT, |old| old.bottom);
+        let bottom = self.runs.old().map_or(-PLACE_LIMIT, |old| old.bottom);
         let mut at = range.start;
         push(out, at..range.end.min(bottom), Held::Unknown);
         at = at.max(bottom.min(range.end));
@@ -308,15 +303,17 @@ impl<V: Copy + Eq> IntervalMap<V> {
         push(out, rest, held);
         let new = out.get(first_new..).unwrap_or_default();
         if new.iter().any(|stretch| stretch.held == Held::Unknown) {
-            let old = self.old.get_or_insert_default();
-            old.refused = old.refused.saturating_add(1);
+            // So many runs, or old ones, are in blocks.
+            if let Some(old) = self.runs.made_old() {
+                old.refused = old.refused.saturating_add(1);
+            }
         }
     }
 
     /// Gives `value` to places that have none.
     fn add_run(&mut self, range: &Range<i64>, value: V) {
         let mut start = range.start;
-        if let Some(old) = &mut self.old
+        if let Some(old) = self.runs.old_mut()
             && range.start < old.top
         {
             let below = start..range.end.min(old.top);
@@ -334,7 +331,7 @@ impl<V: Copy + Eq> IntervalMap<V> {
         if self.runs.count() > Self::MAX_RUNS {
             self.age();
         }
-        if let Some(old) = &mut self.old {
+        if let Some(old) = self.runs.old_mut() {
             while old.runs.count() > Self::MAX_RUNS {
                 let lowest = old.runs.take_lowest();
                 old.bottom = lowest.last().map_or(old.bottom, |run| run.range.end);
@@ -349,7 +346,7 @@ impl<V: Copy + Eq> IntervalMap<V> {
     /// Makes the lower half of the runs old.
     #[cold]
     fn age(&mut self) {
-        let old = self.old.get_or_insert_default();
+        let mut old = self.runs.take_old().unwrap_or_default();
         while self.runs.count() > Self::MAX_RUNS / 2 {
             for run in self.runs.take_lowest() {
                 old.top = run.range.end;
@@ -357,6 +354,7 @@ impl<V: Copy + Eq> IntervalMap<V> {
                 old.runs.insert(at, run.range, ());
             }
         }
+        self.runs.set_old(old);
     }
 }
 

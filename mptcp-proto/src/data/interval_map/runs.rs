@@ -2,11 +2,15 @@
 
 use std::ops::Range;
 
+use super::Old;
 #[cfg(test)]
 use super::work;
 
 /// Runs in a block. Entering one in the middle moves half a block, 1 KiB or so.
 const BLOCK: usize = 128;
+
+/// Runs that are kept without blocks, in memory for two more at a time.
+const FEW: usize = 8;
 
 /// Runs that are looked at from the end before a search begins: nearly all places that are asked
 /// for lie in one of the last few.
@@ -22,11 +26,12 @@ pub(super) struct Run<V> {
 /// Runs that do not overlap, in order.
 ///
 /// Most stores of a capture's connections never have a second run, so the first one needs no
-/// memory of its own.
+/// memory of its own, and few that have one ever have many.
 #[derive(Debug, Clone)]
 pub(super) enum Runs<V> {
     None,
     One(Run<V>),
+    Few(Vec<Run<V>>),
     Many(Box<Blocks<V>>),
 }
 
@@ -34,8 +39,10 @@ pub(super) enum Runs<V> {
 #[derive(Debug, Clone)]
 pub(super) struct Blocks<V> {
     /// None of them empty.
-    blocks: Vec<Vec<Run<V>>>,
+    list: Vec<Vec<Run<V>>>,
     count: usize,
+    /// Kept here because only a map of many runs has it.
+    old: Option<Box<Old>>,
 }
 
 /// Where a run is, or would be.
@@ -56,6 +63,7 @@ impl<V: Copy + Eq> Runs<V> {
         match self {
             Runs::None => 0,
             Runs::One(_) => 1,
+            Runs::Few(few) => few.len(),
             Runs::Many(many) => many.count,
         }
     }
@@ -68,6 +76,10 @@ impl<V: Copy + Eq> Runs<V> {
             Runs::One(run) => At {
                 block: 0,
                 index: usize::from(run.range.end <= place),
+            },
+            Runs::Few(few) => At {
+                block: 0,
+                index: index_of(few, place),
             },
             Runs::Many(many) => many.find(place),
         }
@@ -100,7 +112,8 @@ impl<V: Copy + Eq> Runs<V> {
         match self {
             Runs::None => None,
             Runs::One(run) => Some(run),
-            Runs::Many(many) => many.blocks.last()?.last(),
+            Runs::Few(few) => few.last(),
+            Runs::Many(many) => many.list.last()?.last(),
         }
     }
 
@@ -117,12 +130,15 @@ impl<V: Copy + Eq> Runs<V> {
                 run.range.start = range.start;
             }
             Runs::One(first) => {
-                let mut many = Blocks {
-                    blocks: vec![vec![first.clone()]],
-                    count: 1,
-                };
-                many.insert(at, range, value);
-                *self = Runs::Many(Box::new(many));
+                let mut few = Vec::with_capacity(2);
+                few.push(first.clone());
+                few.insert(at.index.min(1), Run { range, value });
+                *self = Runs::Few(few);
+            }
+            Runs::Few(few) => {
+                if let Some(many) = insert_few(few, at, range, value) {
+                    *self = Runs::Many(Box::new(many));
+                }
             }
             Runs::Many(many) => many.insert(at, range, value),
         }
@@ -134,10 +150,8 @@ impl<V: Copy + Eq> Runs<V> {
         let run = match self {
             Runs::None => return None,
             Runs::One(run) => (run.range.start <= range.start).then_some(run)?,
-            Runs::Many(many) => {
-                let mut near_end = many.blocks.last()?.iter().rev().take(NEAR_END);
-                near_end.find(|run| run.range.start <= range.start)?
-            }
+            Runs::Few(few) => last_from(few, range.start)?,
+            Runs::Many(many) => last_from(many.list.last()?, range.start)?,
         };
         (range.start < range.end && range.end <= run.range.end).then_some(run.value)
     }
@@ -156,7 +170,11 @@ impl<V: Copy + Eq> Runs<V> {
                 }
                 fits
             }
-            Runs::Many(many) => many.extend(range, value),
+            Runs::Few(few) => extend(few, range, value),
+            Runs::Many(many) => {
+                let latest = many.list.last_mut();
+                latest.is_some_and(|latest| extend(latest, range, value))
+            }
         }
     }
 
@@ -165,6 +183,7 @@ impl<V: Copy + Eq> Runs<V> {
         match std::mem::replace(self, Runs::None) {
             Runs::None => Vec::new(),
             Runs::One(run) => vec![run],
+            Runs::Few(few) => few,
             Runs::Many(mut many) => {
                 let lowest = many.take_lowest();
                 *self = Runs::Many(many);
@@ -173,10 +192,50 @@ impl<V: Copy + Eq> Runs<V> {
         }
     }
 
+    /// What is below the runs; there is nothing unless there were many.
+    #[inline]
+    pub(super) fn old(&self) -> Option<&Old> {
+        match self {
+            Runs::Many(many) => many.old.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub(super) fn old_mut(&mut self) -> Option<&mut Old> {
+        match self {
+            Runs::Many(many) => many.old.as_deref_mut(),
+            _ => None,
+        }
+    }
+
+    /// The same, made if need be.
+    pub(super) fn made_old(&mut self) -> Option<&mut Old> {
+        match self {
+            Runs::Many(many) => Some(many.old.get_or_insert_default()),
+            _ => None,
+        }
+    }
+
+    /// Takes out what is below.
+    pub(super) fn take_old(&mut self) -> Option<Box<Old>> {
+        match self {
+            Runs::Many(many) => many.old.take(),
+            _ => None,
+        }
+    }
+
+    /// Puts it back.
+    pub(super) fn set_old(&mut self, old: Box<Old>) {
+        if let Runs::Many(many) = self {
+            many.old = Some(old);
+        }
+    }
+
     fn blocks(&self) -> &[Vec<Run<V>>] {
         match self {
-            Runs::None | Runs::One(_) => &[],
-            Runs::Many(many) => &many.blocks,
+            Runs::None | Runs::One(_) | Runs::Few(_) => &[],
+            Runs::Many(many) => &many.list,
         }
     }
 
@@ -185,7 +244,8 @@ impl<V: Copy + Eq> Runs<V> {
         match self {
             Runs::None => None,
             Runs::One(run) => (block == 0).then_some(std::slice::from_ref(run)),
-            Runs::Many(many) => many.blocks.get(block).map(Vec::as_slice),
+            Runs::Few(few) => (block == 0).then_some(few),
+            Runs::Many(many) => many.list.get(block).map(Vec::as_slice),
         }
     }
 }
@@ -193,8 +253,8 @@ impl<V: Copy + Eq> Runs<V> {
 impl<V: Copy + Eq> Blocks<V> {
     #[inline]
     fn find(&self, place: i64) -> At {
-        let last = self.blocks.len().saturating_sub(1);
-        let latest = self.blocks.last().map_or(&[][..], Vec::as_slice);
+        let last = self.list.len().saturating_sub(1);
+        let latest = self.list.last().map_or(&[][..], Vec::as_slice);
         let is_in_latest = latest.first().is_none_or(|run| run.range.start <= place);
         if last == 0 || is_in_latest {
             let index = index_of(latest, place);
@@ -204,23 +264,17 @@ impl<V: Copy + Eq> Blocks<V> {
     }
 
     fn find_in_older(&self, place: i64) -> At {
-        let block = self.blocks.partition_point(|block| {
+        let block = self.list.partition_point(|block| {
             #[cfg(test)]
             work::compared();
             block.last().is_none_or(|run| run.range.end <= place)
         });
-        let index = self
-            .blocks
-            .get(block)
-            .map_or(0, |runs| index_of(runs, place));
+        let index = self.list.get(block).map_or(0, |runs| index_of(runs, place));
         At { block, index }
     }
 
     fn insert(&mut self, at: At, range: Range<i64>, value: V) {
-        let next = self
-            .blocks
-            .get(at.block)
-            .and_then(|runs| runs.get(at.index));
+        let next = self.list.get(at.block).and_then(|runs| runs.get(at.index));
         let joins_next =
             next.is_some_and(|next| next.range.start == range.end && next.value == value);
         if let Some(before) = self.before(at)
@@ -240,44 +294,21 @@ impl<V: Copy + Eq> Blocks<V> {
         }
     }
 
-    #[inline]
-    fn extend(&mut self, range: &Range<i64>, value: V) -> bool {
-        let Some(latest) = self.blocks.last_mut() else {
-            return false;
-        };
-        let mut room_to = i64::MAX;
-        for run in latest.iter_mut().rev().take(NEAR_END) {
-            if run.range.end == range.start && run.value == value {
-                // A run that touches the next one may have to become one with it.
-                let fits = range.start < range.end && range.end < room_to;
-                if fits {
-                    run.range.end = range.end;
-                }
-                return fits;
-            }
-            if run.range.end < range.start {
-                return false;
-            }
-            room_to = run.range.start;
-        }
-        false
-    }
-
     fn get_mut(&mut self, at: At) -> Option<&mut Run<V>> {
-        self.blocks.get_mut(at.block)?.get_mut(at.index)
+        self.list.get_mut(at.block)?.get_mut(at.index)
     }
 
     #[inline]
     fn before(&mut self, at: At) -> Option<&mut Run<V>> {
         match at.index.checked_sub(1) {
-            Some(index) => self.blocks.get_mut(at.block)?.get_mut(index),
-            None => self.blocks.get_mut(at.block.checked_sub(1)?)?.last_mut(),
+            Some(index) => self.list.get_mut(at.block)?.get_mut(index),
+            None => self.list.get_mut(at.block.checked_sub(1)?)?.last_mut(),
         }
     }
 
     /// Makes the run at `at` and the one before it one.
     fn join_next(&mut self, at: At) {
-        let Some(runs) = self.blocks.get_mut(at.block) else {
+        let Some(runs) = self.list.get_mut(at.block) else {
             return;
         };
         if at.index >= runs.len() {
@@ -288,8 +319,8 @@ impl<V: Copy + Eq> Blocks<V> {
         let end = runs.remove(at.index).range.end;
         if runs.is_empty() {
             #[cfg(test)]
-            work::moved(self.blocks.len() - at.block);
-            self.blocks.remove(at.block);
+            work::moved(self.list.len() - at.block);
+            self.list.remove(at.block);
         }
         self.count = self.count.saturating_sub(1);
         if let Some(before) = self.before(at) {
@@ -300,10 +331,10 @@ impl<V: Copy + Eq> Blocks<V> {
     fn insert_new(&mut self, at: At, run: Run<V>) {
         self.count = self.count.saturating_add(1);
         let At { block, index } = at;
-        let blocks = self.blocks.len();
+        let blocks = self.list.len();
         let is_last = block.saturating_add(1) >= blocks;
-        let Some(runs) = self.blocks.get_mut(block) else {
-            self.blocks.push(vec![run]);
+        let Some(runs) = self.list.get_mut(block) else {
+            self.list.push(vec![run]);
             return;
         };
         #[cfg(test)]
@@ -317,7 +348,7 @@ impl<V: Copy + Eq> Blocks<V> {
         } else if is_last && index == runs.len() {
             let mut fresh = Vec::with_capacity(BLOCK);
             fresh.push(run);
-            self.blocks.push(fresh);
+            self.list.push(fresh);
         } else {
             #[cfg(test)]
             work::moved(BLOCK / 2 + blocks - block);
@@ -326,20 +357,94 @@ impl<V: Copy + Eq> Blocks<V> {
                 Some(index) if index > 0 => upper.insert(index, run),
                 _ => runs.insert(index.min(runs.len()), run),
             }
-            self.blocks.insert(block.saturating_add(1), upper);
+            self.list.insert(block.saturating_add(1), upper);
         }
     }
 
     fn take_lowest(&mut self) -> Vec<Run<V>> {
-        if self.blocks.is_empty() {
+        if self.list.is_empty() {
             return Vec::new();
         }
         #[cfg(test)]
-        work::moved(self.blocks.len());
-        let lowest = self.blocks.remove(0);
+        work::moved(self.list.len());
+        let lowest = self.list.remove(0);
         self.count = self.count.saturating_sub(lowest.len());
         lowest
     }
+}
+
+/// Makes one of the last of `runs` longer by `range`; see [`Runs::extend`].
+#[inline]
+fn extend<V: Copy + Eq>(runs: &mut [Run<V>], range: &Range<i64>, value: V) -> bool {
+    let mut room_to = i64::MAX;
+    for run in runs.iter_mut().rev().take(NEAR_END) {
+        if run.range.end == range.start && run.value == value {
+            // A run that touches the next one may have to become one with it.
+            let fits = range.start < range.end && range.end < room_to;
+            if fits {
+                run.range.end = range.end;
+            }
+            return fits;
+        }
+        if run.range.end < range.start {
+            return false;
+        }
+        room_to = run.range.start;
+    }
+    false
+}
+
+/// Enters `range` among few runs; gives them in blocks if there are too many now.
+fn insert_few<V: Copy + Eq>(
+    few: &mut Vec<Run<V>>,
+    at: At,
+    range: Range<i64>,
+    value: V,
+) -> Option<Blocks<V>> {
+    if join(few, at.index, &range, value) {
+        return None;
+    }
+    if few.len() < FEW {
+        if few.len() == few.capacity() {
+            few.reserve_exact(2);
+        }
+        few.insert(at.index.min(few.len()), Run { range, value });
+        return None;
+    }
+    let mut many = Blocks {
+        count: few.len(),
+        list: vec![std::mem::take(few)],
+        old: None,
+    };
+    many.insert(at, range, value);
+    Some(many)
+}
+
+/// Makes `range` a part of the runs before and after `index`, if it touches one of the same value.
+fn join<V: Copy + Eq>(runs: &mut Vec<Run<V>>, index: usize, range: &Range<i64>, value: V) -> bool {
+    let next = runs.get_mut(index);
+    let next = next.filter(|next| next.range.start == range.end && next.value == value);
+    let end = next.as_ref().map(|next| next.range.end);
+    if let Some(next) = next {
+        next.range.start = range.start;
+    }
+    let before = index.checked_sub(1).and_then(|index| runs.get_mut(index));
+    let before = before.filter(|run| run.range.end == range.start && run.value == value);
+    let Some(before) = before else {
+        return end.is_some();
+    };
+    before.range.end = end.unwrap_or(range.end);
+    if end.is_some() {
+        runs.remove(index);
+    }
+    true
+}
+
+/// Of the last of `runs`, the one that a range from `place` on can lie in.
+#[inline]
+fn last_from<V>(runs: &[Run<V>], place: i64) -> Option<&Run<V>> {
+    let mut near_end = runs.iter().rev().take(NEAR_END);
+    near_end.find(|run| run.range.start <= place)
 }
 
 /// Index of the first run that ends after `place`.

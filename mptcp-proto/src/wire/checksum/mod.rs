@@ -132,6 +132,7 @@ pub enum TcpChecksum {
 /// (RFC 9293 §3.1). None when the segment is too short to have a checksum, or when one address is
 /// IPv4 and the other IPv6.
 #[must_use]
+#[inline]
 pub fn check_tcp_checksum(
     source: IpAddr,
     destination: IpAddr,
@@ -158,6 +159,7 @@ pub fn check_tcp_checksum_of(
     Some(judge_tcp(*field, pseudo_header, segment))
 }
 
+#[inline]
 fn judge_tcp(field: [u8; 2], pseudo_header: PartialSum, segment: PartialSum) -> TcpChecksum {
     if pseudo_header.plus(segment).is_all_ones() {
         TcpChecksum::Good
@@ -182,6 +184,7 @@ pub fn tcp_checksum(source: IpAddr, destination: IpAddr, segment: &[u8]) -> Opti
 }
 
 /// Sum over the pseudo-header of TCP on IPv4 (RFC 9293 §3.1) or IPv6 (RFC 8200 §8.1).
+#[inline]
 fn tcp_pseudo_header(source: IpAddr, destination: IpAddr, len: usize) -> Option<PartialSum> {
     let addresses = match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {

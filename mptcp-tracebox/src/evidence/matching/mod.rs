@@ -50,7 +50,9 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
         let points = 4 * u8::from(is_part) + 2 * u8::from(has_id) + u8::from(has_time);
         let is_proven = is_part || has_time;
         // The id alone has 16 bits. A box that sets all ids to one value hits one of ours now and then.
+        let is_place = places.is_empty() || places.contains(&ttl);
         let is_plausible = has_id
+            && is_place
             && time.is_none()
             && quote.ip.payload_len == fields.ip.payload_len
             && is_waiting(packet, at);

@@ -12,9 +12,11 @@ use crate::trace::{Hop, Interval, Located, Place};
 
 /// Changes of the flow, each once.
 pub(super) fn changes(packets: &Packets<'_>, hops: &[Hop]) -> Vec<Located> {
-    let is_balanced = hops.iter().any(Hop::is_balanced);
+    let probes = by_probe(packets);
+    // What the quotes of one probe show of the ways of packets holds for all of them.
+    let is_balanced = hops.iter().any(Hop::is_balanced) || probes.iter().any(Sights::contradict);
     let mut located: Vec<Located> = Vec::new();
-    for sights in by_probe(packets) {
+    for sights in probes {
         for found in sights.located(is_balanced) {
             let same = located
                 .iter_mut()
@@ -121,7 +123,10 @@ impl Sights<'_> {
                 let is_joined = change.field == Field::Length && comparison.growth > 0;
                 // Nor does one that another part of the packet may have passed on another way.
                 let is_spread = change.field == Field::Length && is_balanced;
-                if is_joined || is_spread || self.takes_ways(change, *ttl, is_balanced) {
+                if is_joined
+                    || is_spread
+                    || self.takes_ways(change, (*ttl, comparison), is_balanced)
+                {
                     between.after = 0;
                 }
                 found.push(Located {
@@ -146,16 +151,37 @@ impl Sights<'_> {
             })
     }
 
+    /// Whether a change is seen at a hop, and at that one or behind it that it has not happened.
+    fn contradict(&self) -> bool {
+        self.quotes.iter().any(|(ttl, comparison)| {
+            let mut changes = comparison.changes.iter();
+            changes.any(|change| {
+                let beyond = self.quotes.iter().filter(|(at, _)| at >= ttl);
+                let mut clean = beyond.filter(|(_, other)| is_clean(change, other));
+                change.field != Field::Length && clean.next().is_some()
+            })
+        })
+    }
+
     /// Whether packets may take more than one way, so that a clean hop may lie on another way than the box.
     /// Quotes that contradict each other show it. Where routers do, the quotes must be so many, and agree so
     /// well, that it would be a rare chance if the box were on one of several ways.
-    fn takes_ways(&self, change: &Change, ttl: u8, is_balanced: bool) -> bool {
+    fn takes_ways(
+        &self,
+        change: &Change,
+        (ttl, shown): (u8, &Comparison),
+        is_balanced: bool,
+    ) -> bool {
+        // The length tells it too, where nothing else is quoted.
+        let growth = resizes_alone(change, shown).then_some(shown.growth);
         let (mut clean, mut changed) = (0_u32, 0_u32);
         for (at, comparison) in &self.quotes {
             let mut known = comparison.changes.iter();
-            if known.any(|known| is_same(known, change)) {
+            let has_it = growth.is_some() && concerns(change, comparison);
+            let is_alike = has_it && growth == Some(comparison.growth);
+            if known.any(|known| is_same(known, change)) || is_alike {
                 changed += 1;
-            } else if is_clean(change, comparison) {
+            } else if is_clean(change, comparison) || (has_it && comparison.growth == 0) {
                 if *at >= ttl && change.field != Field::Length {
                     return true;
                 }
@@ -188,13 +214,17 @@ impl Sights<'_> {
         };
         // Where this change alone makes the packet longer or shorter, its length tells the place even of
         // routers that do not quote the option.
-        let resizing = comparison.changes.iter().filter(|one| resizes(one));
-        if growth != 0 && resizes(change) && resizing.count() == 1 {
-            let mut alike = self.quotes.iter().filter(|(_, one)| one.growth == growth);
+        if resizes_alone(change, comparison) {
+            let mut alike = self
+                .quotes
+                .iter()
+                .filter(|(_, one)| one.growth == growth && concerns(change, one));
             let first = alike.next().map_or(ttl, |(at, _)| *at);
             if between.after < first {
                 between.until = Place::Hop(first);
-                let unchanged = last(first, &|earlier| earlier.growth == 0);
+                let unchanged = last(first, &|earlier| {
+                    earlier.growth == 0 && concerns(change, earlier)
+                });
                 between.after = between.after.max(unchanged);
             }
         }
@@ -214,6 +244,22 @@ fn resizes(change: &Change) -> bool {
             change.how,
             How::Removed | How::Added | How::Duplicated | How::Ended
         )
+}
+
+/// Whether a packet became longer or shorter by a change, and by no other; that is known only where all
+/// options are quoted.
+fn resizes_alone(change: &Change, comparison: &Comparison) -> bool {
+    let resizing = comparison.changes.iter().filter(|one| resizes(one));
+    comparison.growth != 0
+        && resizes(change)
+        && resizing.count() == 1
+        && comparison.state(Field::OptionOrder) != State::NotQuoted
+}
+
+/// Whether the change could happen to a packet: it has what is changed, quoted or not.
+fn concerns(change: &Change, comparison: &Comparison) -> bool {
+    let mut states = comparison.states.iter();
+    change.how == How::Added || states.any(|(field, _)| *field == change.field)
 }
 
 /// Whether a quote shows that the change has not happened yet.
@@ -237,8 +283,8 @@ fn is_clean(change: &Change, comparison: &Comparison) -> bool {
     }
 }
 
-/// What is less likely than this is no chance.
-const CHANCE: f64 = 1e-4;
+/// What is less likely than this is no chance: changes of many probes on many paths are looked at.
+const CHANCE: f64 = 1e-9;
 
 #[cfg(test)]
 mod tests;

@@ -120,9 +120,14 @@ fn two_losses_seen_at_once_are_not_placed_by_the_length() {
 fn where_ways_part_a_clean_hop_counts_only_with_many_that_agree() {
     let expected = "MP_CAPABLE replaced by NOPs between this host and hop 3";
     check(&[SENT, SENT, (NOPPED, 60), (NOPPED, 60)], true, &[expected]);
+    // Eight of each agree by chance on one of 65,536 paths: too often.
     let mut hops = vec![SENT; 8];
     hops.extend([(NOPPED, 60); 8]);
-    let expected = "MP_CAPABLE replaced by NOPs between hop 8 and hop 9";
+    let expected = "MP_CAPABLE replaced by NOPs between this host and hop 9";
+    check(&hops, true, &[expected]);
+    let mut hops = vec![SENT; 16];
+    hops.extend([(NOPPED, 60); 16]);
+    let expected = "MP_CAPABLE replaced by NOPs between hop 16 and hop 17";
     check(&hops, true, &[expected]);
 }
 

@@ -1,9 +1,11 @@
 //! What the probes of the established phase say.
 
+use mptcp_proto::wire::mptcp::ResetReason;
+
 use super::Facts;
 use crate::diff::Field;
 use crate::probe::{Phase, Probe};
-use crate::trace::{Acked, Blame, Code, Confidence, EndAnswer, Interval, Located, Verdict};
+use crate::trace::{Acked, Blame, Code, Confidence, EndAnswer, Interval, Located, Place, Verdict};
 
 impl Facts<'_> {
     /// What MPTCP says in an established connection does not arrive.
@@ -56,6 +58,66 @@ impl Facts<'_> {
             confidence: Confidence::Likely,
             between: Some(between),
             kernel_effect: FALLS_BACK.to_owned(),
+        })
+    }
+
+    /// The target ends the connection because MPTCP does not hold, and says so.
+    pub(super) fn reset_by_mptcp(&self) -> Option<Verdict> {
+        let talk = self.flow.talk?;
+        let is_meant = talk.reset_reason == Some(ResetReason::MPTCP_SPECIFIC.0) && !talk.failed;
+        let between = Interval::WHOLE_PATH;
+        (is_meant && self.first_resegmenting().is_none()).then(|| Verdict {
+            code: Code::PathStripsData,
+            sentence: format!(
+                "{} resets the connection when data come, for a reason of MPTCP: options of data are lost, or altered, {between}.",
+                self.target
+            ),
+            blame: Blame::Unknown,
+            confidence: Confidence::Likely,
+            between: Some(between),
+            kernel_effect: "Linux gets a reset in mid-stream.".to_owned(),
+        })
+    }
+
+    /// For a sentence about something else.
+    pub(super) fn vain(&self) -> &'static str {
+        match self.flow.talk {
+            Some(talk) if talk.acked == Acked::Never => {
+                " No data of a connection are acknowledged."
+            }
+            _ => "",
+        }
+    }
+
+    /// A connection came to stand, and nothing that was sent over it was acknowledged, for no reason that
+    /// shows.
+    pub(super) fn never_acknowledged(&self) -> Option<Verdict> {
+        let talk = self.flow.talk?;
+        let is_lost = talk.acked == Acked::Never && self.flow.changes.is_empty();
+        // Copies that no router answers any more tell where, if the ways of all packets are one.
+        let between = self.narrowed(&Probe::Dss);
+        let is_told = matches!(between.until, Place::Hop(_));
+        let what = if is_told {
+            "segments with data are dropped"
+        } else if talk.was_reset {
+            "it resets the connection instead"
+        } else {
+            "they, or what acknowledges them, are lost"
+        };
+        is_lost.then(|| Verdict {
+            code: Code::Undecided,
+            sentence: format!(
+                "{} answers with MPTCP version 1, but acknowledges no data of a connection: {what}, {between}.",
+                self.target,
+            ),
+            blame: if is_told { Blame::Path } else { Blame::Unknown },
+            confidence: if is_told {
+                Confidence::Likely
+            } else {
+                Confidence::Unknown
+            },
+            between: Some(between),
+            kernel_effect: HANGS.to_owned(),
         })
     }
 
@@ -121,4 +183,6 @@ impl Facts<'_> {
     }
 }
 
+/// What becomes of a connection whose data do not arrive.
+pub(super) const HANGS: &str = "A connection comes to stand and then hangs.";
 const FALLS_BACK: &str = "Linux falls back to TCP when the first data lack their option.";

@@ -84,6 +84,8 @@ impl Facts<'_> {
             Self::stripped_from_data,
             Self::payload_modified,
             Self::not_acknowledged,
+            Self::reset_by_mptcp,
+            Self::never_acknowledged,
             Self::hops_missing,
             Self::spoken,
             Self::not_spoken,
@@ -227,16 +229,10 @@ impl Facts<'_> {
             ),
             _ => return None,
         };
-        let mut between = self.behind(&Probe::CapableV1);
-        if let Some(hop) = self.first_refusal(&Probe::CapableV1) {
-            between.until = Place::Hop(hop);
-            if between.after >= hop {
-                // It is refused on one way and passes on another.
-                between.after = 0;
-            }
-        }
+        let first = self.first_refusal(&Probe::CapableV1);
+        let between = self.refused_between(&Probe::CapableV1, first);
         let ttl = |probe: &Probe| self.end(probe).and_then(|end| end.ttl);
-        let is_by_path = matches!(between.until, Place::Hop(_))
+        let is_by_path = first.is_some()
             || from.is_some_and(|from| from != self.target.ip())
             || ttl(&Probe::CapableV1) != ttl(&Probe::Syn);
         Some(Verdict {
@@ -257,6 +253,20 @@ impl Facts<'_> {
             between: Some(between),
             kernel_effect: "connect() fails: Linux does not try again without MPTCP.".to_owned(),
         })
+    }
+
+    /// Where a probe is refused, if the lowest TTL with which it is refused is known.
+    pub(super) fn refused_between(&self, probe: &Probe, first: Option<u8>) -> Interval {
+        let mut between = self.behind(probe);
+        // Where ways part, one of them may have who makes TTLs larger, so that the packet comes farther.
+        if let Some(hop) = first.filter(|_| !self.flow.is_balanced) {
+            between.until = Place::Hop(hop);
+            if between.after >= hop {
+                // It is refused on one way and passes on another.
+                between.after = 0;
+            }
+        }
+        between
     }
 
     pub(super) fn first_refusal(&self, probe: &Probe) -> Option<u8> {
@@ -399,7 +409,8 @@ impl Facts<'_> {
                 } else {
                     Code::PathChanges
                 };
-                (code, self.changed(first, &format!("{target} speaks MPTCP")))
+                let changed = self.changed(first, &format!("{target} speaks MPTCP"));
+                (code, format!("{changed}{}", self.vain()))
             }
         };
         Some(Verdict {
@@ -413,6 +424,7 @@ impl Facts<'_> {
             confidence: Confidence::Proven,
             between: self.flow.changes.first().map(|located| located.between),
             kernel_effect: match self.flow.talk.map(|talk| talk.acked) {
+                Some(Acked::Never) => data::HANGS.to_owned(),
                 Some(Acked::ByTcp) => "The target fell back to TCP in mid-stream.".to_owned(),
                 _ => "MPTCP is used.".to_owned(),
             },

@@ -3,6 +3,7 @@
 mod boxes;
 mod clean;
 mod manners;
+mod table;
 
 use std::fs::File;
 use std::io::{self, Write};

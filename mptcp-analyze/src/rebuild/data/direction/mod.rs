@@ -101,8 +101,9 @@ const NEVER: i64 = i64::MIN;
 #[derive(Debug, Clone, Copy, Default)]
 struct Counters {
     wire_bytes: u64,
-    mappings: u64,
-    mapping_options: u64,
+    /// These two stay at 4 billion.
+    mappings: u32,
+    mapping_options: u32,
     /// When the first and the last data came.
     first_at: TimeMark,
     last_at: TimeMark,
@@ -314,8 +315,8 @@ impl DataDirection {
             reinjected_bytes: rare.reinjected_bytes,
             data_retransmitted_bytes: rare.data_retransmitted_bytes,
             spurious_bytes: rare.spurious_bytes,
-            mappings: self.totals.mappings,
-            mapping_options: self.totals.mapping_options,
+            mappings: u64::from(self.totals.mappings),
+            mapping_options: u64::from(self.totals.mapping_options),
             checksums: rare.checksums,
             data_times: self.totals.data_times(),
             stream_sha256: self.assembler.as_deref().and_then(Assembler::sha256),

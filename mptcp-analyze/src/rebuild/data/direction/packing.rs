@@ -24,11 +24,11 @@ impl Counters {
 
     fn unpack(unique_bytes: u64, from: &mut Unpacker<'_>) -> Self {
         let wire_bytes = u64::unpack(from).wrapping_add(unique_bytes);
-        let mappings = u64::unpack(from);
+        let mappings = u32::unpack(from);
         Counters {
             wire_bytes,
             mappings,
-            mapping_options: u64::unpack(from).wrapping_add(mappings),
+            mapping_options: u32::unpack(from).wrapping_add(mappings),
             first_at: Pack::unpack(from),
             last_at: Pack::unpack(from),
         }

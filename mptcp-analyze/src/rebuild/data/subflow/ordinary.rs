@@ -34,7 +34,7 @@ impl SubflowDirection {
             data: data.place_of(mapping.dsn),
             len: mapping.len,
         };
-        if self.open.latest() == Some(&key) {
+        if self.open.is_latest(&key) {
             if mapping
                 .checksum
                 .is_some_and(|checksum| self.open.contradicts_checksum(&key, checksum))

@@ -140,7 +140,7 @@ impl Composer {
 /// perhaps in the wrong order of bytes: that of no packet of ours.
 const fn next_id(id: u16) -> u16 {
     let mut next = id.wrapping_add(ID_STEP);
-    while next < 0x100 || next & 0xff == 0 {
+    while next < 0x100 || next.trailing_zeros() >= 8 {
         next = next.wrapping_add(ID_STEP);
     }
     next

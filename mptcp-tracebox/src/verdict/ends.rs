@@ -141,8 +141,19 @@ fn said(answer: &Answer, sent: &Sent, plain: Fillers, is_repeated: bool) -> EndA
 
 /// Whether an answer is surely for this SYN: by its number, or by the timestamp that it echoes.
 pub(super) fn belongs(segment: &SegmentAnswer, sent: &Sent) -> bool {
+    let [by_number, by_time] = signs(segment, sent);
+    by_number == Some(true) || by_time == Some(true)
+}
+
+/// Whether one of them says that it is for another one.
+pub(super) fn is_doubtful(segment: &SegmentAnswer, sent: &Sent) -> bool {
+    signs(segment, sent).contains(&Some(false))
+}
+
+/// What the number of an answer and the timestamp that it echoes say: whether it is for this SYN.
+fn signs(segment: &SegmentAnswer, sent: &Sent) -> [Option<bool>; 2] {
     let Some(Fields { tcp, .. }) = Fields::parse(&sent.bytes) else {
-        return false;
+        return [None; 2];
     };
     let value = |area| {
         let mut options = TcpOptions::new(area).map_while(Result::ok);
@@ -153,7 +164,11 @@ pub(super) fn belongs(segment: &SegmentAnswer, sent: &Sent) -> bool {
     };
     let ours = value(tcp.options()).map(|(value, _)| value);
     let echo = value(&segment.options).map(|(_, echo)| echo);
-    tcp.seq().map(|seq| seq.add(1)) == Some(TcpSeq(segment.ack)) || (echo.is_some() && echo == ours)
+    let number = tcp.seq().map(|seq| seq.add(1));
+    [
+        number.map(|number| number == TcpSeq(segment.ack)),
+        echo.map(|echo| Some(echo) == ours),
+    ]
 }
 
 fn weight(answer: &EndAnswer) -> u8 {

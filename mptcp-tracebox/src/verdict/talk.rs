@@ -9,7 +9,7 @@ use mptcp_proto::wire::tcp_option::{KIND_MPTCP, KIND_SACK, TcpOptions};
 use super::Packets;
 use super::ends::{acks, reset_reason};
 use super::other::way_back;
-use crate::evidence::{Answer, Role, SegmentAnswer, Sent};
+use crate::evidence::{Purpose, Role, SegmentAnswer, Sent};
 use crate::packet::fields::Fields;
 use crate::probe::{Phase, Probe};
 use crate::trace::{Acked, Interval, Place, Talk};
@@ -76,18 +76,30 @@ fn acked_from(packets: &Packets<'_>) -> Option<u8> {
     let answers = target.flat_map(|sent| &sent.answers);
     let answers = answers.filter(|answer| answer.segment().is_some_and(|it| it.flags.syn()));
     let target = answers.map(way_back).min()?;
-    let copies = packets.filter(|sent| {
-        let is_early = |answer: &&Answer| {
-            let acks = answer
-                .segment()
-                .is_some_and(|it| acks(it, sent) && !has_data_ack(it));
-            acks && way_back(answer) < target
-        };
-        sent.purpose.role == Role::Ladder
-            && sent.purpose.probe.phase() == Phase::Data
-            && sent.answers.iter().any(|answer| is_early(&answer))
+    let copies: Vec<&Sent> = packets
+        .filter(|sent| {
+            let Purpose { role, probe, .. } = &sent.purpose;
+            *role == Role::Ladder && probe.phase() == Phase::Data
+        })
+        .collect();
+    let early = copies.iter().flat_map(|sent| {
+        let answers = sent.answers.iter().filter(|answer| {
+            let segment = answer.segment();
+            segment.is_some_and(|it| acks(it, sent) && !has_data_ack(it))
+                && way_back(answer) < target
+        });
+        answers.map(move |answer| (answer.at, sent))
     });
-    copies.map(|sent| sent.purpose.ttl).min()
+    // Copies have one number: what is acknowledged first is one of those that were sent until then.
+    let (at, first) = early.min_by_key(|(at, _)| *at)?;
+    let is_alike = |sent: &&&Sent| sent.at < at && data_seq(sent) == data_seq(first);
+    let alike = copies.iter().filter(is_alike);
+    alike.map(|sent| sent.purpose.ttl).max()
+}
+
+/// The sequence number of a packet.
+fn data_seq(sent: &Sent) -> Option<TcpSeq> {
+    Fields::parse(&sent.bytes)?.tcp.seq()
 }
 
 /// The acknowledgement may have come when the next copy was out already, so one copy before does not count.

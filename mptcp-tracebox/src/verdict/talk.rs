@@ -121,12 +121,20 @@ fn acked_between(packets: &Packets<'_>, ttl: u8) -> Interval {
 
 /// How the data of a packet were acknowledged.
 fn acked(sent: &Sent) -> Acked {
-    let fields = Fields::parse(&sent.bytes);
-    if fields.is_none_or(|fields| fields.tcp.payload().is_empty()) {
+    let Some(Fields { tcp, .. }) = Fields::parse(&sent.bytes) else {
         return Acked::Never;
-    }
+    };
+    let len = u32::try_from(tcp.payload().len()).unwrap_or(0);
+    let (Some(seq), true) = (tcp.seq(), len > 0) else {
+        return Acked::Never;
+    };
     let segments = sent.answers.iter().filter_map(|answer| answer.segment());
-    let acks = segments.filter(|segment| segment.flags.ack() && !segment.flags.rst());
+    // An ACK of what was there before is none of these data.
+    let acks = segments.filter(|segment| {
+        let taken = TcpSeq(segment.ack).distance_from(seq);
+        let flags = segment.flags;
+        flags.ack() && !flags.rst() && taken.is_some_and(|taken| (len..MOST_DATA).contains(&taken))
+    });
     let levels = acks.map(|segment| {
         if has_data_ack(segment) {
             Acked::ByMptcp
@@ -218,3 +226,6 @@ fn passes(ours: &[&Sent], at: usize) -> bool {
     let mut early = answers.filter(|answer| again.is_none_or(|again| answer.at < again.at));
     early.any(|answer| answer.segment().is_some_and(|it| acks(it, sent)))
 }
+
+/// Data of a connection, more than are ever sent: what acknowledges more has the numbers of another one.
+const MOST_DATA: u32 = 1 << 16;

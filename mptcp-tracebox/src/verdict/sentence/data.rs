@@ -5,7 +5,7 @@ use mptcp_proto::wire::mptcp::ResetReason;
 use super::Facts;
 use crate::diff::Field;
 use crate::probe::{Phase, Probe};
-use crate::trace::{Acked, Blame, Code, Confidence, EndAnswer, Interval, Located, Place, Verdict};
+use crate::trace::{Acked, Blame, Code, Confidence, EndAnswer, Interval, Located, Verdict};
 
 impl Facts<'_> {
     /// What MPTCP says in an established connection does not arrive.
@@ -94,12 +94,10 @@ impl Facts<'_> {
     pub(super) fn never_acknowledged(&self) -> Option<Verdict> {
         let talk = self.flow.talk?;
         let is_lost = talk.acked == Acked::Never && self.flow.changes.is_empty();
-        // Copies that no router answers any more tell where, if the ways of all packets are one.
-        let between = self.narrowed(&Probe::Dss);
-        let is_told = matches!(between.until, Place::Hop(_));
-        let what = if is_told {
-            "segments with data are dropped"
-        } else if talk.was_reset {
+        // Where is not said, whoever is silent: nothing else was asked at the same time, and the path may have been
+        // down.
+        let between = Interval::WHOLE_PATH;
+        let what = if talk.was_reset {
             "it resets the connection instead"
         } else {
             "they, or what acknowledges them, are lost"
@@ -110,12 +108,8 @@ impl Facts<'_> {
                 "{} answers with MPTCP version 1, but acknowledges no data of a connection: {what}, {between}.",
                 self.target,
             ),
-            blame: if is_told { Blame::Path } else { Blame::Unknown },
-            confidence: if is_told {
-                Confidence::Likely
-            } else {
-                Confidence::Unknown
-            },
+            blame: Blame::Unknown,
+            confidence: Confidence::Unknown,
             between: Some(between),
             kernel_effect: HANGS.to_owned(),
         })

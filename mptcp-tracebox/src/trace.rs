@@ -69,6 +69,8 @@ pub struct Hidden {
 /// What a connection of the established phase showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Talk {
+    /// It is the second one: of the first, nothing arrived.
+    pub is_again: bool,
     /// The SYN/ACK had MP_CAPABLE.
     pub is_mptcp: bool,
     /// How data were acknowledged.

@@ -21,11 +21,13 @@ pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
         .map(|(_, sent)| *sent)
         .filter(|sent| sent.purpose.role == Role::Connection)
         .collect();
+    let all = ours.len();
     let ours = last_connection(&ours);
     if ours.is_empty() {
         return None;
     }
     let mut talk = Talk {
+        is_again: ours.len() < all,
         passes_holes: hole(ours).map(|at| passes(ours, at)),
         ..Talk::default()
     };

@@ -46,7 +46,9 @@ impl Facts<'_> {
         if self.first_resegmenting().is_some() {
             return None;
         }
-        let is_lost = talk.is_mptcp && talk.acked == Acked::ByTcp && !talk.failed;
+        // The target may take a second connection for the first, and then falls back for a reason of its own.
+        let is_first = talk.is_mptcp && !talk.is_again;
+        let is_lost = is_first && talk.acked == Acked::ByTcp && !talk.failed;
         let between = Interval::WHOLE_PATH;
         is_lost.then(|| Verdict {
             code: Code::PathStripsData,
@@ -93,7 +95,12 @@ impl Facts<'_> {
     /// shows.
     pub(super) fn never_acknowledged(&self) -> Option<Verdict> {
         let talk = self.flow.talk?;
-        let is_lost = talk.acked == Acked::Never && self.flow.changes.is_empty();
+        let is_vain = match talk.acked {
+            Acked::Never => true,
+            Acked::ByTcp => talk.is_again,
+            Acked::ByMptcp => false,
+        };
+        let is_lost = is_vain && self.flow.changes.is_empty();
         // Where is not said, whoever is silent: nothing else was asked at the same time, and the path may have been
         // down.
         let between = Interval::WHOLE_PATH;
@@ -105,7 +112,7 @@ impl Facts<'_> {
         is_lost.then(|| Verdict {
             code: Code::Undecided,
             sentence: format!(
-                "{} answers with MPTCP version 1, but acknowledges no data of a connection: {what}, {between}.",
+                "{} answers with MPTCP version 1, but acknowledges no data of a connection with it: {what}, {between}.",
                 self.target,
             ),
             blame: Blame::Unknown,

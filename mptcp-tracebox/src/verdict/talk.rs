@@ -27,7 +27,7 @@ pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
         return None;
     }
     let mut talk = Talk {
-        is_again: ours.len() < all,
+        attempt: u8::from(ours.len() < all),
         passes_holes: hole(ours).map(|at| passes(ours, at)),
         ..Talk::default()
     };

@@ -47,7 +47,7 @@ impl Facts<'_> {
             return None;
         }
         // The target may take a second connection for the first, and then falls back for a reason of its own.
-        let is_first = talk.is_mptcp && !talk.is_again;
+        let is_first = talk.is_mptcp && talk.attempt == 0;
         let is_lost = is_first && talk.acked == Acked::ByTcp && !talk.failed;
         let between = Interval::WHOLE_PATH;
         is_lost.then(|| Verdict {
@@ -97,7 +97,7 @@ impl Facts<'_> {
         let talk = self.flow.talk?;
         let is_vain = match talk.acked {
             Acked::Never => true,
-            Acked::ByTcp => talk.is_again,
+            Acked::ByTcp => talk.attempt > 0,
             Acked::ByMptcp => false,
         };
         let is_lost = is_vain && self.flow.changes.is_empty();

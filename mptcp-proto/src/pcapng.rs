@@ -132,6 +132,22 @@ impl<W: Write> PcapNgWriter<W> {
         self.finish()
     }
 
+    /// Writes statistics of an interface that say nothing but this, at this time in nanoseconds since 1970: how
+    /// a capture ended.
+    ///
+    /// # Errors
+    /// Those of the writer below.
+    pub fn remark(&mut self, interface: u32, at_ns: u64, comment: &str) -> io::Result<()> {
+        let time = at_ns.to_le_bytes();
+        self.start(INTERFACE_STATISTICS);
+        self.push(&interface.to_le_bytes());
+        self.push(&time[4..]);
+        self.push(&time[..4]);
+        self.option(COMMENT, comment.as_bytes());
+        self.end_options();
+        self.finish()
+    }
+
     /// Makes sure that all was written, and gives back where to.
     ///
     /// # Errors
@@ -195,6 +211,7 @@ impl<W: Write> PcapNgWriter<W> {
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
+const INTERFACE_STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 const COMMENT: u16 = 1;

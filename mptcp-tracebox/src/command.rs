@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
+use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
@@ -16,12 +17,12 @@ use crate::probe::{Phase, Probe};
 use crate::record;
 use crate::report::text::Look;
 use crate::report::{dot, json, text};
-use crate::run::{Extent, Names, Run, Tier};
+use crate::run::{End, Extent, Names, Run, Tier};
 use crate::target::Target;
 use crate::trace::{Code, Trace};
 use crate::tracer::{Ended, NetError, Outcome, Request, Stop, Tracer, trace_unprivileged};
 use crate::unprivileged;
-use crate::verdict::judge;
+use crate::verdict::{judge, with_kernel};
 use crate::watch::{Watch, Wish, begin_file};
 
 /// Traces a path.
@@ -67,7 +68,8 @@ pub(crate) fn trace(
             };
             let outcome = trace_unprivileged(&request, &stop)?;
             run.kernel_mptcp = outcome.kernel_mptcp;
-            let trace = judge(&outcome.evidence, request.target);
+            let mut trace = judge(&outcome.evidence, request.target);
+            trace.verdict = with_kernel(trace.verdict, run.kernel_mptcp, request.target);
             let names = names(args, &trace);
             let found = (&outcome.evidence, Some(outcome.extent()));
             report(&run, &trace, found, &names, (common.json, &mut *out))?;
@@ -145,8 +147,11 @@ fn stand_ins(args: &TraceArgs) -> Vec<Probe> {
 fn check_unprivileged(args: &TraceArgs) -> anyhow::Result<()> {
     let possible = [Probe::Syn, Probe::fast_open(), Probe::md5()];
     let is_plain = args.probe.iter().all(|probe| possible.contains(probe));
+    let plain = Request::new(SocketAddr::from(([0, 0, 0, 0], 0)));
     let wants_more = [
         (!is_plain, "--probe"),
+        (args.queries != plain.queries, "--queries"),
+        (args.pps != plain.pps, "--pps"),
         (args.pcap.is_some(), "--pcap"),
         (args.flows > 1, "--flows"),
         (args.phase == PhaseArg::Data, "--phase data"),
@@ -168,25 +173,25 @@ fn finish(
     write_dot(dot, trace, names)?;
     outcome.leave();
     if outcome.foreign_resets > 0 {
-        let text = format!(
-            "this host sent {} RSTs for the connections of the run, which the run did not: what came \
-             after them is worth nothing",
-            outcome.foreign_resets
-        );
-        common.note(&text);
+        common.note(&foreign(outcome.foreign_resets));
         return Ok(Verdict::Unknown);
     }
     match outcome.ended {
-        Ended::Complete => Ok(match (exit(trace), outcome.kernel_mptcp) {
-            (Verdict::Clean, Some(kernel)) if kernel.is_lost() => Verdict::Findings,
-            (found, _) => found,
-        }),
+        Ended::Complete => Ok(exit(trace)),
         Ended::Interrupted => {
             common.note("interrupted: this is what was found so far");
             Ok(Verdict::Unknown)
         }
         Ended::Broken(error) => Err(error.into()),
     }
+}
+
+/// What resets of somebody else mean.
+fn foreign(count: u64) -> String {
+    format!(
+        "this host sent {count} RSTs for the connections of the run, which the run did not: what came after \
+         them is worth nothing"
+    )
 }
 
 fn exit(trace: &Trace) -> Verdict {
@@ -258,10 +263,23 @@ pub(crate) fn reanalyze(
     let file = File::open(&args.file).with_context(|| format!("cannot read {path}"))?;
     let (recorded, trace) = record::reanalyze(file).with_context(|| path.clone())?;
     let names = Names::new();
-    let found = (&recorded.evidence, None);
+    let found = (&recorded.evidence, recorded.extent);
     report(&recorded.run, &trace, found, &names, (common.json, out))?;
     let dot = args.dot.as_deref().map(OutFile::open).transpose()?;
     write_dot(dot, &trace, &names)?;
+    if let Some(extent) = recorded.extent
+        && extent.foreign_resets > 0
+    {
+        common.note(&foreign(extent.foreign_resets));
+        return Ok(Verdict::Unknown);
+    }
+    if recorded
+        .extent
+        .is_some_and(|extent| extent.end != End::Complete)
+    {
+        common.note("the run was interrupted: this is what was found until then");
+        return Ok(Verdict::Unknown);
+    }
     if let Some(at) = recorded.cut_at {
         common.note(&format!(
             "{path} ends in the middle of the block at byte {at}: all before it counts"

@@ -69,6 +69,8 @@ pub struct Hidden {
 /// What a connection of the established phase showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Talk {
+    /// How many were begun before: of those, nothing arrived.
+    pub attempt: u8,
     /// The SYN/ACK had MP_CAPABLE.
     pub is_mptcp: bool,
     /// How data were acknowledged.

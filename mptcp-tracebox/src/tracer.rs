@@ -151,13 +151,21 @@ impl Tracer {
         let (engine, wire) = (&mut self.engine, &mut self.wire);
         let ended = session::drive(engine, wire, self.clock, stop, observer)?;
         Ok(Outcome {
-            evidence: self.engine.evidence().clone(),
+            evidence: until(&ended, self.engine.evidence().clone()),
             ended,
             foreign_resets: self.wire.foreign_resets(),
             kernel_mptcp: None,
             tap: Some(self.wire.into_tap()),
         })
     }
+}
+
+/// The evidence of a run that ended so.
+const fn until(ended: &Ended, mut evidence: Evidence) -> Evidence {
+    if !matches!(ended, Ended::Complete) {
+        evidence.note_cut();
+    }
+    evidence
 }
 
 /// An address as packets have it: sockets want the zone of a link-local one (RFC 4007 §6), which no packet
@@ -176,7 +184,7 @@ pub fn trace_unprivileged(request: &Request, stop: &Stop) -> Result<Outcome, Net
     let what = (&request.probes[..], request.max_ttl);
     let climbed = unprivileged::trace(&route, what, Clock::start(), stop)?;
     Ok(Outcome {
-        evidence: climbed.evidence,
+        evidence: until(&climbed.ended, climbed.evidence),
         ended: climbed.ended,
         foreign_resets: 0,
         kernel_mptcp: climbed.kernel_mptcp,

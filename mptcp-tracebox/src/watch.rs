@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::record::Recorder;
 use crate::report::text::{Live, Look};
 use crate::report::{json, text};
-use crate::run::{Names, Run};
+use crate::run::{Extent, Names, Run};
 use crate::session::{Observer, Stop};
 use crate::trace::Trace;
 use crate::tracer::Outcome;
@@ -54,7 +54,8 @@ impl RunFile {
     }
 
     /// Whether all of the run is in it.
-    fn finish(mut self) -> anyhow::Result<()> {
+    fn finish(mut self, extent: Extent) -> anyhow::Result<()> {
+        self.write(|to| to.ended(extent));
         self.write(Recorder::flush);
         self.failed.with_context(|| cannot(&self.path))
     }
@@ -131,7 +132,8 @@ impl<'a> Watch<'a> {
         trace: &Trace,
     ) -> anyhow::Result<(Names, anyhow::Result<()>)> {
         let evidence = &outcome.evidence;
-        let saved = self.file.take().map_or(Ok(()), RunFile::finish);
+        let saved = self.file.take();
+        let saved = saved.map_or(Ok(()), |file| file.finish(outcome.extent()));
         let names = self.lookup.finish();
         match self.view {
             View::Text(live) => live.finish(&mut self.out.text(), trace, &names)?,

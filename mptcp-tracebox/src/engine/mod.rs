@@ -398,8 +398,11 @@ impl Engine {
             Some(answer) if answer.segment().is_some() => Outcome::Reached,
             _ => Outcome::Refused,
         };
-        // What comes too late shows that others may need longer, too; what comes again does not.
-        if sent.answers.len() == 1 && matches!(sent.purpose.role, Role::Ladder | Role::End) {
+        // What comes too late shows that others may need longer, too; what comes again does not, nor what may be
+        // for another copy.
+        let Purpose { role, probe, .. } = &sent.purpose;
+        let is_asked = matches!(role, Role::Ladder | Role::End) && probe.phase() != Phase::Data;
+        if sent.answers.len() == 1 && is_asked {
             self.slowest = self.slowest.max(now.since(sent.at).min(MOST_SLOW));
         }
         let waiting = self.waiting.iter().position(|waiting| waiting.id == id);

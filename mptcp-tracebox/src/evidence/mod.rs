@@ -21,6 +21,7 @@ pub struct Evidence {
     sent: Vec<Sent>,
     strays: u64,
     missed: u64,
+    is_cut: bool,
 }
 
 /// Number of a packet that was sent.
@@ -203,6 +204,16 @@ impl Evidence {
                 kind,
             },
         ))
+    }
+
+    /// The run ended before all was asked.
+    pub const fn note_cut(&mut self) {
+        self.is_cut = true;
+    }
+
+    /// Whether the run ended before all was asked.
+    pub const fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// A packet that was sent.

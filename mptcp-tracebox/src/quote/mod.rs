@@ -48,9 +48,14 @@ impl ErrorKind {
 }
 
 impl<'a> IcmpError<'a> {
-    /// Takes a packet apart, from its IP header on. None when it is no ICMP error about a packet.
+    /// Takes a packet apart, from its IP header on. None when it is no ICMP error about a packet, or not as
+    /// it was sent: its own checksum does not hold (RFC 792, RFC 4443 §2.3).
     pub fn parse(packet: &'a [u8]) -> Option<Self> {
-        let Fields { ip, tcp } = Fields::parse(packet)?;
+        let fields = Fields::parse(packet)?;
+        let Fields { ip, tcp } = fields;
+        if !fields.is_whole() || checksum(ip.source, ip.destination, tcp.0) != 0 {
+            return None;
+        }
         let (head, rest) = tcp.0.split_first_chunk::<8>()?;
         let kind = kind(&ip, *head)?;
         let (quote, extension) = split(rest, length(&ip, *head, kind));
@@ -63,6 +68,28 @@ impl<'a> IcmpError<'a> {
             extension,
         })
     }
+}
+
+/// The checksum of an ICMP message; 0 of one that has the right one already. That of IPv6 covers the addresses
+/// too (RFC 8200 §8.1).
+pub(crate) fn checksum(source: IpAddr, destination: IpAddr, message: &[u8]) -> u16 {
+    let words = |bytes: &[u8]| -> u64 {
+        let words = bytes.chunks(2).map(|pair| match *pair {
+            [high, low] => u64::from(u16::from_be_bytes([high, low])),
+            [high] => u64::from(high) << 8,
+            _ => 0,
+        });
+        words.sum()
+    };
+    let mut sum = words(message);
+    if let (IpAddr::V6(source), IpAddr::V6(destination)) = (source, destination) {
+        let len = u64::try_from(message.len()).unwrap_or(0);
+        sum += words(&source.octets()) + words(&destination.octets()) + len + u64::from(ICMPV6);
+    }
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    u16::try_from(sum).map_or(0, |sum| !sum)
 }
 
 fn kind(ip: &IpFields<'_>, head: [u8; 8]) -> Option<ErrorKind> {

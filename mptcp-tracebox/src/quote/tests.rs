@@ -28,8 +28,40 @@ fn in_ip(is_v4: bool, message: &[u8]) -> Vec<u8> {
         header.extend([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
         header
     };
+    let at = packet.len();
     packet.extend(message);
+    let fields = Fields::parse(&packet).unwrap();
+    let sum = checksum(fields.ip.source, fields.ip.destination, message);
+    packet[at + 2..at + 4].copy_from_slice(&sum.to_be_bytes());
     packet
+}
+
+#[test]
+fn the_checksum_is_as_computed_by_hand() {
+    // 0x0800 + 1 + 1 = 0x0802.
+    let echo = [8, 0, 0xf7, 0xfd, 0, 1, 0, 1];
+    let v4 = IpAddr::from([127, 0, 0, 1]);
+    assert_eq!(checksum(v4, v4, &echo), 0);
+    let mut none = [128, 0, 0, 0, 0, 1, 0, 1];
+    let v6: IpAddr = "::1".parse().unwrap();
+    // 0x8000 + 1 + 1 + 58 + 8 + 1 + 1 = 0x8046.
+    assert_eq!(checksum(v6, v6, &none), !0x8046);
+    none[2..4].copy_from_slice(&(!0x8046_u16).to_be_bytes());
+    assert_eq!(checksum(v6, v6, &none), 0);
+}
+
+#[test]
+fn an_error_whose_checksum_does_not_hold_is_none() {
+    for is_v4 in [true, false] {
+        let packet = with_extension(is_v4, true, &sent(is_v4, 0));
+        assert!(IcmpError::parse(&packet).is_some());
+        let icmp = if is_v4 { 20 } else { 40 };
+        for at in icmp..packet.len() {
+            let mut packet = packet.clone();
+            packet[at] ^= 0x10;
+            assert_eq!(IcmpError::parse(&packet), None, "{is_v4} {at}");
+        }
+    }
 }
 
 fn with_extension(is_v4: bool, says_so: bool, quote: &[u8]) -> Vec<u8> {

@@ -7,7 +7,7 @@ use crate::packet::MAX_OPTIONS;
 use crate::plan::MAX_FLOWS;
 use crate::probe::{Probe, ProbeError};
 use crate::report::word;
-use crate::run::{Run, Tier};
+use crate::run::{End, Extent, Run, Tier};
 
 /// A comment that is not what a recorder writes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +59,24 @@ pub(super) fn parse_run(comment: &str) -> Result<Run, CommentError> {
         tier: tier.ok_or_else(|| wrong("tier", name))?,
         epoch_ns: parsed(rest, "epoch")?,
         kernel_mptcp: None,
+    })
+}
+
+pub(super) fn of_extent(extent: Extent) -> String {
+    let Extent {
+        end,
+        foreign_resets,
+    } = extent;
+    format!("ended={} foreign_resets={foreign_resets}", end.name())
+}
+
+pub(super) fn parse_extent(comment: &str) -> Result<Extent, CommentError> {
+    let name = value(comment, "ended")?;
+    let ends = [End::Complete, End::Interrupted, End::Broken];
+    let end = ends.into_iter().find(|end| end.name() == name);
+    Ok(Extent {
+        end: end.ok_or_else(|| wrong("ended", name))?,
+        foreign_resets: parsed(comment, "foreign_resets")?,
     })
 }
 

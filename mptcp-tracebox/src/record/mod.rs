@@ -6,10 +6,11 @@
 //! packet out  #17 flow=0 probe=mpc1 role=ladder ttl=3 attempt=0
 //! packet in   for #17
 //!             MP_CAPABLE removed
+//! statistics  ended=complete foreign_resets=0
 //! ```
 //!
-//! Only the section's comment and those of packets that were sent are read again: what came back is judged
-//! anew.
+//! Only the section's comment, those of packets that were sent and that of the statistics are read again: what
+//! came back is judged anew.
 
 mod block;
 mod comment;
@@ -23,7 +24,7 @@ use mptcp_proto::time::Instant;
 pub use self::comment::CommentError;
 pub use self::read::{PacketError, ReadError, Recorded, read, reanalyze};
 use crate::evidence::{Evidence, Purpose, SentId};
-use crate::run::Run;
+use crate::run::{Extent, Run};
 
 /// Writes the file of a run while it is under way.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Recorder<W: Write> {
     run: Run,
     sent: usize,
     received: u64,
+    /// When the last packet was written.
+    last: Instant,
 }
 
 impl<W: Write> Recorder<W> {
@@ -55,6 +58,7 @@ impl<W: Write> Recorder<W> {
             run: run.clone(),
             sent: 0,
             received: 0,
+            last: Instant::ZERO,
         })
     }
 
@@ -92,6 +96,15 @@ impl<W: Write> Recorder<W> {
         self.packet(at, false, bytes, &comments)
     }
 
+    /// The run is over, and came so far.
+    ///
+    /// # Errors
+    /// Those of the writer below.
+    pub fn ended(&mut self, extent: Extent) -> io::Result<()> {
+        let at_ns = self.run.wall_ns(self.last);
+        self.writer.remark(0, at_ns, &comment::of_extent(extent))
+    }
+
     fn packet(
         &mut self,
         at: Instant,
@@ -99,6 +112,7 @@ impl<W: Write> Recorder<W> {
         bytes: &[u8],
         comments: &[String],
     ) -> io::Result<()> {
+        self.last = at;
         self.writer.packet(&EnhancedPacket {
             interface: 0,
             at_ns: self.run.wall_ns(at),

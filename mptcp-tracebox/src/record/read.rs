@@ -9,7 +9,7 @@ use super::comment::{self, CommentError};
 use crate::evidence::Evidence;
 use crate::plan::MAX_PROBES;
 use crate::probe::Probe;
-use crate::run::Run;
+use crate::run::{End, Extent, Run};
 use crate::trace::Trace;
 use crate::verdict::judge;
 
@@ -20,6 +20,8 @@ pub struct Recorded {
     pub run: Run,
     /// Its packets.
     pub evidence: Evidence,
+    /// How far the run came, if the file tells.
+    pub extent: Option<Extent>,
     /// The file ends in the middle of a block that begins at this byte: the run was stopped hard.
     pub cut_at: Option<u64>,
 }
@@ -64,6 +66,9 @@ pub enum ReadError {
     /// The comment of the section is no run.
     #[error("mptcp-tracebox did not write this file, or another version did")]
     Run(#[source] CommentError),
+    /// The comment of the statistics does not say how the run ended.
+    #[error("how the run ended is not understood")]
+    Extent(#[source] CommentError),
     /// A second section begins: the file was put together from several.
     #[error("byte {0}: a second section begins; a file has one run")]
     Sections(u64),
@@ -143,9 +148,14 @@ pub fn read(file: impl Read) -> Result<Recorded, ReadError> {
             Next::Cut(at) => break Some(at),
         }
     };
+    let is_complete = |extent: Extent| extent.end == End::Complete;
+    if cut_at.is_some() || !reading.extent.is_none_or(is_complete) {
+        reading.evidence.note_cut();
+    }
     Ok(Recorded {
         run: reading.run.ok_or(ReadError::NoRun)?,
         evidence: reading.evidence,
+        extent: reading.extent,
         cut_at,
     })
 }
@@ -153,6 +163,7 @@ pub fn read(file: impl Read) -> Result<Recorded, ReadError> {
 #[derive(Default)]
 struct Reading {
     run: Option<Run>,
+    extent: Option<Extent>,
     interfaces: u32,
     evidence: Evidence,
     packets: u64,
@@ -180,7 +191,8 @@ impl Reading {
                 }
                 Ok(())
             }
-            // Statistics, names and what other programs may have added.
+            block::INTERFACE_STATISTICS => self.statistics(body),
+            // Names and what other programs may have added.
             _ => Ok(()),
         }
     }
@@ -213,6 +225,15 @@ impl Reading {
             return Err(ReadError::Clock(at));
         }
         self.interfaces += 1;
+        Ok(())
+    }
+
+    /// Interface and time, then options. Those of other programs have no such comment.
+    fn statistics(&mut self, body: &[u8]) -> Result<(), ReadError> {
+        let options = body.get(12..).unwrap_or_default();
+        if let Some(comment) = block::comment(options) {
+            self.extent = Some(comment::parse_extent(comment).map_err(ReadError::Extent)?);
+        }
         Ok(())
     }
 

@@ -3,8 +3,8 @@ use crate::evidence::AnswerKind;
 use crate::report::tests::sample::{self, Sample};
 use crate::report::text::{self, Look};
 use crate::report::{dot, json, sides};
-use crate::run::Names;
-use crate::trace::Trace;
+use crate::run::{End, Extent, Names};
+use crate::trace::{Confidence, Trace};
 use crate::verdict::judge;
 
 fn file(sample: &Sample) -> Vec<u8> {
@@ -32,6 +32,38 @@ fn a_file_of_a_run_gives_the_same_trace_again() {
         assert_eq!(recorded.cut_at, None);
         assert_eq!(trace, sample.trace());
         assert_eq!(recorded.evidence.all().len(), sample.evidence.all().len());
+    }
+}
+
+#[test]
+fn a_run_that_was_interrupted_is_one_when_it_is_read_again() {
+    for (end, is_cut) in [
+        (End::Complete, false),
+        (End::Interrupted, true),
+        (End::Broken, true),
+    ] {
+        let extent = Extent {
+            end,
+            foreign_resets: 3,
+        };
+        let sample = sample::clean();
+        let mut writer = Recorder::begin(file(&sample), &sample.run).unwrap();
+        writer.ended(extent).unwrap();
+        let whole = writer.into_inner().unwrap();
+        // Without the head of the second recorder: a file has one.
+        let first = file(&sample);
+        let mut head = Vec::new();
+        Recorder::begin(&mut head, &sample.run).unwrap();
+        let again = [&first[..], &whole[first.len() + head.len()..]].concat();
+        let (recorded, trace) = reanalyze(again.as_slice()).unwrap();
+        assert_eq!(recorded.extent, Some(extent));
+        assert_eq!(recorded.evidence.is_cut(), is_cut);
+        let mut evidence = sample.evidence.clone();
+        if is_cut {
+            evidence.note_cut();
+        }
+        assert_eq!(trace, judge(&evidence, sample.run.target));
+        assert_eq!(trace.verdict.confidence == Confidence::Proven, !is_cut);
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn ends(packets: &Packets<'_>, target: IpAddr) -> Vec<End> {
     let plain = plain_fillers(packets);
     let strays = bare_acks(packets);
     let controls = control_numbers(packets);
+    let times: Vec<u32> = packets.iter().filter_map(|(_, sent)| time(sent)).collect();
     for (_, sent) in packets {
         if !is_for_the_end(sent, target) {
             continue;
@@ -42,7 +43,7 @@ pub(super) fn ends(packets: &Packets<'_>, target: IpAddr) -> Vec<End> {
             ends.len() - 1
         });
         if let Some(end) = ends.get_mut(at) {
-            add(end, sent, plain, &controls);
+            add(end, sent, plain, (&controls, &times));
             let is_near = |at: &Instant| sent.at < *at && at.since(sent.at) < NEAR;
             if end.answer == EndAnswer::Silent && strays.iter().any(is_near) {
                 end.answer = EndAnswer::Ack;
@@ -82,7 +83,7 @@ pub(super) fn acks(segment: &SegmentAnswer, sent: &Sent) -> bool {
     len > 0 && segment.flags.ack() && end == Some(TcpSeq(segment.ack))
 }
 
-fn add(end: &mut End, sent: &Sent, plain: Fillers, controls: &[u32]) {
+fn add(end: &mut End, sent: &Sent, plain: Fillers, (controls, times): (&[u32], &[u32])) {
     end.sent += 1;
     end.answered += u32::from(!sent.answers.is_empty());
     // That the TTL of a copy ran out, as it should, is no answer of the target.
@@ -94,9 +95,12 @@ fn add(end: &mut End, sent: &Sent, plain: Fillers, controls: &[u32]) {
         let rtt = answer.at.since(sent.at);
         end.rtt = Some(end.rtt.map_or(rtt, |known| known.min(rtt)));
         // A SYN/ACK of a connection of before, which the target still has.
-        let is_repeated = answer
-            .segment()
-            .is_some_and(|it| controls.contains(&it.seq));
+        // Or one that echoes the timestamp of another packet of ours.
+        let is_repeated = answer.segment().is_some_and(|it| {
+            let echo = timestamps(&it.options).map(|(_, echo)| echo);
+            let is_other = |echo| Some(echo) != time(sent) && times.contains(&echo);
+            controls.contains(&it.seq) || echo.is_some_and(is_other)
+        });
         let said = said(answer, sent, plain, is_repeated);
         if weight(&said) > weight(&end.answer) {
             end.answer = said;
@@ -141,19 +145,41 @@ fn said(answer: &Answer, sent: &Sent, plain: Fillers, is_repeated: bool) -> EndA
 
 /// Whether an answer is surely for this SYN: by its number, or by the timestamp that it echoes.
 pub(super) fn belongs(segment: &SegmentAnswer, sent: &Sent) -> bool {
+    let [by_number, by_time] = signs(segment, sent);
+    by_number == Some(true) || by_time == Some(true)
+}
+
+/// Whether one of them says that it is for another one.
+pub(super) fn is_doubtful(segment: &SegmentAnswer, sent: &Sent) -> bool {
+    signs(segment, sent).contains(&Some(false))
+}
+
+/// What the number of an answer and the timestamp that it echoes say: whether it is for this SYN.
+fn signs(segment: &SegmentAnswer, sent: &Sent) -> [Option<bool>; 2] {
     let Some(Fields { tcp, .. }) = Fields::parse(&sent.bytes) else {
-        return false;
+        return [None; 2];
     };
-    let value = |area| {
-        let mut options = TcpOptions::new(area).map_while(Result::ok);
-        options.find_map(|option| match option.value() {
-            TcpOptionValue::Timestamps { value, echo } => Some((value, echo)),
-            _ => None,
-        })
-    };
-    let ours = value(tcp.options()).map(|(value, _)| value);
-    let echo = value(&segment.options).map(|(_, echo)| echo);
-    tcp.seq().map(|seq| seq.add(1)) == Some(TcpSeq(segment.ack)) || (echo.is_some() && echo == ours)
+    let ours = time(sent);
+    let echo = timestamps(&segment.options).map(|(_, echo)| echo);
+    let number = tcp.seq().map(|seq| seq.add(1));
+    [
+        number.map(|number| number == TcpSeq(segment.ack)),
+        echo.map(|echo| Some(echo) == ours),
+    ]
+}
+
+/// The timestamp of a packet of ours.
+fn time(sent: &Sent) -> Option<u32> {
+    let area = Fields::parse(&sent.bytes)?.tcp.options();
+    timestamps(area).map(|(value, _)| value)
+}
+
+fn timestamps(area: &[u8]) -> Option<(u32, u32)> {
+    let mut options = TcpOptions::new(area).map_while(Result::ok);
+    options.find_map(|option| match option.value() {
+        TcpOptionValue::Timestamps { value, echo } => Some((value, echo)),
+        _ => None,
+    })
 }
 
 fn weight(answer: &EndAnswer) -> u8 {

@@ -2,6 +2,7 @@
 
 mod ends;
 mod hops;
+mod kernel;
 mod locate;
 mod on_path;
 mod other;
@@ -10,9 +11,10 @@ mod talk;
 
 use std::net::SocketAddr;
 
+pub(crate) use self::kernel::with_kernel;
 use crate::evidence::{Evidence, Sent, SentId};
 use crate::probe::Phase;
-use crate::trace::{Flow, Hop, Trace};
+use crate::trace::{Blame, Confidence, Flow, Hop, Trace};
 
 /// What the evidence says of the paths to a target.
 pub fn judge(evidence: &Evidence, target: SocketAddr) -> Trace {
@@ -24,7 +26,12 @@ pub fn judge(evidence: &Evidence, target: SocketAddr) -> Trace {
     let flows: Vec<Flow> = (0..count.unwrap_or(0))
         .filter_map(|number| flow(evidence, number, target))
         .collect();
-    let verdict = sentence::verdict(&flows, target);
+    let mut verdict = sentence::verdict(&flows, target);
+    // What was found is found; that nothing is wrong is not known.
+    if evidence.is_cut() && verdict.blame != Blame::Path {
+        verdict.confidence = verdict.confidence.min(Confidence::Likely);
+        verdict.sentence += " The run ended before all was asked.";
+    }
     Trace {
         target,
         flows,

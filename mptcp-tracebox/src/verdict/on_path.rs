@@ -22,8 +22,9 @@ impl Facts<'_> {
         let is_elsewhere = end.ttl.is_some() && end.ttl != control;
         // Systems begin with other TTLs in their RSTs, but a server that gives a reason spoke itself.
         let is_unsigned = !matches!(end.answer, EndAnswer::Reset { reason: Some(_) });
-        // On one of several ways the TTL may have become larger, so that the target itself was reached.
-        let is_before = before.is_some() && (what == "ICMP" || !self.flow.is_balanced);
+        // A RST from as far away as the target is its own: the TTL became larger on one of several ways, or the
+        // RST is for another SYN.
+        let is_before = before.is_some() && (what == "ICMP" || is_elsewhere);
         if !is_unsigned || (!is_before && !is_elsewhere) {
             return None;
         }

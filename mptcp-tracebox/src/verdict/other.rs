@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use super::ends::is_doubtful;
 use super::sentence::silence::Answers;
 use super::{Packets, hops};
 use crate::evidence::{Answer, Role};
@@ -190,14 +191,19 @@ pub(super) fn hidden(packets: &Packets<'_>, hops: &[Hop], distance: Option<u8>) 
     Some(Hidden { between, hops })
 }
 
-/// Whether one SYN/ACK came for more than one SYN: the distance may be that of another packet then.
+/// Whether one SYN/ACK came for more than one SYN, or one of which its number and its timestamp do not say the
+/// same: the distance may be that of another packet then.
 fn has_stale_answer(packets: &Packets<'_>) -> bool {
     let sent = packets.iter().map(|(_, sent)| *sent);
     let mut numbers: Vec<u32> = Vec::new();
     for sent in sent.filter(|sent| sent.purpose.probe.phase() == Phase::Syn) {
         let segments = sent.answers.iter().filter_map(Answer::segment);
         let accepted = segments.filter(|segment| segment.flags.syn());
-        let mut own: Vec<u32> = accepted.map(|segment| segment.seq).collect();
+        let accepted: Vec<_> = accepted.collect();
+        if accepted.iter().any(|segment| is_doubtful(segment, sent)) {
+            return true;
+        }
+        let mut own: Vec<u32> = accepted.iter().map(|segment| segment.seq).collect();
         own.dedup();
         if own.iter().any(|seq| numbers.contains(seq)) {
             return true;

@@ -9,7 +9,7 @@ use mptcp_proto::wire::tcp_option::{KIND_MPTCP, KIND_SACK, TcpOptions};
 use super::Packets;
 use super::ends::{acks, reset_reason};
 use super::other::way_back;
-use crate::evidence::{Answer, Role, SegmentAnswer, Sent};
+use crate::evidence::{Purpose, Role, SegmentAnswer, Sent};
 use crate::packet::fields::Fields;
 use crate::probe::{Phase, Probe};
 use crate::trace::{Acked, Interval, Place, Talk};
@@ -21,11 +21,13 @@ pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
         .map(|(_, sent)| *sent)
         .filter(|sent| sent.purpose.role == Role::Connection)
         .collect();
+    let all = ours.len();
     let ours = last_connection(&ours);
     if ours.is_empty() {
         return None;
     }
     let mut talk = Talk {
+        attempt: u8::from(ours.len() < all),
         passes_holes: hole(ours).map(|at| passes(ours, at)),
         ..Talk::default()
     };
@@ -76,18 +78,30 @@ fn acked_from(packets: &Packets<'_>) -> Option<u8> {
     let answers = target.flat_map(|sent| &sent.answers);
     let answers = answers.filter(|answer| answer.segment().is_some_and(|it| it.flags.syn()));
     let target = answers.map(way_back).min()?;
-    let copies = packets.filter(|sent| {
-        let is_early = |answer: &&Answer| {
-            let acks = answer
-                .segment()
-                .is_some_and(|it| acks(it, sent) && !has_data_ack(it));
-            acks && way_back(answer) < target
-        };
-        sent.purpose.role == Role::Ladder
-            && sent.purpose.probe.phase() == Phase::Data
-            && sent.answers.iter().any(|answer| is_early(&answer))
+    let copies: Vec<&Sent> = packets
+        .filter(|sent| {
+            let Purpose { role, probe, .. } = &sent.purpose;
+            *role == Role::Ladder && probe.phase() == Phase::Data
+        })
+        .collect();
+    let early = copies.iter().flat_map(|sent| {
+        let answers = sent.answers.iter().filter(|answer| {
+            let segment = answer.segment();
+            segment.is_some_and(|it| acks(it, sent) && !has_data_ack(it))
+                && way_back(answer) < target
+        });
+        answers.map(move |answer| (answer.at, sent))
     });
-    copies.map(|sent| sent.purpose.ttl).min()
+    // Copies have one number: what is acknowledged first is one of those that were sent until then.
+    let (at, first) = early.min_by_key(|(at, _)| *at)?;
+    let is_alike = |sent: &&&Sent| sent.at < at && data_seq(sent) == data_seq(first);
+    let alike = copies.iter().filter(is_alike);
+    alike.map(|sent| sent.purpose.ttl).max()
+}
+
+/// The sequence number of a packet.
+fn data_seq(sent: &Sent) -> Option<TcpSeq> {
+    Fields::parse(&sent.bytes)?.tcp.seq()
 }
 
 /// The acknowledgement may have come when the next copy was out already, so one copy before does not count.
@@ -109,12 +123,20 @@ fn acked_between(packets: &Packets<'_>, ttl: u8) -> Interval {
 
 /// How the data of a packet were acknowledged.
 fn acked(sent: &Sent) -> Acked {
-    let fields = Fields::parse(&sent.bytes);
-    if fields.is_none_or(|fields| fields.tcp.payload().is_empty()) {
+    let Some(Fields { tcp, .. }) = Fields::parse(&sent.bytes) else {
         return Acked::Never;
-    }
+    };
+    let len = u32::try_from(tcp.payload().len()).unwrap_or(0);
+    let (Some(seq), true) = (tcp.seq(), len > 0) else {
+        return Acked::Never;
+    };
     let segments = sent.answers.iter().filter_map(|answer| answer.segment());
-    let acks = segments.filter(|segment| segment.flags.ack() && !segment.flags.rst());
+    // An ACK of what was there before is none of these data.
+    let acks = segments.filter(|segment| {
+        let taken = TcpSeq(segment.ack).distance_from(seq);
+        let flags = segment.flags;
+        flags.ack() && !flags.rst() && taken.is_some_and(|taken| (len..MOST_DATA).contains(&taken))
+    });
     let levels = acks.map(|segment| {
         if has_data_ack(segment) {
             Acked::ByMptcp
@@ -206,3 +228,6 @@ fn passes(ours: &[&Sent], at: usize) -> bool {
     let mut early = answers.filter(|answer| again.is_none_or(|again| answer.at < again.at));
     early.any(|answer| answer.segment().is_some_and(|it| acks(it, sent)))
 }
+
+/// Data of a connection, more than are ever sent: what acknowledges more has the numbers of another one.
+const MOST_DATA: u32 = 1 << 16;

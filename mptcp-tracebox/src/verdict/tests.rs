@@ -61,8 +61,12 @@ impl Story {
         let len = u8::try_from(28 + quote.len()).unwrap();
         let mut packet = vec![0x45, 0, 0, len, 0, 0, 0, 0, 60, 1, 0, 0];
         packet.extend([10, 0, 9, hop, 10, 0, 0, 1]);
-        packet.extend([kind, code, 0, 0, 0, 0, 0, 0]);
-        packet.extend(quote);
+        let mut message = vec![kind, code, 0, 0, 0, 0, 0, 0];
+        message.extend(quote);
+        let any = std::net::IpAddr::from([0; 4]);
+        let sum = crate::quote::checksum(any, any, &message);
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
+        packet.extend(message);
         self.receive(&packet, Some(id));
     }
 

@@ -108,7 +108,7 @@ fn source(is_v4: bool) -> SocketAddr {
     text.parse().expect("it is there")
 }
 
-/// An error in a packet without checksums: nothing here looks at those.
+/// An error with its own checksum; nothing here looks at that of the IP header.
 fn time_exceeded(is_v4: bool, hop: u8, quote: &[u8]) -> Vec<u8> {
     let len = u16::try_from(quote.len() + 8).expect("it is there");
     let mut packet = if is_v4 {
@@ -127,8 +127,26 @@ fn time_exceeded(is_v4: bool, hop: u8, quote: &[u8]) -> Vec<u8> {
         header.extend(client.octets());
         header
     };
+    // The addresses and what RFC 8200 §8.1 adds to them count in IPv6 only.
+    let mut covered = if is_v4 {
+        Vec::new()
+    } else {
+        let mut pseudo = packet[8..40].to_vec();
+        pseudo.extend(u32::from(len).to_be_bytes());
+        pseudo.extend([0, 0, 0, 58]);
+        pseudo
+    };
+    let at = packet.len();
     packet.extend([if is_v4 { 11 } else { 3 }, 0, 0, 0, 0, 0, 0, 0]);
     packet.extend(quote);
+    covered.extend(&packet[at..]);
+    let mut sum: u16 = 0;
+    for pair in covered.chunks(2) {
+        let low = pair.get(1).copied().unwrap_or(0);
+        let (next, carry) = sum.overflowing_add(u16::from_be_bytes([pair[0], low]));
+        sum = next + u16::from(carry);
+    }
+    packet[at + 2..at + 4].copy_from_slice(&(!sum).to_be_bytes());
     packet
 }
 

@@ -47,7 +47,8 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
             Some(0)
         };
         let has_id = has_id(id, fields.ip.id(), part);
-        let points = 4 * u8::from(is_part) + 2 * u8::from(has_id) + u8::from(has_time);
+        // A box that gives all packets one id hits one of ours now and then; no timestamp is there twice.
+        let points = 4 * u8::from(is_part) + 2 * u8::from(has_time) + u8::from(has_id);
         let is_proven = is_part || has_time;
         // The id alone has 16 bits. A box that sets all ids to one value hits one of ours now and then.
         let is_place = places.is_empty() || places.contains(&ttl);

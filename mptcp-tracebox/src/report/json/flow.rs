@@ -10,7 +10,7 @@ use crate::evidence::{AnswerKind, Evidence};
 use crate::probe::Probe;
 use crate::report::word;
 use crate::run::Names;
-use crate::trace::{Cell, End, EndAnswer, EndOption, Flow, Hop, Located, Router};
+use crate::trace::{Acked, Cell, End, EndAnswer, EndOption, Flow, Hop, Located, Router, Talk};
 
 /// A flow.
 #[derive(Serialize)]
@@ -22,6 +22,36 @@ pub(super) struct FlowView<'a> {
     hops: Vec<HopView<'a>>,
     changes: Vec<LocatedView>,
     ends: Vec<EndView>,
+    talk: Option<TalkView>,
+    unseen_lost: Option<IntervalView>,
+    other: Option<OtherView>,
+    hidden: Option<HiddenView>,
+}
+
+/// What the connection of the established phase showed.
+#[derive(Serialize)]
+struct TalkView {
+    is_mptcp: bool,
+    acked: &'static str,
+    failed: bool,
+    was_reset: bool,
+    reset_reason: Option<u8>,
+    acked_between: Option<IntervalView>,
+    passes_holes: Option<bool>,
+}
+
+/// What another port showed.
+#[derive(Serialize)]
+struct OtherView {
+    nearer: Option<IntervalView>,
+    stateful: Option<IntervalView>,
+}
+
+/// Hops that do not show.
+#[derive(Serialize)]
+struct HiddenView {
+    between: IntervalView,
+    hops: u8,
 }
 
 #[derive(Serialize)]
@@ -107,6 +137,34 @@ impl<'a> FlowView<'a> {
             hops: flow.hops.iter().map(hop).collect(),
             changes: flow.changes.iter().map(LocatedView::new).collect(),
             ends: flow.ends.iter().map(EndView::new).collect(),
+            talk: flow.talk.map(TalkView::new),
+            unseen_lost: flow.unseen_lost.map(IntervalView::new),
+            other: flow.other.map(|other| OtherView {
+                nearer: other.nearer.map(IntervalView::new),
+                stateful: other.stateful.map(IntervalView::new),
+            }),
+            hidden: flow.hidden.map(|hidden| HiddenView {
+                between: IntervalView::new(hidden.between),
+                hops: hidden.hops,
+            }),
+        }
+    }
+}
+
+impl TalkView {
+    fn new(talk: Talk) -> Self {
+        Self {
+            is_mptcp: talk.is_mptcp,
+            acked: match talk.acked {
+                Acked::Never => "never",
+                Acked::ByTcp => "by_tcp",
+                Acked::ByMptcp => "by_mptcp",
+            },
+            failed: talk.failed,
+            was_reset: talk.was_reset,
+            reset_reason: talk.reset_reason,
+            acked_between: talk.acked_between.map(IntervalView::new),
+            passes_holes: talk.passes_holes,
         }
     }
 }

@@ -52,8 +52,11 @@ pub(super) fn icmp(from: IpAddr, to: IpAddr, head: [u8; 2], quote: &[u8]) -> Vec
         }
         _ => unreachable!("a sample has one family"),
     };
-    packet.extend(head);
-    packet.extend([0; 6]);
-    packet.extend(quote);
+    let mut message = head.to_vec();
+    message.extend([0; 6]);
+    message.extend(quote);
+    let sum = crate::quote::checksum(from, to, &message);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    packet.extend(message);
     packet
 }

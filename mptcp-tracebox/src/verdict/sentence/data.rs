@@ -5,7 +5,7 @@ use mptcp_proto::wire::mptcp::ResetReason;
 use super::Facts;
 use crate::diff::Field;
 use crate::probe::{Phase, Probe};
-use crate::trace::{Acked, Blame, Code, Confidence, EndAnswer, Interval, Located, Place, Verdict};
+use crate::trace::{Acked, Blame, Code, Confidence, EndAnswer, Interval, Located, Verdict};
 
 impl Facts<'_> {
     /// What MPTCP says in an established connection does not arrive.
@@ -46,7 +46,9 @@ impl Facts<'_> {
         if self.first_resegmenting().is_some() {
             return None;
         }
-        let is_lost = talk.is_mptcp && talk.acked == Acked::ByTcp && !talk.failed;
+        // The target may take a second connection for the first, and then falls back for a reason of its own.
+        let is_first = talk.is_mptcp && talk.attempt == 0;
+        let is_lost = is_first && talk.acked == Acked::ByTcp && !talk.failed;
         let between = Interval::WHOLE_PATH;
         is_lost.then(|| Verdict {
             code: Code::PathStripsData,
@@ -93,13 +95,16 @@ impl Facts<'_> {
     /// shows.
     pub(super) fn never_acknowledged(&self) -> Option<Verdict> {
         let talk = self.flow.talk?;
-        let is_lost = talk.acked == Acked::Never && self.flow.changes.is_empty();
-        // Copies that no router answers any more tell where, if the ways of all packets are one.
-        let between = self.narrowed(&Probe::Dss);
-        let is_told = matches!(between.until, Place::Hop(_));
-        let what = if is_told {
-            "segments with data are dropped"
-        } else if talk.was_reset {
+        let is_vain = match talk.acked {
+            Acked::Never => true,
+            Acked::ByTcp => talk.attempt > 0,
+            Acked::ByMptcp => false,
+        };
+        let is_lost = is_vain && self.flow.changes.is_empty();
+        // Where is not said, whoever is silent: nothing else was asked at the same time, and the path may have been
+        // down.
+        let between = Interval::WHOLE_PATH;
+        let what = if talk.was_reset {
             "it resets the connection instead"
         } else {
             "they, or what acknowledges them, are lost"
@@ -107,15 +112,11 @@ impl Facts<'_> {
         is_lost.then(|| Verdict {
             code: Code::Undecided,
             sentence: format!(
-                "{} answers with MPTCP version 1, but acknowledges no data of a connection: {what}, {between}.",
+                "{} answers with MPTCP version 1, but acknowledges no data of a connection with it: {what}, {between}.",
                 self.target,
             ),
-            blame: if is_told { Blame::Path } else { Blame::Unknown },
-            confidence: if is_told {
-                Confidence::Likely
-            } else {
-                Confidence::Unknown
-            },
+            blame: Blame::Unknown,
+            confidence: Confidence::Unknown,
             between: Some(between),
             kernel_effect: HANGS.to_owned(),
         })

@@ -31,6 +31,9 @@ pub struct Config {
     pub patience: Patience,
     /// How an abort tells the peer (RFC 8684 §3.5).
     pub fast_close: FastCloseForm,
+    /// Whether DSNs are sent with 4 octets instead of 8 (RFC 8684 §3.3.1), which leaves more room for data.
+    /// It has no effect where [`Buffers::max_send`] is 2 GiB or more: the receiver could not tell their place.
+    pub short_dsn: Switch,
 }
 
 impl Default for Config {
@@ -50,11 +53,17 @@ impl Default for Config {
             mechanisms: Mechanisms::default(),
             patience: Patience::default(),
             fast_close: FastCloseForm::default(),
+            short_dsn: Switch::Off,
         }
     }
 }
 
 impl Config {
+    /// Whether DSNs are sent with 4 octets.
+    pub(crate) const fn sends_short_dsn(&self) -> bool {
+        self.short_dsn.is_on() && self.buffers.max_send < 1 << 31
+    }
+
     /// A SYN must not announce more than the buffer holds; and a window counts in steps, of which an empty
     /// buffer must hold some, or it would be shut for ever.
     pub(crate) fn fit_window(&mut self) {

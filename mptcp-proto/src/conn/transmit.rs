@@ -94,7 +94,12 @@ impl Connection {
         let short = self.progress.is_peer_short;
         let ack = if short { 4 } else { 8 };
         let checksum = if has_checksum { 2 } else { 0 };
-        let data = (DSS_HEADER + ack + LONG_MAPPING + checksum).next_multiple_of(4);
+        let mapping = if self.config.sends_short_dsn() {
+            SHORT_MAPPING
+        } else {
+            LONG_MAPPING
+        };
+        let data = (DSS_HEADER + ack + mapping + checksum).next_multiple_of(4);
         let subflow = &self.subflows[index];
         let is_handshake = matches!(subflow.step, Step::JoinAckSent(_));
         let pure = if is_handshake || !self.progress.is_fully_established {
@@ -269,6 +274,7 @@ impl Connection {
 
     fn wanted_dss(&self, index: usize, outgoing: &Outgoing) -> WantedDss {
         let subflow = &self.subflows[index];
+        let short = self.config.sends_short_dsn();
         let mut dss = WantedDss {
             data_ack: (!self.is_in_doubt(index)).then(|| self.receive.data_ack()),
             short_ack: self.progress.is_peer_short,
@@ -276,11 +282,11 @@ impl Connection {
         };
         if outgoing.payload.is_empty() {
             if let (true, Some(dsn)) = (subflow.announce.data_fin, self.send.fin_dsn()) {
-                dss.mapping = Some(subflow.outgoing.fin_option(dsn, false));
+                dss.mapping = Some(subflow.outgoing.fin_option(dsn, short));
                 dss.data_fin = true;
             }
         } else if let Some(mapping) = subflow.outgoing.at(outgoing.stream.start) {
-            dss.mapping = Some(mapping.option(false));
+            dss.mapping = Some(mapping.option(short));
             dss.data_fin = mapping.has_fin;
         }
         dss
@@ -311,7 +317,8 @@ impl Connection {
         } else if let (true, None, Some(dsn)) = (outgoing.flags.fin(), notice, self.send.fin_dsn())
         {
             // A peer that is not TCP yet does not take FIN for the end of the data. After MP_FAIL it does.
-            dss.mapping = Some(self.subflows[index].outgoing.fin_option(dsn, false));
+            let short = self.config.sends_short_dsn();
+            dss.mapping = Some(self.subflows[index].outgoing.fin_option(dsn, short));
             dss.data_fin = true;
         }
         let wanted = Wanted {
@@ -342,7 +349,7 @@ impl Connection {
     ) -> Option<DssMapping> {
         let outgoing = &self.subflows[index].outgoing;
         if let Some(mapping) = outgoing.at(position) {
-            return Some(mapping.option(false));
+            return Some(mapping.option(self.config.sends_short_dsn()));
         }
         let from = farewell.infinite.filter(|from| *from <= position)?;
         let Phase::Tcp(plain) = self.phase else {
@@ -356,6 +363,7 @@ impl Connection {
 pub(super) const MAX_RESERVE: usize = 28;
 const DSS_HEADER: usize = 4;
 const LONG_MAPPING: usize = 14;
+const SHORT_MAPPING: usize = 10;
 const CAPABLE_WITH_DATA: usize = 24;
 /// DSS with a DATA_ACK, and MP_FAIL.
 const FAREWELL: usize = 24;

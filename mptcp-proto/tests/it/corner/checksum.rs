@@ -1,10 +1,12 @@
 //! Wrong checksums, MP_FAIL and infinite mappings (RFC 8684 §3.7).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mptcp_proto::conn::{
     Config, ConnectionEnd, Event, FallbackReason, State, SubflowEnd, Violation,
 };
+use mptcp_proto::path::SubflowId;
 use mptcp_proto::seq::Dsn;
 use mptcp_proto::wire::mptcp::{Fail, MptcpOption, Priority, ResetReason};
 use mptcp_proto::wire::segment::{Flags, Segment};
@@ -298,15 +300,44 @@ fn an_infinite_mapping_covers_data_that_came_before_it_without_one() {
 fn an_mp_fail_while_the_data_lie_on_several_subflows_resets_its_own() {
     let mut puppet = Puppet::established(checksums());
     let line = puppet.join("10.0.1.1:40001", 1);
-    let replies = puppet.write(&pattern(30_000, 1));
-    let first = replies.iter().find_map(Reply::mapping).unwrap();
-    assert!(first.len > 0);
+    let first_replies = puppet.write(&pattern(30_000, 1));
+    let near = puppet.lines[line].near;
+    let is_there = |reply: &&Reply| reply.segment().destination == near;
+    let there = first_replies.iter().filter(is_there).count();
+    assert!(there > 0 && there < first_replies.len());
     let (ack, failed) = (puppet.data_ack(), fail(puppet.host_dsn(0)));
     let replies = puppet.ack(line, &[ack, failed]);
     assert!(puppet.fallbacks().is_empty());
-    assert!(reset(&replies).is_some());
-    let downs = puppet.picked(down);
-    assert!(matches!(downs[..], [(_, SubflowEnd::ResetByUs { .. })]));
+    let told = reset(&replies).expect("a reset");
+    assert_eq!(told.segment().destination, puppet.lines[line].near);
+    let reason = ResetReason::MIDDLEBOX_INTERFERENCE;
+    assert_eq!(told.options().reset.unwrap().reason, reason);
+    assert_eq!(
+        puppet.picked(down),
+        [(SubflowId(1), SubflowEnd::ResetByUs { reason })]
+    );
+    // All that went there goes over the other, as the window of its TCP lets it.
+    let mut missing: BTreeSet<u64> = (0..30_000).collect();
+    let mut sent: Vec<Reply> = first_replies;
+    sent.extend(replies);
+    for _ in 0..100 {
+        let option = puppet.data_ack();
+        sent.extend(puppet.ack(0, &[option]));
+        sent.extend(puppet.wait(Duration::from_millis(20)));
+    }
+    for reply in sent {
+        let segment = reply.segment();
+        if segment.destination == puppet.lines[0].near
+            && let Some(mapping) = reply.mapping()
+        {
+            let place = mapping.dsn.expand(puppet.host_dsn(0));
+            let place = place.distance_from(puppet.host_dsn(0)).unwrap();
+            for byte in place..place + u64::from(mapping.len) {
+                missing.remove(&byte);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{} bytes", missing.len());
 }
 
 /// Case 18

@@ -223,7 +223,11 @@ fn a_mapping_whose_only_copy_fell_to_an_old_timestamp_comes_again() {
         }
         true
     }));
-    pair.exchange(ids, &pattern(600_000, 1), &pattern(1000, 2));
+    let limit = Duration::from_secs(60);
+    pair.transfer(ids, &pattern(600_000, 1), &pattern(1000, 2), limit);
+    let server = pair.server(ids[1]).subflows().next().unwrap();
+    assert!(server.tcp.counters.paws_dropped > 0);
+    pair.exchange(ids, b"", b"");
     assert!(pair.picked(0, fallback).is_empty() && pair.picked(1, fallback).is_empty());
 }
 

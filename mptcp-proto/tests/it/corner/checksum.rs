@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use mptcp_proto::conn::received::ReceivedOptions;
 use mptcp_proto::conn::{
     Config, ConnectionEnd, Event, FallbackReason, State, SubflowEnd, Violation,
 };
 use mptcp_proto::path::SubflowId;
 use mptcp_proto::seq::Dsn;
+use mptcp_proto::time::Instant;
+use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{Fail, MptcpOption, Priority, ResetReason};
 use mptcp_proto::wire::segment::{Flags, Segment};
 
@@ -207,6 +210,17 @@ fn an_mp_fail_is_answered_once_and_only_for_data_that_were_sent() {
     assert_eq!(puppet.fallbacks().len(), 1);
 }
 
+/// When the first segment with such options left this way.
+#[track_caller]
+fn first(pair: &Pair, way: Way, is_such: impl Fn(&ReceivedOptions) -> bool) -> Instant {
+    let mut sent = pair.log.iter().filter(|sent| sent.way == way);
+    let found = sent.find(|sent| {
+        let segment = Segment::parse(&sent.packet, false).unwrap();
+        is_such(&ReceivedOptions::parse(Some(Version::V1), segment.options))
+    });
+    found.expect("such a segment").at
+}
+
 /// Case 16
 #[test]
 fn mp_fails_that_cross_make_both_directions_infinite() {
@@ -237,7 +251,21 @@ fn mp_fails_that_cross_make_both_directions_infinite() {
         let differing = got.iter().zip(data).filter(|(a, b)| a != b).count();
         assert_eq!((got.len(), differing), (data.len(), 1));
     }
-    assert_eq!([0, 1].map(|side| pair.picked(side, fallback).len()), [1, 1]);
+    for side in 0..2 {
+        assert_eq!(pair.picked(side, fallback), [FallbackReason::Checksum]);
+    }
+    // Each left before the other arrived, and each direction has its infinite mapping.
+    let failed = [Way::ToServer, Way::ToClient]
+        .map(|way| first(&pair, way, |options| options.fail.is_some()));
+    let (earlier, later) = (failed[0].min(failed[1]), failed[0].max(failed[1]));
+    assert!(later.since(earlier) < pair.delay, "{failed:?}");
+    for way in [Way::ToServer, Way::ToClient] {
+        let is_infinite = |options: &ReceivedOptions| {
+            let mapping = options.dss.and_then(|dss| dss.mapping);
+            mapping.is_some_and(|mapping| mapping.is_infinite())
+        };
+        assert!(first(&pair, way, is_infinite) >= earlier);
+    }
     pair.exchange([ours, theirs], b"", b"");
 }
 
@@ -253,7 +281,7 @@ fn a_lost_infinite_mapping_is_repeated_until_it_is_acknowledged() {
                 if count == 12 {
                     payload[0] ^= 0xff;
                 }
-                let received = mptcp_proto::conn::received::ReceivedOptions::parse(None, options);
+                let received = ReceivedOptions::parse(None, options);
                 let mapping = received.dss.and_then(|dss| dss.mapping);
                 if mapping.is_some_and(|mapping| mapping.is_infinite()) && left > 0 {
                     left -= 1;

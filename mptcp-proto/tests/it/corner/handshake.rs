@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mptcp_proto::conn::config::Offer;
-use mptcp_proto::conn::{Config, FallbackReason, State};
-use mptcp_proto::endpoint::{self, Endpoint, SynCookies};
+use mptcp_proto::conn::{Config, Event, FallbackReason, State};
+use mptcp_proto::endpoint::{self, ConnId, Endpoint, SynCookies};
 use mptcp_proto::random::RandomSource;
 use mptcp_proto::tcp::{FastOpen, FastOpenCookie};
 use mptcp_proto::wire::mptcp::{MptcpOption, Subtype};
@@ -310,11 +310,49 @@ fn a_host_that_finds_no_free_token_speaks_tcp() {
             pair.picked(side, fallback)
                 .contains(&FallbackReason::NoToken)
         );
-        let ids = pair.picked_ids(1, |event| {
-            matches!(event, mptcp_proto::conn::Event::Incoming { .. })
-        });
+        let ids = pair.picked_ids(1, |event| matches!(event, Event::Incoming { .. }));
         pair.exchange([second, ids[1]], &pattern(10_000, 1), &pattern(10_000, 2));
     }
+}
+
+/// Case 29
+#[test]
+fn a_key_that_an_incoming_connection_has_is_not_taken_for_an_outgoing_one_nor_the_reverse() {
+    // The client listens as well; all keys that it chooses are the same.
+    const LISTENER: &str = "10.0.0.1:81";
+    for is_incoming_first in [true, false] {
+        let host = endpoint::Config::default();
+        let stuck = Endpoint::new(host.clone(), Box::new(Stuck));
+        let mut pair = Pair::with_hosts(stuck, Endpoint::new(host, Box::new(Seeded(2))));
+        let listener = address(LISTENER);
+        pair.client.listen(listener, 16, Config::default()).unwrap();
+        let mut incoming = None;
+        if is_incoming_first {
+            incoming = Some(call_back(&mut pair, LISTENER));
+        }
+        let ours = pair.connect(Config::default(), Config::default());
+        pair.run_for(Duration::from_millis(100));
+        let [incoming, theirs] = incoming.unwrap_or_else(|| call_back(&mut pair, LISTENER));
+        let is_mptcp = [incoming, ours].map(|id| pair.client(id).session().is_some());
+        assert_eq!(is_mptcp, [is_incoming_first, !is_incoming_first]);
+        assert_eq!(pair.picked(0, fallback), [FallbackReason::NoToken]);
+        assert_eq!(pair.client.table_sizes().tokens, 1);
+        let up = pattern(10_000, 1);
+        pair.exchange([ours, pair.accepted()], &up, &pattern(10_000, 2));
+        pair.exchange([incoming, theirs], &up, &pattern(10_000, 2));
+    }
+}
+
+/// The server connects to the client: the names that the two have for the connection.
+fn call_back(pair: &mut Pair, listener: &str) -> [ConnId; 2] {
+    let ends = path("10.9.0.1:5000", listener);
+    let theirs = pair
+        .server
+        .connect(pair.now, ends, Config::default())
+        .unwrap();
+    pair.run_for(Duration::from_millis(100));
+    let is_incoming = |event: &Event| matches!(event, Event::Incoming { .. });
+    [pair.picked_ids(0, is_incoming)[0], theirs]
 }
 
 /// Case 68

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mptcp_proto::conn::config::Offer;
+use mptcp_proto::conn::received::ReceivedOptions;
 use mptcp_proto::conn::{Config, Event, SubflowEnd, Violation};
 use mptcp_proto::endpoint::{self, ConnId, Endpoint};
 use mptcp_proto::path::SubflowId;
@@ -353,6 +354,15 @@ fn options_lost_on_a_joined_subflow_reset_it_and_nothing_else() {
                 || matches!(how, SubflowEnd::ResetByPeer { .. }))
     };
     assert!(ended.len() == 2 && ended.iter().all(is_such), "{ended:?}");
+    // What says so left with the reason, though the box took it away.
+    let resets = pair.log.iter().filter_map(|sent| {
+        let segment = Segment::parse(&sent.packet, false).unwrap();
+        let options = ReceivedOptions::parse(None, segment.options);
+        let reason = options.reset.map(|reset| reset.reason);
+        segment.flags.rst().then_some((segment.source.ip(), reason))
+    });
+    let resets: Vec<_> = resets.collect();
+    assert_eq!(resets[0].1, Some(reason), "{resets:?}");
     assert!(pair.picked(0, fallback).is_empty() && pair.picked(1, fallback).is_empty());
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mptcp_proto::conn::{Config, State, SubflowEnd, Violation};
+use mptcp_proto::endpoint::Endpoint;
 use mptcp_proto::hmac::JoinHmac;
 use mptcp_proto::key::{AddressId, Nonce};
 use mptcp_proto::version::Version;
@@ -433,7 +434,7 @@ fn the_ends_of_a_subflow_in_time_wait_serve_a_join_of_another_connection() {
     pair.transfer([other, theirs], b"c", b"d", Duration::from_secs(1));
     // The client is in TIME-WAIT there, and the server, whose part that is, joins with a new SYN.
     let (near, far) = (address(SERVER), address(SECOND));
-    let sizes = [&pair.client, &pair.server].map(|host| host.table_sizes());
+    let sizes = [&pair.client, &pair.server].map(Endpoint::table_sizes);
     let sizes = sizes.map(|sizes| (sizes.connections, sizes.paths));
     assert_eq!(sizes, [(2, 1 + 2), (1, 1)]);
     pair.server(theirs)
@@ -475,7 +476,7 @@ fn without_cookies() -> Puppet {
         syn_cookies: mptcp_proto::endpoint::SynCookies::Never,
         ..Default::default()
     };
-    let host = mptcp_proto::endpoint::Endpoint::new(config, Box::new(Seeded(3)));
+    let host = Endpoint::new(config, Box::new(Seeded(3)));
     let mut puppet = Puppet::with_host(host, KEY);
     puppet
         .host

@@ -14,7 +14,7 @@ use mptcp_proto::wire::tcp_option::{KIND_TIMESTAMPS, TcpOptions};
 use super::puppet::{Puppet, Reply, payload};
 use crate::endpoint::join::{down, established, join};
 use crate::endpoint::meddle::{Seen, drop_if, subtypes};
-use crate::endpoint::pair::{CLIENT, address, pattern, read_all};
+use crate::endpoint::pair::{CLIENT, Pair, address, pattern, read_all};
 
 fn add(puppet: &Puppet, id: u8, text: &str, port: Option<u16>) -> MptcpOption {
     let ip = text.parse().unwrap();
@@ -362,23 +362,48 @@ fn backups_carry_the_data_when_all_subflows_are_backups() {
 /// Case 47
 #[test]
 fn data_queued_on_a_subflow_that_becomes_a_backup_still_arrive() {
-    let (mut pair, ids) = established(&Config::default());
+    // A small window, so that the switch comes in the midst of many round trips.
+    let mut config = Config::default();
+    (config.buffers.receive, config.buffers.max_receive) = (60_000, 60_000);
+    let (mut pair, ids) = established(&config);
     join(&mut pair, ids[0], Priority::Regular);
     let data = pattern(1_000_000, 1);
-    let (mut done, mut got, mut is_switched) = (0, Vec::new(), false);
+    let (mut done, mut got, mut switched) = (0, Vec::new(), None);
+    let segments = |pair: &mut Pair| {
+        let subflows = pair.client(ids[0]).subflows();
+        subflows
+            .map(|subflow| subflow.tcp.counters.segments_out)
+            .collect::<Vec<_>>()
+    };
+    let (mut at_switch, mut settled) = (Vec::new(), None);
     pair.run_until(Duration::from_secs(60), |pair| {
         done += pair.client(ids[0]).write(&data[done..]).unwrap();
         read_all(pair.server(ids[1]), &mut got);
-        if got.len() > 200_000 && !is_switched {
-            is_switched = true;
+        if got.len() > 200_000 && switched.is_none() {
+            switched = Some(pair.now);
+            at_switch = segments(pair);
+            // What the client sends obeys what the server says.
             let backup = Priority::Backup;
-            pair.client(ids[0])
+            pair.server(ids[1])
                 .set_priority(SubflowId(1), backup)
                 .unwrap();
+        }
+        if switched.is_some_and(|at| pair.now >= at + Duration::from_millis(60)) {
+            settled.get_or_insert_with(|| (got.len(), segments(pair)));
         }
         got.len() == data.len()
     });
     assert!(got == data);
+    let (arrived, before) = settled.expect("it took longer");
+    let after = segments(&mut pair);
+    // Both had carried data until then; what was left went over the other.
+    assert!(at_switch.iter().all(|count| *count > 40), "{at_switch:?}");
+    let left = u64::try_from(data.len() - arrived).unwrap();
+    assert!(left > 300_000, "{left}");
+    assert_eq!(after[1], before[1]);
+    assert!(after[0] - before[0] > left / 1460 - 45);
+    // Nothing that was queued there was sent again elsewhere.
+    assert_eq!(pair.client(ids[0]).info().retransmits, 0);
     assert!(pair.picked(0, down).is_empty());
 }
 
@@ -387,7 +412,7 @@ fn data_queued_on_a_subflow_that_becomes_a_backup_still_arrive() {
 fn a_backup_stands_in_for_a_stale_subflow_until_that_recovers() {
     let (mut pair, ids) = established(&Config::default());
     join(&mut pair, ids[0], Priority::Backup);
-    let bytes = |pair: &crate::endpoint::pair::Pair, n| {
+    let bytes = |pair: &Pair, n| {
         let connection = pair.client.connections().next().unwrap();
         let subflow = connection.subflows().nth(n).unwrap();
         subflow.tcp.counters.segments_out

@@ -1,11 +1,16 @@
 //! Wrong checksums, MP_FAIL and infinite mappings (RFC 8684 §3.7).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use mptcp_proto::conn::received::ReceivedOptions;
 use mptcp_proto::conn::{
     Config, ConnectionEnd, Event, FallbackReason, State, SubflowEnd, Violation,
 };
+use mptcp_proto::path::SubflowId;
 use mptcp_proto::seq::Dsn;
+use mptcp_proto::time::Instant;
+use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{Fail, MptcpOption, Priority, ResetReason};
 use mptcp_proto::wire::segment::{Flags, Segment};
 
@@ -205,6 +210,17 @@ fn an_mp_fail_is_answered_once_and_only_for_data_that_were_sent() {
     assert_eq!(puppet.fallbacks().len(), 1);
 }
 
+/// When the first segment with such options left this way.
+#[track_caller]
+fn first(pair: &Pair, way: Way, is_such: impl Fn(&ReceivedOptions) -> bool) -> Instant {
+    let mut sent = pair.log.iter().filter(|sent| sent.way == way);
+    let found = sent.find(|sent| {
+        let segment = Segment::parse(&sent.packet, false).unwrap();
+        is_such(&ReceivedOptions::parse(Some(Version::V1), segment.options))
+    });
+    found.expect("such a segment").at
+}
+
 /// Case 16
 #[test]
 fn mp_fails_that_cross_make_both_directions_infinite() {
@@ -235,7 +251,21 @@ fn mp_fails_that_cross_make_both_directions_infinite() {
         let differing = got.iter().zip(data).filter(|(a, b)| a != b).count();
         assert_eq!((got.len(), differing), (data.len(), 1));
     }
-    assert_eq!([0, 1].map(|side| pair.picked(side, fallback).len()), [1, 1]);
+    for side in 0..2 {
+        assert_eq!(pair.picked(side, fallback), [FallbackReason::Checksum]);
+    }
+    // Each left before the other arrived, and each direction has its infinite mapping.
+    let failed = [Way::ToServer, Way::ToClient]
+        .map(|way| first(&pair, way, |options| options.fail.is_some()));
+    let (earlier, later) = (failed[0].min(failed[1]), failed[0].max(failed[1]));
+    assert!(later.since(earlier) < pair.delay, "{failed:?}");
+    for way in [Way::ToServer, Way::ToClient] {
+        let is_infinite = |options: &ReceivedOptions| {
+            let mapping = options.dss.and_then(|dss| dss.mapping);
+            mapping.is_some_and(|mapping| mapping.is_infinite())
+        };
+        assert!(first(&pair, way, is_infinite) >= earlier);
+    }
     pair.exchange([ours, theirs], b"", b"");
 }
 
@@ -251,7 +281,7 @@ fn a_lost_infinite_mapping_is_repeated_until_it_is_acknowledged() {
                 if count == 12 {
                     payload[0] ^= 0xff;
                 }
-                let received = mptcp_proto::conn::received::ReceivedOptions::parse(None, options);
+                let received = ReceivedOptions::parse(None, options);
                 let mapping = received.dss.and_then(|dss| dss.mapping);
                 if mapping.is_some_and(|mapping| mapping.is_infinite()) && left > 0 {
                     left -= 1;
@@ -298,15 +328,44 @@ fn an_infinite_mapping_covers_data_that_came_before_it_without_one() {
 fn an_mp_fail_while_the_data_lie_on_several_subflows_resets_its_own() {
     let mut puppet = Puppet::established(checksums());
     let line = puppet.join("10.0.1.1:40001", 1);
-    let replies = puppet.write(&pattern(30_000, 1));
-    let first = replies.iter().find_map(Reply::mapping).unwrap();
-    assert!(first.len > 0);
+    let first_replies = puppet.write(&pattern(30_000, 1));
+    let near = puppet.lines[line].near;
+    let is_there = |reply: &&Reply| reply.segment().destination == near;
+    let there = first_replies.iter().filter(is_there).count();
+    assert!(there > 0 && there < first_replies.len());
     let (ack, failed) = (puppet.data_ack(), fail(puppet.host_dsn(0)));
     let replies = puppet.ack(line, &[ack, failed]);
     assert!(puppet.fallbacks().is_empty());
-    assert!(reset(&replies).is_some());
-    let downs = puppet.picked(down);
-    assert!(matches!(downs[..], [(_, SubflowEnd::ResetByUs { .. })]));
+    let told = reset(&replies).expect("a reset");
+    assert_eq!(told.segment().destination, puppet.lines[line].near);
+    let reason = ResetReason::MIDDLEBOX_INTERFERENCE;
+    assert_eq!(told.options().reset.unwrap().reason, reason);
+    assert_eq!(
+        puppet.picked(down),
+        [(SubflowId(1), SubflowEnd::ResetByUs { reason })]
+    );
+    // All that went there goes over the other, as the window of its TCP lets it.
+    let mut missing: BTreeSet<u64> = (0..30_000).collect();
+    let mut sent: Vec<Reply> = first_replies;
+    sent.extend(replies);
+    for _ in 0..100 {
+        let option = puppet.data_ack();
+        sent.extend(puppet.ack(0, &[option]));
+        sent.extend(puppet.wait(Duration::from_millis(20)));
+    }
+    for reply in sent {
+        let segment = reply.segment();
+        if segment.destination == puppet.lines[0].near
+            && let Some(mapping) = reply.mapping()
+        {
+            let place = mapping.dsn.expand(puppet.host_dsn(0));
+            let place = place.distance_from(puppet.host_dsn(0)).unwrap();
+            for byte in place..place + u64::from(mapping.len) {
+                missing.remove(&byte);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{} bytes", missing.len());
 }
 
 /// Case 18

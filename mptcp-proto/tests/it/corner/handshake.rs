@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use mptcp_proto::conn::config::Offer;
-use mptcp_proto::conn::{Config, FallbackReason, State};
-use mptcp_proto::endpoint::{self, Endpoint, SynCookies};
+use mptcp_proto::conn::{Config, Event, FallbackReason, State};
+use mptcp_proto::endpoint::{self, ConnId, Endpoint, SynCookies};
 use mptcp_proto::random::RandomSource;
 use mptcp_proto::tcp::{FastOpen, FastOpenCookie};
-use mptcp_proto::wire::mptcp::MptcpOption;
-use mptcp_proto::wire::segment::Flags;
+use mptcp_proto::wire::mptcp::{MptcpOption, Subtype};
+use mptcp_proto::wire::segment::{Flags, Segment};
 
-use super::puppet::{KEY, Puppet, reset};
+use super::puppet::{KEY, Puppet, payload, reset};
 use crate::endpoint::handshake::{fallback, version};
-use crate::endpoint::meddle::{drop_if, meddle};
+use crate::endpoint::meddle::{drop_if, meddle, subtypes};
 use crate::endpoint::pair::{CLIENT, Pair, SERVER, Seeded, Way, address, path, pattern, read_all};
 
 /// Case 22
@@ -83,14 +83,17 @@ fn an_answer_with_the_option_to_a_syn_without_it_is_tcp() {
 #[test]
 fn a_server_with_data_waits_for_a_third_ack_that_was_lost() {
     let mut puppet = Puppet::begun(Config::default(), KEY);
+    assert!(puppet.write(b"220 ready").is_empty());
     // The SYN/ACK is repeated, and the client answers that with its third ACK again.
     let replies = puppet.wait(Duration::from_secs(2));
     assert!(replies.iter().all(|reply| reply.segment().flags.syn()));
     assert!(!replies.is_empty());
-    puppet.third_ack();
-    let replies = puppet.write(b"220 ready");
+    assert_eq!(payload(&replies), 0);
+    let replies = puppet.third_ack();
     assert_eq!(replies[0].segment().payload, b"220 ready");
-    assert!(replies[0].mapping().is_some());
+    let mapping = replies[0].mapping().expect("a mapping");
+    assert_eq!((mapping.ssn.0, mapping.len), (1, 9));
+    assert_eq!(mapping.dsn.expand(puppet.host_dsn(0)), puppet.host_dsn(0));
     assert!(puppet.fallbacks().is_empty());
 }
 
@@ -307,16 +310,54 @@ fn a_host_that_finds_no_free_token_speaks_tcp() {
             pair.picked(side, fallback)
                 .contains(&FallbackReason::NoToken)
         );
-        let ids = pair.picked_ids(1, |event| {
-            matches!(event, mptcp_proto::conn::Event::Incoming { .. })
-        });
+        let ids = pair.picked_ids(1, |event| matches!(event, Event::Incoming { .. }));
         pair.exchange([second, ids[1]], &pattern(10_000, 1), &pattern(10_000, 2));
     }
 }
 
+/// Case 29
+#[test]
+fn a_key_that_an_incoming_connection_has_is_not_taken_for_an_outgoing_one_nor_the_reverse() {
+    // The client listens as well; all keys that it chooses are the same.
+    const LISTENER: &str = "10.0.0.1:81";
+    for is_incoming_first in [true, false] {
+        let host = endpoint::Config::default();
+        let stuck = Endpoint::new(host.clone(), Box::new(Stuck));
+        let mut pair = Pair::with_hosts(stuck, Endpoint::new(host, Box::new(Seeded(2))));
+        let listener = address(LISTENER);
+        pair.client.listen(listener, 16, Config::default()).unwrap();
+        let mut incoming = None;
+        if is_incoming_first {
+            incoming = Some(call_back(&mut pair, LISTENER));
+        }
+        let ours = pair.connect(Config::default(), Config::default());
+        pair.run_for(Duration::from_millis(100));
+        let [incoming, theirs] = incoming.unwrap_or_else(|| call_back(&mut pair, LISTENER));
+        let is_mptcp = [incoming, ours].map(|id| pair.client(id).session().is_some());
+        assert_eq!(is_mptcp, [is_incoming_first, !is_incoming_first]);
+        assert_eq!(pair.picked(0, fallback), [FallbackReason::NoToken]);
+        assert_eq!(pair.client.table_sizes().tokens, 1);
+        let up = pattern(10_000, 1);
+        pair.exchange([ours, pair.accepted()], &up, &pattern(10_000, 2));
+        pair.exchange([incoming, theirs], &up, &pattern(10_000, 2));
+    }
+}
+
+/// The server connects to the client: the names that the two have for the connection.
+fn call_back(pair: &mut Pair, listener: &str) -> [ConnId; 2] {
+    let ends = path("10.9.0.1:5000", listener);
+    let theirs = pair
+        .server
+        .connect(pair.now, ends, Config::default())
+        .unwrap();
+    pair.run_for(Duration::from_millis(100));
+    let is_incoming = |event: &Event| matches!(event, Event::Incoming { .. });
+    [pair.picked_ids(0, is_incoming)[0], theirs]
+}
+
 /// Case 68
 #[test]
-fn data_of_a_syn_lie_outside_of_all_mappings() {
+fn data_of_a_syn_without_cookie_come_again_with_the_first_mapping() {
     for accepts in [FastOpen::Off, FastOpen::Accept(None)] {
         let mut config = Config::default();
         config.tcp.fast_open = accepts;
@@ -339,23 +380,34 @@ fn data_of_a_syn_lie_outside_of_all_mappings() {
 /// Case 68
 #[test]
 fn a_syn_with_data_whose_third_ack_is_lost_is_made_up_for_by_the_first_data() {
+    let cookie = FastOpenCookie::new(&[7; 6]).unwrap();
     let mut config = Config::default();
-    config.tcp.fast_open = FastOpen::Request;
+    config.tcp.fast_open = FastOpen::Cookie(cookie);
+    let mut server = Config::default();
+    server.tcp.fast_open = FastOpen::Accept(Some(cookie));
     let mut pair = Pair::new(3);
     pair.hook = Some(drop_if(|seen| {
         seen.way == Way::ToServer && seen.number == 1
     }));
-    let mut server = Config::default();
-    server.tcp.fast_open = FastOpen::Accept(FastOpenCookie::new(&[7; 8]));
     let ours = pair.connect(config, server);
+    pair.client(ours).write(b"early ").unwrap();
     pair.run_for(Duration::from_millis(50));
+    let [syn, answer, third] = [0, 1, 2].map(|n| pair.log[n].packet.clone());
+    let [syn, answer, third] =
+        [&syn, &answer, &third].map(|packet| Segment::parse(packet, false).unwrap());
+    assert_eq!(syn.payload, b"early ");
+    // The data are taken, and what says so is answered by the third ACK, which is lost.
+    assert_eq!(answer.ack, syn.seq.add(1 + 6));
+    assert_eq!(subtypes(&third), [Subtype::CAPABLE]);
+    assert!(third.payload.is_empty());
     pair.client(ours).write(b"hello").unwrap();
-    pair.run_for(Duration::from_secs(2));
+    pair.run_for(Duration::from_millis(100));
     let theirs = pair.accepted();
     let mut got = Vec::new();
     read_all(pair.server(theirs), &mut got);
-    assert_eq!(got, b"hello");
+    assert_eq!(got, b"early hello");
     assert!(pair.server(theirs).session().is_some());
+    assert_eq!([0, 1].map(|side| pair.picked(side, fallback).len()), [0, 0]);
     pair.exchange([ours, theirs], &pattern(10_000, 1), &pattern(10_000, 2));
 }
 

@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use mptcp_proto::conn::{Config, State, SubflowEnd, Violation};
+use mptcp_proto::endpoint::Endpoint;
 use mptcp_proto::hmac::JoinHmac;
 use mptcp_proto::key::{AddressId, Nonce};
 use mptcp_proto::version::Version;
-use mptcp_proto::wire::mptcp::{Priority, ResetReason, Subtype};
+use mptcp_proto::wire::mptcp::{MptcpOption, Priority, ResetFlags, ResetReason, Subtype, TcpReset};
 use mptcp_proto::wire::segment::{Flags, Segment};
 
 use super::puppet::{KEY, NONCE, Puppet, Reply, payload, reset};
 use crate::endpoint::join::{SECOND, down, established, join, up};
 use crate::endpoint::meddle::{blank, drop_if, meddle};
-use crate::endpoint::pair::{SERVER, Seeded, Way, address, path, pattern, read_all};
+use crate::endpoint::pair::{
+    SERVER, Seeded, Way, address, check_back_off, path, pattern, read_all,
+};
 
 const NEAR: &str = "10.0.1.1:40001";
 
@@ -115,12 +118,8 @@ fn nothing_is_sent_on_a_joined_subflow_before_its_fourth_ack_which_may_be_a_plai
         .collect();
     assert!(repeated.len() >= 3, "{sent:?}");
     assert!(repeated.iter().all(|(.., len)| *len == 0));
-    // With a longer wait each time.
-    let waits: Vec<_> = repeated
-        .windows(2)
-        .map(|two| two[1].0.since(two[0].0))
-        .collect();
-    assert!(waits.windows(2).all(|two| two[1] >= two[0]), "{waits:?}");
+    let times: Vec<_> = repeated.iter().map(|(at, ..)| *at).collect();
+    check_back_off(&times);
     assert_eq!([0, 1].map(|side| pair.picked(side, up).len()), [2, 2]);
 }
 
@@ -339,7 +338,7 @@ fn a_peer_that_never_sends_the_fourth_ack_is_asked_less_and_less_and_given_up() 
         nonce: NONCE,
         reserved: 0,
     };
-    let options = [mptcp_proto::wire::mptcp::MptcpOption::Join(answer)];
+    let options = [MptcpOption::Join(answer)];
     let mut acks = puppet.send(line, 0, Flags::SYN.with(Flags::ACK), &options, &[]);
     puppet.write(&pattern(100_000, 1));
     acks.extend(puppet.wait(Duration::from_secs(300)));
@@ -350,13 +349,67 @@ fn a_peer_that_never_sends_the_fourth_ack_is_asked_less_and_less_and_given_up() 
         .filter(|reply| reply.options().join.is_some())
         .collect();
     assert!((3..20).contains(&joins.len()), "{} third ACKs", joins.len());
-    let waits: Vec<_> = joins
-        .windows(2)
-        .map(|two| two[1].at.since(two[0].at))
-        .collect();
-    assert!(waits.windows(2).all(|two| two[1] >= two[0]), "{waits:?}");
+    let times: Vec<_> = joins.iter().map(|reply| reply.at).collect();
+    check_back_off(&times);
     assert_eq!(payload(&acks), 0);
+    check_refused(&acks, ResetReason::UNACCEPTABLE_PERFORMANCE);
+    assert!(acks.last().unwrap().segment().flags.rst());
     assert_eq!(puppet.conn().info().subflows_total, 1);
+}
+
+/// The SYNs of joins among these, by their time.
+fn join_syns(replies: &[Reply]) -> Vec<Reply> {
+    let is_syn = |reply: &&Reply| reply.segment().flags.syn() && reply.options().join.is_some();
+    replies.iter().filter(is_syn).cloned().collect()
+}
+
+/// Case 76
+#[test]
+fn a_join_that_is_reset_is_tried_again_only_if_the_condition_is_transient() {
+    let config = Config {
+        path_manager: mptcp_proto::pm::Kind::Fullmesh,
+        ..Config::default()
+    };
+    for flags in [ResetFlags::TRANSIENT, ResetFlags::default()] {
+        let mut puppet = Puppet::called(config.clone());
+        let option = puppet.data_ack();
+        let mut replies = puppet.ack(0, &[option]);
+        puppet.host.address_up("10.0.1.1".parse().unwrap());
+        let told = MptcpOption::TcpReset(TcpReset {
+            flags,
+            reason: ResetReason::LACK_OF_RESOURCES,
+        });
+        let mut times = Vec::new();
+        for wait in [1, 2, 4, 8] {
+            replies.extend(puppet.wait(Duration::from_millis(100)));
+            let [syn] = &join_syns(&replies)[..] else {
+                break;
+            };
+            times.push(syn.at);
+            let from = syn.segment().source.to_string();
+            let line = puppet.line(SERVER, &from);
+            puppet.lines[line].expected = syn.segment().seq.0.wrapping_add(1);
+            puppet.send(line, 0, Flags::RST.with(Flags::ACK), &[told], &[]);
+            replies = puppet.wait(Duration::from_secs(wait));
+        }
+        replies.extend(puppet.wait(Duration::from_secs(600)));
+        if flags.transient() {
+            assert_eq!(times.len(), 4);
+            check_back_off(&times);
+            assert!(!join_syns(&replies).is_empty());
+        } else {
+            assert_eq!((times.len(), join_syns(&replies).len()), (1, 0));
+        }
+        let ends: Vec<_> = puppet
+            .picked(down)
+            .into_iter()
+            .map(|(_, how)| how)
+            .collect();
+        let reason = Some((ResetReason::LACK_OF_RESOURCES, flags.transient()));
+        assert_eq!(ends[0], SubflowEnd::ResetByPeer { reason });
+        assert_eq!(puppet.conn().info().subflows_total, 1);
+        assert_eq!(payload(&puppet.write(b"goes on")), 7);
+    }
 }
 
 /// Case 77
@@ -370,7 +423,9 @@ fn the_ends_of_a_subflow_in_time_wait_serve_a_join_of_another_connection() {
         .connect(pair.now, other, Config::default())
         .unwrap();
     pair.run_for(Duration::from_millis(200));
-    pair.exchange(ids, b"a", b"b");
+    pair.client(ids[0]).shutdown_write();
+    pair.run_for(Duration::from_millis(200));
+    pair.server(ids[1]).shutdown_write();
     pair.run_for(Duration::from_millis(500));
     let incoming = pair.picked_ids(1, |event| {
         matches!(event, mptcp_proto::conn::Event::Incoming { .. })
@@ -379,6 +434,9 @@ fn the_ends_of_a_subflow_in_time_wait_serve_a_join_of_another_connection() {
     pair.transfer([other, theirs], b"c", b"d", Duration::from_secs(1));
     // The client is in TIME-WAIT there, and the server, whose part that is, joins with a new SYN.
     let (near, far) = (address(SERVER), address(SECOND));
+    let sizes = [&pair.client, &pair.server].map(Endpoint::table_sizes);
+    let sizes = sizes.map(|sizes| (sizes.connections, sizes.paths));
+    assert_eq!(sizes, [(2, 1 + 2), (1, 1)]);
     pair.server(theirs)
         .open_subflow(near, far, Priority::Regular)
         .unwrap();
@@ -418,7 +476,7 @@ fn without_cookies() -> Puppet {
         syn_cookies: mptcp_proto::endpoint::SynCookies::Never,
         ..Default::default()
     };
-    let host = mptcp_proto::endpoint::Endpoint::new(config, Box::new(Seeded(3)));
+    let host = Endpoint::new(config, Box::new(Seeded(3)));
     let mut puppet = Puppet::with_host(host, KEY);
     puppet
         .host

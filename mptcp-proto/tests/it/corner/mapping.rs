@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use mptcp_proto::conn::{Config, FallbackReason, Violation};
+use mptcp_proto::endpoint::{self, Endpoint};
 use mptcp_proto::key::Key;
+use mptcp_proto::random::RandomSource;
 use mptcp_proto::wire::mptcp::{DataAck, DssMapping, MptcpOption, WireDsn};
 
-use super::puppet::{Puppet, Reply, reset};
-use crate::endpoint::pair::pattern;
+use super::puppet::{KEY, Puppet, Reply, reset};
+use crate::endpoint::pair::{CLIENT, SERVER, Seeded, address, pattern};
 
 /// Case 1
 #[test]
@@ -210,18 +212,60 @@ fn short_and_long_numbers_mix_across_the_wrap_of_their_low_half() {
     }
 }
 
+/// Chooses the key [`WRAPPING`].
+struct Wrapping(Seeded);
+
+impl RandomSource for Wrapping {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        if bytes.len() == WRAPPING.0.len() {
+            bytes.copy_from_slice(&WRAPPING.0);
+        } else {
+            self.0.fill(bytes);
+        }
+    }
+}
+
 /// Case 9
 #[test]
-fn a_data_ack_of_32_bits_acknowledges_what_was_sent() {
-    let mut puppet = Puppet::established(Config::default());
-    puppet.write(&pattern(5000, 1));
-    let low = puppet.host_dsn(5000).low();
-    let MptcpOption::Dss(mut dss) = puppet.data_ack() else {
-        unreachable!("it is a DSS");
+fn data_acks_of_32_bits_acknowledge_what_was_sent_across_the_wrap() {
+    let host = Endpoint::new(endpoint::Config::default(), Box::new(Wrapping(Seeded(3))));
+    let mut puppet = Puppet::with_host(host, KEY);
+    let (at, config) = (address(SERVER), Config::default());
+    puppet.host.listen(at, 16, config).unwrap();
+    puppet.line(CLIENT, SERVER);
+    puppet.host_key = puppet.syn()[0]
+        .options()
+        .capable
+        .unwrap()
+        .sender_key
+        .unwrap();
+    assert_eq!(puppet.host_key.0, WRAPPING.0);
+    puppet.third_ack();
+    let short_ack = |puppet: &mut Puppet, got: u64| {
+        puppet.got = got;
+        let MptcpOption::Dss(mut dss) = puppet.data_ack() else {
+            unreachable!("it is a DSS");
+        };
+        dss.data_ack = Some(DataAck::Short(puppet.host_dsn(got).low()));
+        puppet.ack(0, &[MptcpOption::Dss(dss)]);
     };
-    dss.data_ack = Some(DataAck::Short(low));
-    puppet.ack(0, &[MptcpOption::Dss(dss)]);
+    short_ack(&mut puppet, 0);
+    let replies = puppet.write(&pattern(5000, 1));
+    let places = replies.iter().filter_map(Reply::mapping).map(|mapping| {
+        let dsn = mapping.dsn.expand(puppet.host_dsn(0));
+        dsn.distance_from(puppet.host_dsn(0)).unwrap() + u64::from(mapping.len)
+    });
+    assert_eq!(places.max(), Some(5000));
+    assert!(puppet.host_dsn(5000).low() < puppet.host_dsn(0).low());
+    for got in [1000, 1445, 1446, 1447, 3000, 5000] {
+        short_ack(&mut puppet, got);
+        let (una, info) = (puppet.host_dsn(got), puppet.conn().info());
+        assert_eq!((info.bytes_acked, info.snd_una), (got, una));
+    }
+    // An old one is no acknowledgement of what lies 2^32 bytes ahead.
+    short_ack(&mut puppet, 1000);
     assert_eq!(puppet.conn().info().bytes_acked, 5000);
+    assert!(puppet.violations().is_empty());
 }
 
 /// Case 11

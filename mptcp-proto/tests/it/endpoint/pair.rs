@@ -362,6 +362,14 @@ pub(crate) fn read_all(connection: &mut Connection, into: &mut Vec<u8>) {
     }
 }
 
+/// Each wait is nearly double the one before (RFC 6298 §5.5).
+#[track_caller]
+pub(crate) fn check_back_off(times: &[Instant]) {
+    let waits: Vec<Duration> = times.windows(2).map(|two| two[1].since(two[0])).collect();
+    let grows = |two: &[Duration]| 10 * two[1] >= 18 * two[0];
+    assert!(waits.len() >= 2 && waits.windows(2).all(grows), "{waits:?}");
+}
+
 /// Bytes that show at which place they belong.
 pub(crate) fn pattern(len: usize, seed: u64) -> Vec<u8> {
     let mut random = Seeded(seed);

@@ -156,9 +156,14 @@ fn a_full_backlog_is_answered_with_cookies() {
 #[test]
 fn the_same_ends_may_be_used_again_after_time_wait_began() {
     let (mut pair, ours, theirs) = Pair::established(Config::default(), Config::default());
-    pair.exchange([ours, theirs], b"a", b"b");
-    // The server closed last, or both have TIME-WAIT; the client forgets its own to connect again.
-    pair.run_for(Duration::from_secs(130));
+    // Who closes first has the TIME-WAIT.
+    pair.server(theirs).close();
+    pair.run_for(Duration::from_millis(200));
+    pair.client(ours).close();
+    pair.run_for(Duration::from_secs(5));
+    assert_eq!(pair.client.table_sizes().paths, 0);
+    assert_eq!(pair.server.table_sizes().paths, 1);
+    let before = pair.log.len();
     let again = path(super::pair::CLIENT, SERVER);
     let ours = pair
         .client
@@ -166,6 +171,9 @@ fn the_same_ends_may_be_used_again_after_time_wait_began() {
         .unwrap();
     pair.run_for(Duration::from_millis(200));
     assert!(pair.client(ours).session().is_some());
+    // The first SYN did it (RFC 6191).
+    let answer = Segment::parse(&pair.log[before + 1].packet, false).unwrap();
+    assert!(answer.flags.syn() && answer.flags.ack());
 }
 
 #[test]

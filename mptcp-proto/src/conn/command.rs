@@ -179,7 +179,8 @@ impl Connection {
         // The host that asks for a backup uses it as one itself: Linux does, and half a backup is none.
         subflow.remote_priority = priority;
         subflow.announce.prio = Some(priority);
-        subflow.tcp.ack_now();
+        subflow.announce.holds_prio = true;
+        subflow.release_prio(self.progress.now);
         Ok(())
     }
 

@@ -32,6 +32,7 @@ mod receive;
 pub mod received;
 mod refused;
 mod schedule;
+mod signals;
 pub mod state;
 mod subflow;
 mod subflows;
@@ -268,12 +269,13 @@ impl Connection {
         let subflows = self.subflows.iter();
         let subflows = subflows.filter_map(|subflow| {
             let join = subflow.join_ack.map(|(at, _)| at);
-            [subflow.tcp.poll_timeout(), join]
+            [subflow.tcp.poll_timeout(), join, subflow.signal_timeout()]
                 .into_iter()
                 .flatten()
                 .min()
         });
         let announce = self.paths.poll_timeout().filter(|_| self.may_announce());
+        let announce = announce.max(self.signals_open_at().filter(|_| announce.is_some()));
         // Without any subflow the path manager may still want one.
         let manager = self.paths.manager.poll_timeout();
         let manager = manager.filter(|_| self.is_joinable());

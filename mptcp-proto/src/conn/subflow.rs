@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::conn::event::SubflowEnd;
 use crate::conn::join::{JoinAckSent, JoinSynReceived, JoinSynSent};
+use crate::conn::signals::Signals;
 use crate::data::{SentMappings, SubflowMappings};
 use crate::key::AddressId;
 use crate::path::{PathView, SubflowId};
@@ -62,6 +63,8 @@ pub(crate) struct Announcements {
     pub(crate) data_fin: bool,
     /// MP_PRIO.
     pub(crate) prio: Option<Priority>,
+    /// MP_PRIO has to wait: see [`Signals`].
+    pub(crate) holds_prio: bool,
     /// MP_FAIL, until something reacts to it.
     pub(crate) fail: Option<Dsn>,
     /// MP_TCPRST on the RST.
@@ -120,6 +123,7 @@ pub(crate) struct Subflow {
     pub(crate) outgoing: SentMappings,
     pub(crate) linear: Linear,
     pub(crate) announce: Announcements,
+    pub(crate) signals: Signals,
     /// Shift of the peer's windows.
     pub(crate) window_shift: u8,
     /// When the third ACK of a join is repeated, and how often it was.

@@ -69,6 +69,7 @@ impl Connection {
 
     fn subflow_timeout(&mut self, now: Instant, index: usize) {
         self.repeat_join_ack(now, index);
+        self.subflows[index].release_prio(now);
         if self.subflows[index]
             .tcp
             .poll_timeout()

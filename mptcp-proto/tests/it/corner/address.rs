@@ -118,6 +118,77 @@ fn only_the_right_echo_ends_the_repetitions_and_only_once() {
     assert!((2..10).contains(&count(&sent)));
 }
 
+/// What the host says of addresses and priorities in these replies.
+fn signals(replies: &[Reply]) -> usize {
+    let is_signal = |reply: &&Reply| {
+        let options = reply.options();
+        options.add_addr.is_some() || options.remove_addr.is_some() || options.prio.is_some()
+    };
+    replies.iter().filter(is_signal).count()
+}
+
+/// RFC 8684 §3: at most two in a row.
+#[test]
+fn of_many_addresses_two_are_advertised_and_each_echo_lets_the_next_follow() {
+    let mut puppet = Puppet::established(Config::default());
+    for id in 1..9 {
+        let near = address(&format!("10.9.1.{id}:80"));
+        puppet.conn().announce(AddressId(id), near);
+    }
+    let mut replies = puppet.hear();
+    let mut all = Vec::new();
+    for expected in [2, 1, 1, 1, 1, 1, 1, 0, 0] {
+        assert_eq!((replies.len(), signals(&replies)), (expected, expected));
+        all.extend(replies.iter().filter_map(|reply| reply.options().add_addr));
+        let id = u8::try_from(puppet.picked(echoed).len() + 1).unwrap();
+        replies = puppet.ack(0, &[add_with(id, &format!("10.9.1.{id}"), None, None)]);
+    }
+    let ids: Vec<u8> = all.iter().map(|option| option.address_id.0).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7, 8]);
+    // A peer that echoes nothing hears two for each retransmission timeout.
+    let mut puppet = Puppet::established(Config::default());
+    for id in 1..9 {
+        let near = address(&format!("10.9.1.{id}:80"));
+        puppet.conn().announce(AddressId(id), near);
+    }
+    let replies = puppet.wait(Duration::from_secs(10));
+    assert_eq!((replies.len(), signals(&replies)), (8, 8));
+    let rto = puppet.conn().subflows().next().unwrap().tcp.rto;
+    for three in replies.windows(3) {
+        assert!(three[2].at.since(three[0].at) >= rto);
+    }
+}
+
+/// RFC 8684 §3: at most two in a row.
+#[test]
+fn removals_and_priorities_in_a_row_wait_for_the_peer_too() {
+    let mut puppet = Puppet::established(Config::default());
+    for id in 1..21 {
+        let near = address(&format!("10.9.1.{id}:80"));
+        puppet.conn().announce(AddressId(id), near);
+    }
+    puppet.wait(Duration::from_secs(20));
+    for id in 1..21 {
+        puppet.conn().remove_address(AddressId(id));
+    }
+    // Eight ids in each.
+    assert_eq!(signals(&puppet.hear()), 2);
+    let replies = puppet.data(0, 0, b"progress");
+    assert_eq!(signals(&replies), 1);
+
+    let mut puppet = Puppet::established(Config::default());
+    let mut heard = Vec::new();
+    for priority in [Priority::Backup, Priority::Regular, Priority::Backup] {
+        puppet.conn().set_priority(SubflowId(0), priority).unwrap();
+        heard.push(puppet.hear().len());
+    }
+    assert_eq!(heard, [1, 1, 0]);
+    let late = puppet.wait(Duration::from_secs(5));
+    let prio = late.iter().find_map(|reply| reply.options().prio);
+    assert_eq!(prio.unwrap().priority, Priority::Backup);
+    assert_eq!(late.len(), 1);
+}
+
 /// Case 42
 #[test]
 fn addresses_that_cannot_be_hosts_are_refused_and_odd_ports_are_not() {

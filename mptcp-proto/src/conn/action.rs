@@ -38,7 +38,7 @@ impl Connection {
                 }
                 PmAction::Probe(id) => {
                     if let Some(index) = self.index_of(id) {
-                        self.subflows[index].tcp.probe_now();
+                        self.keep_alive(now, index);
                     }
                 }
                 PmAction::Announce(address) => {

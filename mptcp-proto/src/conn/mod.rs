@@ -25,6 +25,7 @@ pub mod handshake;
 mod hook;
 pub mod info;
 pub mod join;
+mod keep_alive;
 pub mod mechanism;
 pub(crate) mod open;
 pub mod options;
@@ -269,7 +270,9 @@ impl Connection {
         let subflows = self.subflows.iter();
         let subflows = subflows.filter_map(|subflow| {
             let join = subflow.join_ack.map(|(at, _)| at);
-            [subflow.tcp.poll_timeout(), join, subflow.signal_timeout()]
+            let alive = subflow.keep_alive.map(|asked| asked.due);
+            let tcp = subflow.tcp.poll_timeout();
+            [tcp, join, alive, subflow.signal_timeout()]
                 .into_iter()
                 .flatten()
                 .min()

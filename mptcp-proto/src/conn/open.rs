@@ -157,6 +157,7 @@ impl Connection {
             signals: Signals::default(),
             window_shift: 0,
             join_ack: None,
+            keep_alive: None,
             has_dss: false,
             bare_segments: 0,
             has_copies: false,

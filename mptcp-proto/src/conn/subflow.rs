@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::conn::event::SubflowEnd;
 use crate::conn::join::{JoinAckSent, JoinSynReceived, JoinSynSent};
+use crate::conn::keep_alive::KeepAlive;
 use crate::conn::signals::Signals;
 use crate::data::{SentMappings, SubflowMappings};
 use crate::key::AddressId;
@@ -128,6 +129,8 @@ pub(crate) struct Subflow {
     pub(crate) window_shift: u8,
     /// When the third ACK of a join is repeated, and how often it was.
     pub(crate) join_ack: Option<(Instant, u32)>,
+    /// Whether its path works, when the peer has withdrawn its address.
+    pub(crate) keep_alive: Option<KeepAlive>,
     /// Whether the peer has sent a DSS on it.
     pub(crate) has_dss: bool,
     /// Segments with data and without any option, of which bytes may still wait.

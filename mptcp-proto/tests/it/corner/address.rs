@@ -351,31 +351,49 @@ fn ids_that_are_unknown_doubled_or_those_of_the_last_subflow_remove_nothing_livi
     assert!(replies.iter().all(|reply| !reply.segment().flags.fin()));
     puppet.data(0, 0, b"still here");
     assert_eq!(puppet.read(), b"still here");
+}
+
+/// Segments that ask the other end of this line for an answer.
+fn keep_alives(puppet: &Puppet, line: usize, replies: &[Reply]) -> usize {
+    let end = puppet.lines[line];
+    let is_keep_alive = |reply: &&Reply| {
+        let segment = reply.segment();
+        (segment.destination, segment.source) == (end.near, end.far)
+            && segment.seq.0 == end.expected.wrapping_sub(1)
+            && segment.payload.is_empty()
+    };
+    replies.iter().filter(is_keep_alive).count()
+}
+
+/// Case 45
+#[test]
+fn each_subflow_of_a_withdrawn_address_is_tested_and_reset_when_nothing_answers() {
     let mut puppet = Puppet::established(Config::default());
-    // With another subflow the initial one is closed, with FIN as Linux does (K48).
-    let line = puppet.join("10.0.1.1:40001", 1);
-    puppet.ack(line, &[remove(&[0])]);
-    let replies = puppet.wait(Duration::from_secs(1));
-    let fins = replies.iter().filter(|reply| reply.segment().flags.fin());
-    assert!(fins.clone().count() > 0);
-    assert!(
-        fins.into_iter()
-            .all(|reply| reply.segment().destination == address(CLIENT))
-    );
-    assert!(replies.iter().all(|reply| !reply.segment().flags.rst()));
+    let lines = ["10.0.1.1:40001", "10.0.1.1:40002"].map(|near| puppet.join(near, 1));
+    let replies = puppet.ack(0, &[remove(&[1])]);
+    for line in lines {
+        assert_eq!(keep_alives(&puppet, line, &replies), 1);
+    }
+    assert_eq!(keep_alives(&puppet, 0, &replies), 0);
+    // One path is alive: it is the peer's to close. The other is asked twice more.
+    puppet.ack(lines[1], &[]);
+    let replies = puppet.wait(Duration::from_secs(10));
+    assert_eq!(keep_alives(&puppet, lines[0], &replies), 2);
+    assert_eq!(keep_alives(&puppet, lines[1], &replies), 0);
+    let resets = replies.iter().filter(|reply| reply.segment().flags.rst());
+    let ends: Vec<_> = resets.map(|reply| reply.segment().destination).collect();
+    assert_eq!(ends, [address("10.0.1.1:40001")]);
+    assert_eq!(puppet.conn().info().subflows_total, 2);
+    puppet.data(lines[1], 0, b"alive");
+    assert_eq!(puppet.read(), b"alive");
 }
 
 /// Case 45
 #[test]
 fn the_last_subflow_is_asked_whether_it_lives_when_its_address_is_withdrawn() {
     let mut puppet = Puppet::established(Config::default());
-    let expected = puppet.lines[0].expected;
     let replies = puppet.ack(0, &[remove(&[0])]);
-    let probe = |reply: &&Reply| {
-        let segment = reply.segment();
-        segment.seq.0 == expected.wrapping_sub(1) && segment.payload.is_empty()
-    };
-    assert_eq!(replies.iter().filter(probe).count(), 1);
+    assert_eq!(keep_alives(&puppet, 0, &replies), 1);
     // It is answered, and all goes on.
     puppet.ack(0, &[]);
     puppet.data(0, 0, b"alive");

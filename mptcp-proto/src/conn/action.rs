@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::conn::address_book::LocalAddress;
 use crate::conn::event::{Event, SubflowEnd};
 use crate::conn::options::{Composed, SegmentKind, Wanted, room_for};
+use crate::conn::subflow::Subflow;
 use crate::conn::{Connection, Context, Counter};
 use crate::path::SubflowId;
 use crate::pm::{Join, PmAction, PmSubflow};
@@ -37,7 +38,7 @@ impl Connection {
                 }
                 PmAction::Probe(id) => {
                     if let Some(index) = self.index_of(id) {
-                        self.subflows[index].tcp.probe_now();
+                        self.keep_alive(now, index);
                     }
                 }
                 PmAction::Announce(address) => {
@@ -131,7 +132,8 @@ impl Connection {
     /// Makes an acknowledgement carry the options about addresses that are due.
     fn note_waiting(&mut self, now: Instant) {
         self.paths.waiting = 0;
-        if !self.may_announce() || !self.paths.is_due(now) {
+        let is_free = self.signals_open_at().is_some_and(|at| at <= now);
+        if !self.may_announce() || !is_free || !self.paths.is_due(now) {
             return;
         }
         let Some(version) = self.paths.version() else {
@@ -143,8 +145,10 @@ impl Connection {
         };
         self.fill_addresses(now, &mut wanted);
         self.paths.waiting = room_for(version, &wanted);
-        let mut subflows = self.subflows.iter_mut();
-        if let Some(subflow) = subflows.find(|subflow| subflow.is_up() && !subflow.is_closing) {
+        let is_free = |subflow: &&mut Subflow| {
+            subflow.is_up() && !subflow.is_closing && subflow.may_signal(now)
+        };
+        if let Some(subflow) = self.subflows.iter_mut().find(is_free) {
             subflow.tcp.ack_now();
         }
     }

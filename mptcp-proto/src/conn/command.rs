@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::conn::event::{ConnectionEnd, Event};
+use crate::conn::subflow::Subflow;
 use crate::conn::{Connection, Phase, State};
 use crate::key::AddressId;
 use crate::path::SubflowId;
@@ -179,7 +180,8 @@ impl Connection {
         // The host that asks for a backup uses it as one itself: Linux does, and half a backup is none.
         subflow.remote_priority = priority;
         subflow.announce.prio = Some(priority);
-        subflow.tcp.ack_now();
+        subflow.announce.holds_prio = true;
+        subflow.release_prio(self.progress.now);
         Ok(())
     }
 
@@ -195,9 +197,18 @@ impl Connection {
         self.progress.may_schedule = true;
     }
 
-    /// Withdraws an address (RFC 8684 §3.4.2).
+    /// Withdraws an address, and closes its subflows, which is up to who withdraws it (RFC 8684 §3.4.2);
+    /// the last ones go on.
     pub fn remove_address(&mut self, id: AddressId) {
         self.paths.request(PmAction::Withdraw(id));
+        let is_other = |subflow: &Subflow| subflow.local_id != id && !subflow.is_closing;
+        let has_others = self.up().any(is_other);
+        if has_others {
+            let alive = self.subflows.iter().filter(|subflow| subflow.end.is_none());
+            for subflow in alive.filter(|subflow| subflow.local_id == id) {
+                self.paths.request(PmAction::Close(subflow.id));
+            }
+        }
         self.progress.may_schedule = true;
     }
 

@@ -25,6 +25,7 @@ pub mod handshake;
 mod hook;
 pub mod info;
 pub mod join;
+mod keep_alive;
 pub mod mechanism;
 pub(crate) mod open;
 pub mod options;
@@ -32,6 +33,7 @@ mod receive;
 pub mod received;
 mod refused;
 mod schedule;
+mod signals;
 pub mod state;
 mod subflow;
 mod subflows;
@@ -268,12 +270,15 @@ impl Connection {
         let subflows = self.subflows.iter();
         let subflows = subflows.filter_map(|subflow| {
             let join = subflow.join_ack.map(|(at, _)| at);
-            [subflow.tcp.poll_timeout(), join]
+            let alive = subflow.keep_alive.map(|asked| asked.due);
+            let tcp = subflow.tcp.poll_timeout();
+            [tcp, join, alive, subflow.signal_timeout()]
                 .into_iter()
                 .flatten()
                 .min()
         });
         let announce = self.paths.poll_timeout().filter(|_| self.may_announce());
+        let announce = announce.max(self.signals_open_at().filter(|_| announce.is_some()));
         // Without any subflow the path manager may still want one.
         let manager = self.paths.manager.poll_timeout();
         let manager = manager.filter(|_| self.is_joinable());

@@ -7,6 +7,7 @@ use crate::conn::event::{ConnectionEnd, Event};
 use crate::conn::handshake::{Session, SynReceived, SynSent};
 use crate::conn::join::{JoinSynReceived, JoinSynSent};
 use crate::conn::received::ReceivedOptions;
+use crate::conn::signals::Signals;
 use crate::conn::subflow::{Announcements, Linear, Proof, Step, Subflow};
 use crate::conn::timer::TimerTable;
 use crate::conn::{
@@ -153,8 +154,10 @@ impl Connection {
             outgoing: SentMappings::new(checksum),
             linear: Linear::default(),
             announce: Announcements::default(),
+            signals: Signals::default(),
             window_shift: 0,
             join_ack: None,
+            keep_alive: None,
             has_dss: false,
             bare_segments: 0,
             has_copies: false,

@@ -54,6 +54,11 @@ impl Connection {
         if received.accepted {
             self.progress.last_received = now;
             self.heard_of(index);
+            self.on_keep_alive_answered(now, index);
+            let is_progress = received.payload.is_some() || received.acked.is_some();
+            let subflow = &mut self.subflows[index];
+            subflow.signals.on_received(is_progress);
+            subflow.release_prio(now);
             let goes_on = self.advance(now, index, segment, &options, &received);
             if goes_on && self.is_mptcp() {
                 self.handle_options(now, index, segment, &options, &received);

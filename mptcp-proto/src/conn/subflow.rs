@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::conn::event::SubflowEnd;
 use crate::conn::join::{JoinAckSent, JoinSynReceived, JoinSynSent};
+use crate::conn::keep_alive::KeepAlive;
+use crate::conn::signals::Signals;
 use crate::data::{SentMappings, SubflowMappings};
 use crate::key::AddressId;
 use crate::path::{PathView, SubflowId};
@@ -62,6 +64,8 @@ pub(crate) struct Announcements {
     pub(crate) data_fin: bool,
     /// MP_PRIO.
     pub(crate) prio: Option<Priority>,
+    /// MP_PRIO has to wait: see [`Signals`].
+    pub(crate) holds_prio: bool,
     /// MP_FAIL, until something reacts to it.
     pub(crate) fail: Option<Dsn>,
     /// MP_TCPRST on the RST.
@@ -120,10 +124,13 @@ pub(crate) struct Subflow {
     pub(crate) outgoing: SentMappings,
     pub(crate) linear: Linear,
     pub(crate) announce: Announcements,
+    pub(crate) signals: Signals,
     /// Shift of the peer's windows.
     pub(crate) window_shift: u8,
     /// When the third ACK of a join is repeated, and how often it was.
     pub(crate) join_ack: Option<(Instant, u32)>,
+    /// Whether its path works, when the peer has withdrawn its address.
+    pub(crate) keep_alive: Option<KeepAlive>,
     /// Whether the peer has sent a DSS on it.
     pub(crate) has_dss: bool,
     /// Segments with data and without any option, of which bytes may still wait.

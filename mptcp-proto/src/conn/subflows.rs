@@ -50,6 +50,7 @@ impl Connection {
         }
         subflow.is_down = true;
         subflow.join_ack = None;
+        subflow.keep_alive = None;
         let (id, was_up) = (subflow.id, subflow.step == Step::Up);
         let view = PmSubflow {
             is_established: was_up,

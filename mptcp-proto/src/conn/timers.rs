@@ -46,7 +46,8 @@ impl Tries {
     }
 }
 
-fn back_off(wait: Duration, tries: u32) -> Duration {
+/// `wait`, doubled so many times.
+pub(super) fn back_off(wait: Duration, tries: u32) -> Duration {
     wait.saturating_mul(1 << tries.min(MAX_DOUBLINGS))
         .min(MAX_WAIT)
 }
@@ -69,6 +70,8 @@ impl Connection {
 
     fn subflow_timeout(&mut self, now: Instant, index: usize) {
         self.repeat_join_ack(now, index);
+        self.repeat_keep_alive(now, index);
+        self.subflows[index].release_prio(now);
         if self.subflows[index]
             .tcp
             .poll_timeout()

@@ -205,7 +205,7 @@ impl Connection {
             wanted.fail = subflow.announce.fail;
             let asks = subflow.announce.fast_close;
             wanted.fast_close = asks.then_some(session.remote_key);
-            if is_pure {
+            if is_pure && subflow.may_signal(now) {
                 wanted.prio = subflow.announce.prio.map(|priority| Prio {
                     priority,
                     address_id: None,
@@ -217,6 +217,10 @@ impl Connection {
             }
         }
         let composed = compose(session.version, &wanted, &mut outgoing.area);
+        if SIGNALS.into_iter().any(|signal| composed.has(signal)) {
+            let subflow = &mut self.subflows[index];
+            subflow.signals.on_sent(now, subflow.rto());
+        }
         if composed.has_data_ack {
             self.note_data_ack_sent(index);
         }
@@ -228,6 +232,7 @@ impl Connection {
         }
         if composed.has(Subtype::PRIO) {
             subflow.announce.prio = None;
+            subflow.announce.holds_prio = false;
             self.count(Counter::PrioTx);
         }
         if composed.has(Subtype::FAST_CLOSE) {
@@ -361,6 +366,8 @@ impl Connection {
 
 /// Most bytes of MPTCP options on a segment with payload: a DSS with everything in full width.
 pub(super) const MAX_RESERVE: usize = 28;
+/// Options that an acknowledgement leaves for.
+const SIGNALS: [Subtype; 3] = [Subtype::ADD_ADDR, Subtype::REMOVE_ADDR, Subtype::PRIO];
 const DSS_HEADER: usize = 4;
 const LONG_MAPPING: usize = 14;
 const SHORT_MAPPING: usize = 10;

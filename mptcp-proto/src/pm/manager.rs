@@ -44,7 +44,7 @@ impl Manager {
         actions: &mut Vec<PmAction>,
     ) {
         match event {
-            PmEvent::AddressRemoved(id) => close_withdrawn(view, *id, actions),
+            PmEvent::AddressRemoved(id) => test_withdrawn(view, *id, actions),
             PmEvent::LocalDown(address) => {
                 let address = address.to_canonical();
                 let from_it = |subflow: &PmSubflow| subflow.local.ip().to_canonical() == address;
@@ -101,15 +101,15 @@ impl Manager {
     }
 }
 
-/// RFC 8684 §3.4.2: the subflows of a withdrawn address are closed, but for the last that carries
-/// data: that one is tested first.
-fn close_withdrawn(view: &PmView<'_>, id: AddressId, actions: &mut Vec<PmAction>) {
-    let is_affected = |subflow: &&PmSubflow| subflow.remote_id == id;
-    let mut others = view.subflows.iter().filter(|subflow| !is_affected(subflow));
-    let is_last = !others.any(|subflow| subflow.is_established);
-    let affected = view.subflows.iter().filter(is_affected);
+/// RFC 8684 §3.4.2: the subflows of a withdrawn address are tested. Those that are alive go on until who
+/// withdrew the address closes them.
+fn test_withdrawn(view: &PmView<'_>, id: AddressId, actions: &mut Vec<PmAction>) {
+    let affected = view
+        .subflows
+        .iter()
+        .filter(|subflow| subflow.remote_id == id);
     actions.extend(affected.map(|subflow| {
-        if is_last && subflow.is_established {
+        if subflow.is_established {
             PmAction::Probe(subflow.id)
         } else {
             PmAction::Close(subflow.id)

@@ -227,9 +227,20 @@ impl Script {
         self.event(PmEvent::AddressAnnounced(remote));
     }
 
-    fn withdraw(&mut self, id: u8) {
+    /// The peer says that an address is gone.
+    fn remove(&mut self, id: u8) {
         self.remotes.retain(|remote| remote.id.0 != id);
         self.event(PmEvent::AddressRemoved(AddressId(id)));
+    }
+
+    /// And closes its subflows, which is up to it (RFC 8684 §3.4.2).
+    fn withdraw(&mut self, id: u8) {
+        self.remove(id);
+        let of_id = |subflow: &&PmSubflow| subflow.remote_id.0 == id;
+        let affected = self.subflows.iter().filter(of_id);
+        for id in affected.map(|subflow| subflow.id.0).collect::<Vec<_>>() {
+            self.down(id, DownReason::PeerClosed);
+        }
     }
 
     /// Waits for the time at which the manager wants to be called, and calls it.
@@ -337,7 +348,7 @@ fn no_joins_after_a_fallback() {
 }
 
 #[test]
-fn a_withdrawn_address_loses_its_subflows_under_every_policy() {
+fn the_subflows_of_a_withdrawn_address_are_tested_under_every_policy() {
     for kind in Kind::ALL {
         let mut script = Script::new(kind, limits(8, 8)).established();
         script.subflows.truncate(1);
@@ -346,19 +357,16 @@ fn a_withdrawn_address_loses_its_subflows_under_every_policy() {
             remote_id: AddressId(7),
             ..script.subflows[0]
         });
-        script.withdraw(7);
-        assert!(
-            script.log.contains(&PmAction::Close(SubflowId(50))),
-            "{kind}"
-        );
-        // Now the initial one is the last: it is tested before it is given up.
-        script.subflows.truncate(1);
-        script.withdraw(0);
-        assert_eq!(
-            script.log.last(),
-            Some(&PmAction::Probe(SubflowId(0))),
-            "{kind}"
-        );
+        script.remove(7);
+        let probe = |id| Some(PmAction::Probe(SubflowId(id)));
+        assert_eq!(script.log.last().copied(), probe(50), "{kind}");
+        // One that is still being opened is given up.
+        script.subflows[1].is_established = false;
+        script.remove(7);
+        let close = PmAction::Close(SubflowId(50));
+        assert_eq!(script.log.last(), Some(&close), "{kind}");
+        script.remove(0);
+        assert_eq!(script.log.last().copied(), probe(0), "{kind}");
     }
 }
 

@@ -118,6 +118,77 @@ fn only_the_right_echo_ends_the_repetitions_and_only_once() {
     assert!((2..10).contains(&count(&sent)));
 }
 
+/// What the host says of addresses and priorities in these replies.
+fn signals(replies: &[Reply]) -> usize {
+    let is_signal = |reply: &&Reply| {
+        let options = reply.options();
+        options.add_addr.is_some() || options.remove_addr.is_some() || options.prio.is_some()
+    };
+    replies.iter().filter(is_signal).count()
+}
+
+/// RFC 8684 §3: at most two in a row.
+#[test]
+fn of_many_addresses_two_are_advertised_and_each_echo_lets_the_next_follow() {
+    let mut puppet = Puppet::established(Config::default());
+    for id in 1..9 {
+        let near = address(&format!("10.9.1.{id}:80"));
+        puppet.conn().announce(AddressId(id), near);
+    }
+    let mut replies = puppet.hear();
+    let mut all = Vec::new();
+    for expected in [2, 1, 1, 1, 1, 1, 1, 0, 0] {
+        assert_eq!((replies.len(), signals(&replies)), (expected, expected));
+        all.extend(replies.iter().filter_map(|reply| reply.options().add_addr));
+        let id = u8::try_from(puppet.picked(echoed).len() + 1).unwrap();
+        replies = puppet.ack(0, &[add_with(id, &format!("10.9.1.{id}"), None, None)]);
+    }
+    let ids: Vec<u8> = all.iter().map(|option| option.address_id.0).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7, 8]);
+    // A peer that echoes nothing hears two for each retransmission timeout.
+    let mut puppet = Puppet::established(Config::default());
+    for id in 1..9 {
+        let near = address(&format!("10.9.1.{id}:80"));
+        puppet.conn().announce(AddressId(id), near);
+    }
+    let replies = puppet.wait(Duration::from_secs(10));
+    assert_eq!((replies.len(), signals(&replies)), (8, 8));
+    let rto = puppet.conn().subflows().next().unwrap().tcp.rto;
+    for three in replies.windows(3) {
+        assert!(three[2].at.since(three[0].at) >= rto);
+    }
+}
+
+/// RFC 8684 §3: at most two in a row.
+#[test]
+fn removals_and_priorities_in_a_row_wait_for_the_peer_too() {
+    let mut puppet = Puppet::established(Config::default());
+    for id in 1..21 {
+        let near = address(&format!("10.9.1.{id}:80"));
+        puppet.conn().announce(AddressId(id), near);
+    }
+    puppet.wait(Duration::from_secs(20));
+    for id in 1..21 {
+        puppet.conn().remove_address(AddressId(id));
+    }
+    // Eight ids in each.
+    assert_eq!(signals(&puppet.hear()), 2);
+    let replies = puppet.data(0, 0, b"progress");
+    assert_eq!(signals(&replies), 1);
+
+    let mut puppet = Puppet::established(Config::default());
+    let mut heard = Vec::new();
+    for priority in [Priority::Backup, Priority::Regular, Priority::Backup] {
+        puppet.conn().set_priority(SubflowId(0), priority).unwrap();
+        heard.push(puppet.hear().len());
+    }
+    assert_eq!(heard, [1, 1, 0]);
+    let late = puppet.wait(Duration::from_secs(5));
+    let prio = late.iter().find_map(|reply| reply.options().prio);
+    assert_eq!(prio.unwrap().priority, Priority::Backup);
+    assert_eq!(late.len(), 1);
+}
+
 /// Case 42
 #[test]
 fn addresses_that_cannot_be_hosts_are_refused_and_odd_ports_are_not() {
@@ -280,31 +351,49 @@ fn ids_that_are_unknown_doubled_or_those_of_the_last_subflow_remove_nothing_livi
     assert!(replies.iter().all(|reply| !reply.segment().flags.fin()));
     puppet.data(0, 0, b"still here");
     assert_eq!(puppet.read(), b"still here");
+}
+
+/// Segments that ask the other end of this line for an answer.
+fn keep_alives(puppet: &Puppet, line: usize, replies: &[Reply]) -> usize {
+    let end = puppet.lines[line];
+    let is_keep_alive = |reply: &&Reply| {
+        let segment = reply.segment();
+        (segment.destination, segment.source) == (end.near, end.far)
+            && segment.seq.0 == end.expected.wrapping_sub(1)
+            && segment.payload.is_empty()
+    };
+    replies.iter().filter(is_keep_alive).count()
+}
+
+/// Case 45
+#[test]
+fn each_subflow_of_a_withdrawn_address_is_tested_and_reset_when_nothing_answers() {
     let mut puppet = Puppet::established(Config::default());
-    // With another subflow the initial one is closed, with FIN as Linux does (K48).
-    let line = puppet.join("10.0.1.1:40001", 1);
-    puppet.ack(line, &[remove(&[0])]);
-    let replies = puppet.wait(Duration::from_secs(1));
-    let fins = replies.iter().filter(|reply| reply.segment().flags.fin());
-    assert!(fins.clone().count() > 0);
-    assert!(
-        fins.into_iter()
-            .all(|reply| reply.segment().destination == address(CLIENT))
-    );
-    assert!(replies.iter().all(|reply| !reply.segment().flags.rst()));
+    let lines = ["10.0.1.1:40001", "10.0.1.1:40002"].map(|near| puppet.join(near, 1));
+    let replies = puppet.ack(0, &[remove(&[1])]);
+    for line in lines {
+        assert_eq!(keep_alives(&puppet, line, &replies), 1);
+    }
+    assert_eq!(keep_alives(&puppet, 0, &replies), 0);
+    // One path is alive: it is the peer's to close. The other is asked twice more.
+    puppet.ack(lines[1], &[]);
+    let replies = puppet.wait(Duration::from_secs(10));
+    assert_eq!(keep_alives(&puppet, lines[0], &replies), 2);
+    assert_eq!(keep_alives(&puppet, lines[1], &replies), 0);
+    let resets = replies.iter().filter(|reply| reply.segment().flags.rst());
+    let ends: Vec<_> = resets.map(|reply| reply.segment().destination).collect();
+    assert_eq!(ends, [address("10.0.1.1:40001")]);
+    assert_eq!(puppet.conn().info().subflows_total, 2);
+    puppet.data(lines[1], 0, b"alive");
+    assert_eq!(puppet.read(), b"alive");
 }
 
 /// Case 45
 #[test]
 fn the_last_subflow_is_asked_whether_it_lives_when_its_address_is_withdrawn() {
     let mut puppet = Puppet::established(Config::default());
-    let expected = puppet.lines[0].expected;
     let replies = puppet.ack(0, &[remove(&[0])]);
-    let probe = |reply: &&Reply| {
-        let segment = reply.segment();
-        segment.seq.0 == expected.wrapping_sub(1) && segment.payload.is_empty()
-    };
-    assert_eq!(replies.iter().filter(probe).count(), 1);
+    assert_eq!(keep_alives(&puppet, 0, &replies), 1);
     // It is answered, and all goes on.
     puppet.ack(0, &[]);
     puppet.data(0, 0, b"alive");

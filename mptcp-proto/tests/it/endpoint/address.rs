@@ -69,6 +69,36 @@ fn version_0_advertises_without_echo() {
 }
 
 #[test]
+fn many_addresses_arrive_without_three_bare_acknowledgements_in_a_row() {
+    for offer in [Offer::V0, Offer::V1] {
+        let config = Config {
+            mptcp: offer,
+            ..Config::default()
+        };
+        let (mut pair, ids) = established(&config);
+        let (begin, before) = (pair.now, pair.log.len());
+        for id in 1..9 {
+            let text = format!("10.9.1.{id}:80");
+            pair.server(ids[1]).announce(AddressId(id), address(&text));
+        }
+        pair.run_for(Duration::from_secs(3));
+        assert_eq!(pair.picked(0, announced).len(), 8, "{offer:?}");
+        let mut in_a_row = 0_u32;
+        let mut last = begin;
+        for sent in &pair.log[before..] {
+            let is_new = sent.at.since(last) >= Duration::from_millis(150);
+            in_a_row = match sent.way {
+                Way::ToClient if !is_new => in_a_row + 1,
+                Way::ToClient => 1,
+                Way::ToServer => in_a_row.saturating_sub(1),
+            };
+            last = sent.at;
+            assert!(in_a_row <= 2, "{offer:?} at {}", sent.at.as_millis());
+        }
+    }
+}
+
+#[test]
 fn an_address_with_a_wrong_hmac_is_ignored_and_repeated_until_it_is_echoed() {
     let mut config = Config::default();
     config.patience.add_addr = Duration::from_millis(200);

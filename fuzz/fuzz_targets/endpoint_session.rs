@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| mptcp_fuzz::endpoint_session(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    mptcp_fuzz::endpoint_session(data);
+});

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::{fs, io};
 
 pub use codec::{checksum, option, options_area};
-pub use endpoint::{endpoint_session, session_len};
+pub use endpoint::{Report, endpoint_session, session_len};
 pub use mutate::{run_generated, run_mutated};
 pub use rebuild::rebuild;
 

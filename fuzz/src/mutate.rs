@@ -28,7 +28,7 @@ pub fn run_mutated(body: fn(&[u8]), corpus: &[Vec<u8>], runs: u64, seed: u64) {
 /// Runs a body over `runs` inputs of `len` random bytes.
 ///
 /// When the body panics, the input is printed before the panic goes on.
-pub fn run_generated(body: fn(&[u8]), len: usize, runs: u64, seed: u64) {
+pub fn run_generated(mut body: impl FnMut(&[u8]), len: usize, runs: u64, seed: u64) {
     let mut random = XorShift::new(seed);
     let mut input = Culprit {
         run: 0,

@@ -6,13 +6,15 @@
 //! close: then all must end.
 
 mod application;
+mod command;
+mod memory;
 mod network;
 mod setup;
 mod step;
 
 use std::time::Duration;
 
-use mptcp_proto::conn::{ConnectionEnd, Event, MAX_SUBFLOWS};
+use mptcp_proto::conn::{ConnectionEnd, Event};
 use mptcp_proto::endpoint::{ConnId, Endpoint};
 use mptcp_proto::time::Instant;
 
@@ -28,7 +30,7 @@ use setup::Setup;
 /// - buffers and lists keep to their limits;
 /// - once the network lets everything through and both close, both connections end, and what ended
 ///   well is complete.
-pub fn endpoint_session(data: &[u8]) {
+pub fn endpoint_session(data: &[u8]) -> Report {
     let (head, steps) = data.split_at(data.len().min(SETUP_LEN));
     let mut session = Session::new(head);
     for step in steps.chunks_exact(3).take(MAX_STEPS) {
@@ -36,7 +38,16 @@ pub fn endpoint_session(data: &[u8]) {
         session.settle();
         session.check();
     }
-    session.finish();
+    session.finish()
+}
+
+/// What a session could compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// Bytes that were read and compared with what was written.
+    pub compared: u64,
+    /// Both ended well, and all that was written, which was not nothing, was read and compared.
+    pub is_complete: bool,
 }
 
 /// One of the two hosts, with its application.
@@ -47,6 +58,8 @@ struct Host {
     /// Bytes written and read.
     written: u64,
     read: u64,
+    /// Bytes that were read and compared.
+    compared: u64,
     end: Option<ConnectionEnd>,
     observer: Observer,
 }
@@ -78,6 +91,7 @@ impl Session {
             id: None,
             written: 0,
             read: 0,
+            compared: 0,
             end: None,
             observer: Observer::default(),
         };
@@ -169,29 +183,8 @@ impl Session {
         }
     }
 
-    fn check(&self) {
-        for host in &self.hosts {
-            for connection in host.endpoint.connections() {
-                let info = connection.info();
-                let (capacity, readable, waiting) = info.receive_buffer;
-                let kept = waiting.saturating_add(u64::try_from(readable).unwrap_or(u64::MAX));
-                // After fallback TCP's own queue has announced a window of its own.
-                let limit = capacity
-                    .max(setup::MAX_BUFFER)
-                    .saturating_add(setup::FIRST_WINDOW);
-                assert!(kept <= limit as u64, "{kept} bytes of {limit} are kept");
-                let (capacity, used) = info.send_buffer;
-                assert!(
-                    used <= capacity,
-                    "{used} bytes of {capacity} are to be sent"
-                );
-                assert!(connection.subflows().count() <= MAX_SUBFLOWS);
-            }
-        }
-    }
-
     /// The network lets everything through, and both applications close.
-    fn finish(&mut self) {
+    fn finish(&mut self) -> Report {
         self.network.open();
         let until = self.now + LONGEST;
         let mut events = 0;
@@ -236,7 +229,12 @@ impl Session {
             self.now = self.now.max(next);
             self.settle();
         }
-        self.check_complete();
+        self.settle();
+        self.check_empty();
+        Report {
+            compared: self.hosts.iter().map(|host| host.compared).sum(),
+            is_complete: self.check_complete(),
+        }
     }
 
     fn may_wait_for_ever(&self) -> bool {
@@ -267,11 +265,12 @@ impl Session {
         self.drain_events(side);
     }
 
-    /// What both call closed is all there.
-    fn check_complete(&self) {
+    /// What both call closed is all there. Whether it could be checked.
+    fn check_complete(&self) -> bool {
         let [client, server] = &self.hosts;
         let is_well = [client.end, server.end] == [Some(ConnectionEnd::Closed); 2];
-        if is_well && self.is_content_sure() && !self.is_abandoned && !self.is_repeated {
+        let is_known = self.is_content_sure() && !self.is_abandoned && !self.is_repeated;
+        if is_well && is_known {
             assert_eq!(
                 [client.written, server.written],
                 [server.read, client.read],
@@ -279,6 +278,7 @@ impl Session {
                 self.describe()
             );
         }
+        is_well && is_known && client.compared + server.compared > 0
     }
 
     /// Whether only the hosts decide about the data; who takes options away does not.

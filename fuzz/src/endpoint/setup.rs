@@ -103,6 +103,11 @@ impl Setup {
         config
     }
 
+    /// Whether nobody forges a segment, whatever the steps say: all that is read can be compared.
+    pub(super) const fn is_honest(&self) -> bool {
+        self.bytes[1] & 4 != 0
+    }
+
     /// Whether data go with the SYN.
     pub(super) const fn is_early(&self) -> bool {
         self.bytes[10] & 64 != 0
@@ -177,11 +182,12 @@ const SCHEDULERS: [sched::Kind; 5] = [
     sched::Kind::Blest,
     sched::Kind::Ecf,
 ];
-const MANAGERS: [pm::Kind; 6] = [
+const MANAGERS: [pm::Kind; 7] = [
     pm::Kind::Kernel,
     pm::Kind::Fullmesh,
     pm::Kind::Ndiffports(3),
     pm::Kind::Signal,
     pm::Kind::Backup,
     pm::Kind::BreakBeforeMake,
+    pm::Kind::User,
 ];

@@ -15,9 +15,9 @@ use super::{Session, network, setup};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
     what: u8,
-    side: usize,
-    a: u8,
-    b: u8,
+    pub(super) side: usize,
+    pub(super) a: u8,
+    pub(super) b: u8,
 }
 
 impl Step {
@@ -44,6 +44,7 @@ impl Session {
     pub(super) fn step(&mut self, step: Step) {
         let Step { what, side, a, b } = step;
         match what {
+            111..=114 if self.setup.is_honest() => self.command(step),
             0..=43 => self.deliver(side, usize::from(a & 15), 0),
             44..=51 => self.deliver(side, usize::from(a & 3), usize::from(b & 7)),
             52..=55 => drop(self.network.take(side, usize::from(b & 3))),
@@ -53,7 +54,8 @@ impl Session {
             74 => self.now += Duration::from_millis(1 << (a & 15)),
             75..=86 => self.write(side, usize::from(a) << (b & 7)),
             87..=98 => self.read(side, usize::from(a) << (b & 7)),
-            99..=107 => self.application(step),
+            99..=106 => self.application(step),
+            107 => self.command(step),
             108..=110 => self.meddle(side, network::strip, false),
             111 => self.meddle(side, |packet| network::change(packet, false, a, b), true),
             112 => self.meddle(side, |packet| network::change(packet, true, a, b), true),

@@ -10,7 +10,7 @@ use crate::conn::{Connection, Counter, State, Violation};
 use crate::data::send::Reinject;
 use crate::tcp::TcpEvent;
 use crate::time::Instant;
-use crate::wire::mptcp::ResetReason;
+use crate::wire::mptcp::{Priority, ResetReason};
 
 /// How often each data-level timer has expired since the last progress, and how often the SYN was refused.
 #[derive(Debug, Clone, Copy, Default)]
@@ -235,11 +235,15 @@ impl Connection {
         }
         self.count(Counter::WinProbe);
         self.tries.window_probes = self.tries.window_probes.saturating_add(1);
+        // The answer opens the window of this subflow alone: it must be one that data go to then.
         let best = self
             .up()
             .filter(|subflow| subflow.is_usable())
-            .map(|subflow| subflow.id)
-            .next();
+            .min_by_key(|subflow| {
+                let is_backup = subflow.remote_priority == Priority::Backup;
+                (subflow.is_stale, is_backup)
+            })
+            .map(|subflow| subflow.id);
         if let Some(id) = best {
             let again = self.send.take_reinjection(id, 1, true);
             // What is under way and not DATA_ACKed is sent again in its own time, which asks as well.

@@ -68,9 +68,12 @@ impl Connection {
         let pending = incoming
             .unmapped_bytes()
             .saturating_add(incoming.unverified_bytes());
+        let room = self.receive.possible_window();
+        // What waits for its checksum would else fill a buffer smaller than its mapping for ever.
+        let least = room.min(incoming.unverified_rest());
         SendLimits {
             cwnd: self.congestion.cwnd(subflow.id),
-            window: self.receive.possible_window().saturating_sub(pending),
+            window: room.saturating_sub(pending).max(least),
             reserve,
             reserve_ack,
             not_before: Instant::ZERO,

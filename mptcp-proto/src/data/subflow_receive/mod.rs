@@ -328,6 +328,13 @@ impl SubflowMappings {
         held.fold(0, |sum, mapping| sum.saturating_add(mapping.seen))
     }
 
+    /// Bytes that the first mapping that waits to be verified still lacks; 0 when none waits.
+    pub fn unverified_rest(&self) -> u64 {
+        let mut waiting = self.mappings.iter().skip(self.finished);
+        let first = waiting.find(|mapping| !mapping.held.is_empty());
+        first.map_or(0, |mapping| mapping.len.saturating_sub(mapping.seen))
+    }
+
     /// Position after the last byte that came.
     pub const fn received(&self) -> u64 {
         self.received

@@ -92,9 +92,11 @@ fn with_checksums_nothing_is_delivered_before_the_mapping_is_whole() {
     mappings.push(0, bytes(500, 29));
     assert_eq!(delivered(&mut mappings), []);
     assert_eq!(mappings.unverified_bytes(), 29);
+    assert_eq!(mappings.unverified_rest(), 1);
     mappings.push(29, bytes(529, 1));
     assert_eq!(delivered(&mut mappings), [(500, 30)]);
     assert_eq!(mappings.unverified_bytes(), 0);
+    assert_eq!(mappings.unverified_rest(), 0);
 }
 
 #[test]

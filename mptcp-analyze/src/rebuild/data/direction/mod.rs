@@ -1,5 +1,6 @@
 //! One direction of one connection at data level.
 
+mod counters;
 mod first_frames;
 mod merge;
 mod packing;
@@ -17,8 +18,9 @@ use super::waiting::part_of;
 use super::{Assemble, DataOptions, Sent};
 use crate::model::{ByteClass, CheckResult, CheckTally, DirectionTotals, LimitHit, Timestamp};
 
-use crate::rebuild::rare::{Absent, FrameMark, Rare, TimeMark};
+use crate::rebuild::rare::{Absent, FrameMark, Rare};
 
+use counters::Counters;
 use first_frames::FirstFrames;
 pub(crate) use merge::{Lost, Merged};
 
@@ -96,18 +98,6 @@ impl Absent for RareData {
 
 /// Nothing is acknowledged.
 const NEVER: i64 = i64::MIN;
-
-/// What is counted while the capture is read.
-#[derive(Debug, Clone, Copy, Default)]
-struct Counters {
-    wire_bytes: u64,
-    /// These two stay at 4 billion.
-    mappings: u32,
-    mapping_options: u32,
-    /// When the first and the last data came.
-    first_at: TimeMark,
-    last_at: TimeMark,
-}
 
 impl Default for DataDirection {
     fn default() -> Self {
@@ -578,13 +568,6 @@ impl DataDirection {
             .or_else(|| self.first_frames.get(sender))
             .or(self.first_frame.get())
             .unwrap_or(0)
-    }
-}
-
-impl Counters {
-    #[inline]
-    fn data_times(&self) -> Option<(Timestamp, Timestamp)> {
-        Some((self.first_at.get()?, self.last_at.get()?))
     }
 }
 

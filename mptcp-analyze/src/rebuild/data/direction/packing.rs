@@ -2,7 +2,8 @@
 
 use mptcp_proto::data::SenderMap;
 
-use super::{Counters, DataDirection, RareData};
+use super::counters::Counters;
+use super::{DataDirection, RareData};
 use crate::rebuild::pack::{Pack, Packer, Unpacker};
 
 impl Counters {

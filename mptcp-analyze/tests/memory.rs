@@ -111,7 +111,7 @@ fn a_connection_takes_little_while_it_is_open_and_less_when_it_is_over() {
     assert!(over.bytes <= MAX_OVER_BYTES, "{over:?}");
 }
 
-const MAX_IDLE_BYTES: i64 = 820;
+const MAX_IDLE_BYTES: i64 = 710;
 const MAX_ACTIVE_BYTES: i64 = 3_460;
 const MAX_ACTIVE_ALLOCATIONS: i64 = 21;
-const MAX_OVER_BYTES: i64 = 890;
+const MAX_OVER_BYTES: i64 = 770;

@@ -1,8 +1,9 @@
 //! State as bytes: what a connection that is over takes until the report.
 //!
-//! Most of its counts are zero and most of its numbers small, so a tenth of the room is enough. Every
-//! type names all its fields, in one place for both ways. What a connection at rest does not have
-//! (bytes that wait, limits that were hit, rare events) refuses to be packed.
+//! Most of its counts are zero and most of its numbers small, so a tenth of the room is enough: what is
+//! there, true or not zero is a bit, all bits stand together, and the rest follows them. Every type names
+//! all its fields, in one place for both ways. What a connection at rest does not have (bytes that wait,
+//! limits that were hit, rare events) refuses to be packed.
 
 mod values;
 
@@ -17,8 +18,11 @@ const MAX_WORDS: usize = 200;
 /// Nanoseconds of a microsecond.
 const NANOSECONDS: i64 = 1000;
 
-/// Bytes that have their bits together.
-const GROUP: usize = 8;
+/// Most bytes of a number whose first byte tells how many they are; a larger one takes one more.
+const WORD: u32 = 8;
+
+/// Bytes of a length in front of the bits.
+const LEN_BYTES: usize = 2;
 
 /// A value that can be packed.
 pub(super) trait Pack: Sized {
@@ -34,9 +38,9 @@ pub(super) trait Pack: Sized {
 pub(super) struct Packing {
     /// Reasons of checks, for packed ones to name.
     pub(super) words: Vec<&'static str>,
-    /// A connection as bytes, and the same without its zeros.
-    raw: Vec<u8>,
-    squeezed: Vec<u8>,
+    /// The bits of a connection behind room for their length, and what follows them.
+    bits: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 /// What the values were that went before: those that follow are near, and written as distances.
@@ -55,7 +59,11 @@ struct Before {
 #[derive(Debug)]
 pub(super) struct Packer<'a> {
     packing: &'a mut Packing,
-    raw: Vec<u8>,
+    bits: Vec<u8>,
+    /// The latest bits, and how many they are.
+    latest: u64,
+    latest_count: u32,
+    bytes: Vec<u8>,
     refused: bool,
     is_open: bool,
     before: Before,
@@ -64,11 +72,17 @@ pub(super) struct Packer<'a> {
 impl<'a> Packer<'a> {
     /// Nothing packed. A connection that is open is packed whole.
     pub(super) fn new(packing: &'a mut Packing, is_open: bool) -> Self {
-        let mut raw = std::mem::take(&mut packing.raw);
-        raw.clear();
+        let mut bits = std::mem::take(&mut packing.bits);
+        let mut bytes = std::mem::take(&mut packing.bytes);
+        bits.clear();
+        bits.extend_from_slice(&[0; LEN_BYTES]);
+        bytes.clear();
         Packer {
             packing,
-            raw,
+            bits,
+            latest: 0,
+            latest_count: 0,
+            bytes,
             refused: false,
             is_open,
             before: Before::default(),
@@ -91,47 +105,68 @@ impl<'a> Packer<'a> {
     }
 
     /// The bytes; none when a value refused.
-    pub(super) fn finish(self) -> Option<Box<[u8]>> {
-        let Packer {
-            packing,
-            raw,
-            refused,
-            is_open: _,
-            before: _,
-        } = self;
-        squeeze(&raw, &mut packing.squeezed);
-        packing.raw = raw;
-        let fits = !refused && packing.squeezed.len() <= MAX_PACKED;
-        fits.then(|| packing.squeezed.as_slice().into())
+    pub(super) fn finish(mut self) -> Option<Box<[u8]>> {
+        let latest = self.latest.to_le_bytes();
+        let begun = self.latest_count.div_ceil(u8::BITS) as usize;
+        self.bits.extend(latest.into_iter().take(begun));
+        let len = self.bits.len() + self.bytes.len();
+        let fits = !self.refused && len <= MAX_PACKED;
+        let packed = fits.then(|| {
+            let bits = u16::try_from(self.bits.len()).unwrap_or_default();
+            let mut whole = Vec::with_capacity(len);
+            whole.extend_from_slice(&self.bits);
+            whole.extend_from_slice(&self.bytes);
+            if let Some(place) = whole.first_chunk_mut() {
+                *place = bits.to_le_bytes();
+            }
+            whole.into_boxed_slice()
+        });
+        self.packing.bits = self.bits;
+        self.packing.bytes = self.bytes;
+        packed
     }
 
     #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.raw.push(byte);
-    }
-
-    #[inline]
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.raw.extend_from_slice(bytes);
-    }
-
-    /// Seven bits a byte, the lowest first.
-    #[inline]
-    pub(super) fn number(&mut self, number: u64) {
-        if number < 0x80 {
-            self.byte((number & 0x7f) as u8);
-        } else {
-            self.large_number(number);
+    fn bit(&mut self, bit: bool) {
+        self.latest |= u64::from(bit) << self.latest_count;
+        self.latest_count += 1;
+        if self.latest_count == u64::BITS {
+            self.keep_bits();
         }
     }
 
     #[inline(never)]
-    fn large_number(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.byte((number & 0x7f) as u8 | 0x80);
-            number >>= 7;
+    fn keep_bits(&mut self) {
+        let bits = std::mem::take(&mut self.latest);
+        self.bits.extend_from_slice(&bits.to_le_bytes());
+        self.latest_count = 0;
+    }
+
+    #[inline]
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// A bit that tells whether it is zero; if not, seven bits a byte, the lowest first. How many
+    /// zeros the first byte ends with is how many bytes follow it.
+    #[inline]
+    pub(super) fn number(&mut self, number: u64) {
+        self.bit(number != 0);
+        if number == 0 {
+            return;
         }
-        self.byte((number & 0x7f) as u8);
+        let bits = u64::BITS - number.leading_zeros();
+        let len = bits.div_ceil(7);
+        if len > WORD {
+            self.bytes(&[0]);
+            self.bytes(&number.to_le_bytes());
+            return;
+        }
+        // All eight, whose copy is one step, and then as many as there are.
+        let end = self.bytes.len() + len as usize;
+        let word = (number << 1 | 1) << (len - 1);
+        self.bytes(&word.to_le_bytes());
+        self.bytes.truncate(end);
     }
 
     /// A frame, by its distance from the one before.
@@ -163,47 +198,14 @@ impl<'a> Packer<'a> {
     }
 }
 
-/// Eight bytes at a time: a bit for each that is not zero, then those.
-fn squeeze(raw: &[u8], squeezed: &mut Vec<u8>) {
-    squeezed.clear();
-    let (groups, rest) = raw.as_chunks::<GROUP>();
-    for group in groups {
-        squeeze_group(*group, squeezed);
-    }
-    let mut last = [0; GROUP];
-    if let Some(begin) = last.get_mut(..rest.len())
-        && !rest.is_empty()
-    {
-        begin.copy_from_slice(rest);
-        squeeze_group(last, squeezed);
-    }
-}
-
-fn squeeze_group(group: [u8; GROUP], squeezed: &mut Vec<u8>) {
-    let mut taken = [0; 2 * GROUP];
-    let (mut mask, mut len) = (0, 1);
-    // A zero is written too, and the next byte over it: no branch has to be guessed.
-    for (place, byte) in group.into_iter().enumerate() {
-        let counts = u8::from(byte != 0);
-        taken[len % (2 * GROUP)] = byte;
-        mask |= counts << place;
-        len += usize::from(counts);
-    }
-    taken[0] = mask;
-    // All sixteen, whose copy is one step, and then as many as there are.
-    let end = squeezed.len() + len;
-    squeezed.extend_from_slice(&taken);
-    squeezed.truncate(end);
-}
-
 /// Where values are unpacked from. Bytes that are missing are zeros.
 #[derive(Debug)]
 pub(super) struct Unpacker<'a> {
+    bits: &'a [u8],
+    /// The bits at hand, the next one lowest, and how many there are.
+    latest: u64,
+    latest_count: u32,
     bytes: &'a [u8],
-    /// The bytes at hand.
-    group: [u8; GROUP],
-    /// Which of them is the next one.
-    next: usize,
     words: &'a [&'static str],
     /// Whether the connection is looked at once, for a report.
     is_for_report: bool,
@@ -212,11 +214,16 @@ pub(super) struct Unpacker<'a> {
 
 impl<'a> Unpacker<'a> {
     /// The bytes of a packer that had the same words.
-    pub(super) fn new(bytes: &'a [u8], words: &'a [&'static str]) -> Self {
+    pub(super) fn new(packed: &'a [u8], words: &'a [&'static str]) -> Self {
+        let bits_len = packed
+            .first_chunk()
+            .map_or(0, |len| u16::from_le_bytes(*len));
+        let (bits, bytes) = packed.split_at_checked(bits_len.into()).unwrap_or_default();
         Unpacker {
+            bits: bits.get(LEN_BYTES..).unwrap_or_default(),
+            latest: 0,
+            latest_count: 0,
             bytes,
-            group: [0; GROUP],
-            next: GROUP,
             words,
             is_for_report: false,
             before: Before::default(),
@@ -236,53 +243,45 @@ impl<'a> Unpacker<'a> {
     }
 
     #[inline]
-    fn byte(&mut self) -> u8 {
-        if self.next == GROUP {
-            self.fill();
+    fn bit(&mut self) -> bool {
+        if self.latest_count == 0 {
+            self.next_bits();
         }
-        let byte = self.group[self.next % GROUP];
-        self.next += 1;
-        byte
+        let bit = self.latest & 1 != 0;
+        self.latest >>= 1;
+        self.latest_count -= 1;
+        bit
     }
 
     #[inline(never)]
-    fn fill(&mut self) {
-        let taken = match self.bytes.first_chunk::<{ GROUP + 1 }>() {
-            Some(whole) => *whole,
-            None => std::array::from_fn(|at| self.bytes.get(at).copied().unwrap_or_default()),
-        };
-        let mut at = 1;
-        for (place, byte) in self.group.iter_mut().enumerate() {
-            let counts = (taken[0] >> place) & 1;
-            *byte = taken[at % (GROUP + 1)] * counts;
-            at += usize::from(counts);
-        }
-        self.bytes = self.bytes.get(at..).unwrap_or_default();
-        self.next = 0;
+    fn next_bits(&mut self) {
+        self.latest = u64::from_le_bytes(begin_of(self.bits));
+        self.latest_count = u64::BITS;
+        self.bits = behind(self.bits, size_of::<u64>());
     }
 
     #[inline]
-    pub(super) fn number(&mut self) -> u64 {
-        let byte = self.byte();
-        if byte < 0x80 {
-            u64::from(byte)
-        } else {
-            self.large_number(byte)
-        }
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let bytes = begin_of(self.bytes);
+        self.bytes = behind(self.bytes, N);
+        bytes
     }
 
-    #[inline(never)]
-    fn large_number(&mut self, first: u8) -> u64 {
-        let mut number = u64::from(first & 0x7f);
-        let mut shift = 7;
-        loop {
-            let byte = self.byte();
-            number |= u64::from(byte & 0x7f) << shift;
-            shift += 7;
-            if byte & 0x80 == 0 || shift > 63 {
-                return number;
-            }
+    /// What [`Packer::number`] took.
+    #[inline]
+    pub(super) fn number(&mut self) -> u64 {
+        if !self.bit() {
+            return 0;
         }
+        let word = u64::from_le_bytes(begin_of(self.bytes));
+        let len = word.trailing_zeros() + 1;
+        if len > WORD {
+            self.bytes = behind(self.bytes, 1);
+            return u64::from_le_bytes(self.bytes());
+        }
+        self.bytes = behind(self.bytes, len as usize);
+        let unused = u64::BITS - u8::BITS * len;
+        word << unused >> unused >> len
     }
 
     /// What [`Packer::frame`] took.
@@ -313,14 +312,37 @@ impl<'a> Unpacker<'a> {
     }
 }
 
+#[inline]
+fn begin_of<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    match bytes.first_chunk() {
+        Some(begin) => *begin,
+        None => padded(bytes),
+    }
+}
+
+/// The same near the end, with zeros behind it.
+#[cold]
+fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    std::array::from_fn(|at| bytes.get(at).copied().unwrap_or_default())
+}
+
+#[inline]
+fn behind(bytes: &[u8], len: usize) -> &[u8] {
+    bytes.get(len..).unwrap_or_default()
+}
+
 impl Before {
-    /// The number from which this one is counted, and which one it is; none when it is far from all.
-    fn near(&self, dsn: Dsn) -> Option<(u8, i64)> {
+    /// The number from which this one is counted, and whether it is the second; none when it is far
+    /// from both.
+    fn near(&self, dsn: Dsn) -> Option<(bool, i64)> {
         let far = 1_u64 << 40;
-        (1..).zip(self.dsns).find_map(|(which, known)| {
-            let distance = dsn.0.wrapping_sub(known?.0).cast_signed();
-            (distance.unsigned_abs() < far).then_some((which, distance))
-        })
+        [false, true]
+            .into_iter()
+            .zip(self.dsns)
+            .find_map(|(which, known)| {
+                let distance = dsn.0.wrapping_sub(known?.0).cast_signed();
+                (distance.unsigned_abs() < far).then_some((which, distance))
+            })
     }
 
     fn note_dsn(&mut self, dsn: Dsn) {
@@ -332,25 +354,25 @@ impl Before {
 
 impl Pack for Dsn {
     fn pack(&self, to: &mut Packer<'_>) {
-        if let Some((which, distance)) = to.before.near(*self) {
-            to.byte(which);
+        let near = to.before.near(*self);
+        to.bit(near.is_some());
+        if let Some((which, distance)) = near {
+            to.bit(which);
             distance.pack(to);
         } else {
-            to.byte(0);
             to.bytes(&self.0.to_be_bytes());
             to.before.note_dsn(*self);
         }
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
-        let which = usize::from(from.byte());
-        let known = which
-            .checked_sub(1)
-            .and_then(|which| *from.before.dsns.get(which)?);
-        if let Some(Dsn(known)) = known {
-            return Dsn(known.wrapping_add(i64::unpack(from).cast_unsigned()));
+        if from.bit() {
+            let [first, second] = from.before.dsns;
+            let known = if from.bit() { second } else { first };
+            let known = known.unwrap_or(Dsn(0));
+            return Dsn(known.0.wrapping_add(i64::unpack(from).cast_unsigned()));
         }
-        let dsn = Dsn(u64::from_be_bytes(std::array::from_fn(|_| from.byte())));
+        let dsn = Dsn(u64::from_be_bytes(from.bytes()));
         from.before.note_dsn(dsn);
         dsn
     }

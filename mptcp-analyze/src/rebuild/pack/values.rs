@@ -42,11 +42,11 @@ impl Pack for i64 {
 
 impl Pack for bool {
     fn pack(&self, to: &mut Packer<'_>) {
-        to.byte(u8::from(*self));
+        to.bit(*self);
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
-        from.byte() != 0
+        from.bit()
     }
 }
 
@@ -224,7 +224,7 @@ macro_rules! pack_bytes {
             }
 
             fn unpack(from: &mut Unpacker<'_>) -> Self {
-                $from(std::array::from_fn(|_| from.byte()))
+                $from(from.bytes())
             }
         })*
     };
@@ -252,9 +252,9 @@ impl Pack for IpAddr {
 
     fn unpack(from: &mut Unpacker<'_>) -> Self {
         if bool::unpack(from) {
-            IpAddr::from(std::array::from_fn::<u8, 4, _>(|_| from.byte()))
+            IpAddr::from(from.bytes::<4>())
         } else {
-            IpAddr::from(std::array::from_fn::<u8, 16, _>(|_| from.byte()))
+            IpAddr::from(from.bytes::<16>())
         }
     }
 }
@@ -262,8 +262,8 @@ impl Pack for IpAddr {
 impl Pack for CheckResult {
     fn pack(&self, to: &mut Packer<'_>) {
         match *self {
-            CheckResult::Ok => to.byte(0),
-            CheckResult::Bad => to.byte(1),
+            CheckResult::Ok => to.number(0),
+            CheckResult::Bad => to.number(1),
             CheckResult::Unverifiable(why) => {
                 let words = &mut to.packing.words;
                 let known = words.iter().position(|word| *word == why);

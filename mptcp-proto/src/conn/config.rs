@@ -34,6 +34,10 @@ pub struct Config {
     /// Whether DSNs are sent with 4 octets instead of 8 (RFC 8684 §3.3.1), which leaves more room for data.
     /// It has no effect where [`Buffers::max_send`] is 2 GiB or more: the receiver could not tell their place.
     pub short_dsn: Switch,
+    /// Bytes that a subflow may have to send again, after its path was silent, though the peer has them from
+    /// other subflows by now. With more it is reset, and a new one begins without that burden (RFC 8684
+    /// §3.6, reason 4).
+    pub max_outstanding: u64,
 }
 
 impl Default for Config {
@@ -54,6 +58,7 @@ impl Default for Config {
             patience: Patience::default(),
             fast_close: FastCloseForm::default(),
             short_dsn: Switch::Off,
+            max_outstanding: 1024 * 1024,
         }
     }
 }

@@ -190,10 +190,7 @@ impl Subflow {
     /// Resets it with this reason.
     pub(crate) fn reset(&mut self, reason: ResetReason) {
         if self.end.is_none() {
-            self.announce.reset = Some(TcpReset {
-                flags: crate::wire::mptcp::ResetFlags::default(),
-                reason,
-            });
+            self.announce.reset = Some(TcpReset::because(reason));
             self.end = Some(SubflowEnd::ResetByUs { reason });
             self.tcp.abort();
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::conn::Pacing;
 use crate::conn::handshake::Wishes;
 use crate::version::Version;
 use crate::{cc, pm, sched, tcp};
@@ -17,6 +18,8 @@ pub struct Config {
     pub tcp: tcp::Config,
     /// Congestion control.
     pub congestion: cc::Kind,
+    /// How segments of a window are spread in time.
+    pub pacing: Pacing,
     /// Scheduler.
     pub scheduler: sched::Kind,
     /// Path manager.
@@ -50,6 +53,7 @@ impl Default for Config {
                 ..tcp::Config::default()
             },
             congestion: cc::Kind::default(),
+            pacing: Pacing::Off,
             scheduler: sched::Kind::default(),
             path_manager: pm::Kind::default(),
             limits: None,

@@ -406,7 +406,6 @@ impl Connection {
     }
 
     fn insert(&mut self, id: SubflowId, dsn: Dsn, payload: Payload) {
-        let len = payload.len() as u64;
         let Inserted {
             duplicate,
             differing,
@@ -414,9 +413,10 @@ impl Connection {
             is_readable,
             ..
         } = self.receive.insert(id, dsn, payload);
-        self.tuning.on_received(len);
+        self.progress.last_data_received = self.progress.now;
         if duplicate > 0 {
             self.count(Counter::DuplicateData);
+            self.tuning.on_duplicate(duplicate);
         }
         if differing > 0 {
             self.tuning.differing = self.tuning.differing.saturating_add(differing);

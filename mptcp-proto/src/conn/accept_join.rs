@@ -116,7 +116,7 @@ impl Connection {
         let proven = self.subflows.len().saturating_sub(self.half_open_joins());
         if proven >= super::MAX_SUBFLOWS {
             self.count(Counter::JoinRejected);
-            return Err(Violation::TooManySubflows);
+            return Err(Violation::OutOfResources);
         }
         self.check_join_request(path, request)?;
         Ok(session)

@@ -285,6 +285,11 @@ impl Connection {
         let why = match how {
             SubflowEnd::Closed if by_peer => DownReason::PeerClosed,
             SubflowEnd::ResetByUs { reason } if is_of_path(reason) => DownReason::Broken,
+            // A new one is what it was reset for.
+            SubflowEnd::TimedOut
+            | SubflowEnd::ResetByUs {
+                reason: ResetReason::TOO_MUCH_OUTSTANDING_DATA,
+            } => DownReason::TimedOut,
             SubflowEnd::Closed | SubflowEnd::ResetByUs { .. } => DownReason::Closed,
             SubflowEnd::ResetByPeer { reason } => {
                 DownReason::Reset(reason.map(|(reason, is_transient)| TcpReset {
@@ -296,7 +301,6 @@ impl Connection {
                     reason,
                 }))
             }
-            SubflowEnd::TimedOut => DownReason::TimedOut,
             SubflowEnd::Unreachable => DownReason::Unreachable,
         };
         self.path_event(&PmEvent::SubflowDown { subflow, why });

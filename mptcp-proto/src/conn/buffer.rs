@@ -15,7 +15,8 @@ pub(super) struct Tuning {
     receive: ReceiveBuffer,
     penalty: Penalty,
     cap: CwndCap,
-    pub(super) bytes_received: u64,
+    /// Bytes that had come before.
+    pub(super) bytes_duplicate: u64,
     pub(super) bytes_acked: u64,
     pub(super) bytes_reinjected: u64,
     pub(super) reinjections: u64,
@@ -35,7 +36,7 @@ impl Tuning {
             receive: ReceiveBuffer::new(small..=large.max(small)),
             penalty: Penalty::default(),
             cap: CwndCap::default(),
-            bytes_received: 0,
+            bytes_duplicate: 0,
             bytes_acked: 0,
             bytes_reinjected: 0,
             reinjections: 0,
@@ -45,8 +46,8 @@ impl Tuning {
         }
     }
 
-    pub(super) fn on_received(&mut self, bytes: u64) {
-        self.bytes_received = self.bytes_received.saturating_add(bytes);
+    pub(super) fn on_duplicate(&mut self, bytes: u64) {
+        self.bytes_duplicate = self.bytes_duplicate.saturating_add(bytes);
     }
 
     pub(super) fn on_acked(&mut self, bytes: u64) {

@@ -149,7 +149,16 @@ impl Connection {
                 let due = now + self.config.patience.subflow_close;
                 self.timers.set(Timer::Close, due);
             }
-            State::Closed | State::TimeWait => self.reset_all(ResetReason::UNSPECIFIED),
+            State::Closed | State::TimeWait => {
+                // RFC 8684 §3.3.3: what they have still to send, others have brought over.
+                for index in 0..self.subflows.len() {
+                    let is_open = self.subflows[index].end.is_none();
+                    if is_open && self.subflows[index].tcp.queued() > 0 {
+                        self.reset_subflow(index, ResetReason::TOO_MUCH_OUTSTANDING_DATA);
+                    }
+                }
+                self.reset_all(ResetReason::UNSPECIFIED);
+            }
             _ => self.give_up(ConnectionEnd::TimedOut),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::conn::Pacing;
 use crate::conn::handshake::Wishes;
 use crate::version::Version;
 use crate::{cc, pm, sched, tcp};
@@ -17,6 +18,8 @@ pub struct Config {
     pub tcp: tcp::Config,
     /// Congestion control.
     pub congestion: cc::Kind,
+    /// How segments of a window are spread in time.
+    pub pacing: Pacing,
     /// Scheduler.
     pub scheduler: sched::Kind,
     /// Path manager.
@@ -34,6 +37,10 @@ pub struct Config {
     /// Whether DSNs are sent with 4 octets instead of 8 (RFC 8684 §3.3.1), which leaves more room for data.
     /// It has no effect where [`Buffers::max_send`] is 2 GiB or more: the receiver could not tell their place.
     pub short_dsn: Switch,
+    /// Bytes that a subflow may have to send again, after its path was silent, though the peer has them from
+    /// other subflows by now. With more it is reset, and a new one begins without that burden (RFC 8684
+    /// §3.6, reason 4).
+    pub max_outstanding: u64,
 }
 
 impl Default for Config {
@@ -46,6 +53,7 @@ impl Default for Config {
                 ..tcp::Config::default()
             },
             congestion: cc::Kind::default(),
+            pacing: Pacing::Off,
             scheduler: sched::Kind::default(),
             path_manager: pm::Kind::default(),
             limits: None,
@@ -54,6 +62,7 @@ impl Default for Config {
             patience: Patience::default(),
             fast_close: FastCloseForm::default(),
             short_dsn: Switch::Off,
+            max_outstanding: 1024 * 1024,
         }
     }
 }

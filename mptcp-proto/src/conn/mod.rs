@@ -29,6 +29,7 @@ mod keep_alive;
 pub mod mechanism;
 pub(crate) mod open;
 pub mod options;
+mod pacing;
 mod receive;
 pub mod received;
 mod refused;
@@ -49,6 +50,7 @@ pub use counters::{Counter, Counters};
 pub use event::{ConnectionEnd, Event, ListenerId, SubflowEnd};
 pub use fallback::FallbackReason;
 pub use info::{MptcpInfo, SubflowInfo};
+pub use pacing::Pacing;
 pub use pm::Role;
 pub use state::State;
 pub use violation::{Reaction, Violation};
@@ -173,6 +175,7 @@ struct Progress {
     now: Instant,
     last_sent: Instant,
     last_received: Instant,
+    last_data_received: Instant,
     last_acked: Instant,
 }
 

@@ -155,6 +155,7 @@ impl Connection {
             linear: Linear::default(),
             announce: Announcements::default(),
             signals: Signals::default(),
+            pace: crate::conn::pacing::Pace::default(),
             window_shift: 0,
             join_ack: None,
             keep_alive: None,

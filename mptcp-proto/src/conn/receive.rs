@@ -16,6 +16,7 @@ use crate::path::SubflowId;
 use crate::seq::{Dsn, TcpSeq};
 use crate::tcp::{Acked, IcmpError, Received, TcpEvent, TcpEvents};
 use crate::time::Instant;
+use crate::version::Version;
 use crate::wire::mptcp::{DataAck, Dss, WireDsn};
 use crate::wire::segment::Segment;
 
@@ -53,7 +54,7 @@ impl Connection {
         self.progress.may_schedule = true;
         if received.accepted {
             self.progress.last_received = now;
-            self.heard_of(index);
+            let was_stale = self.heard_of(index);
             self.on_keep_alive_answered(now, index);
             let is_progress = received.payload.is_some() || received.acked.is_some();
             let subflow = &mut self.subflows[index];
@@ -73,6 +74,7 @@ impl Connection {
                 self.deliver(now, index, segment, received.delivered.clone(), position);
                 self.judge_unmapped(now, index, is_mapped);
             }
+            self.shed_outstanding(index, was_stale);
         }
         self.handle_acked(now, index, received.acked);
         let is_refused = received.events.contains(TcpEvent::Refused);
@@ -154,14 +156,15 @@ impl Connection {
         is_waiting && has_data && !is_first && !segment.flags.syn() && !segment.flags.rst()
     }
 
-    /// The peer is there.
-    fn heard_of(&mut self, index: usize) {
+    /// The peer is there. Says whether it had not been for long.
+    fn heard_of(&mut self, index: usize) -> bool {
         let subflow = &mut self.subflows[index];
         subflow.timeouts = 0;
-        if subflow.is_stale {
-            subflow.is_stale = false;
+        let was_stale = std::mem::take(&mut subflow.is_stale);
+        if was_stale {
             self.count(Counter::SubflowRecover);
         }
+        was_stale
     }
 
     fn handle_options(
@@ -276,6 +279,10 @@ impl Connection {
         let Some(mapping) = dss.mapping else {
             return;
         };
+        if mapping.checksum.is_some() && self.forbids_checksum(index) {
+            self.react(now, index, Violation::ChecksumUnexpected);
+            return;
+        }
         self.progress.is_peer_short = matches!(mapping.dsn, WireDsn::Short(_));
         let near = self.receive.data_ack();
         let subflow = &mut self.subflows[index];
@@ -285,6 +292,17 @@ impl Connection {
             Ok(_) => {}
             Err(fault) => self.on_mapping_fault(now, index, fault),
         }
+    }
+
+    /// RFC 8684 §3.3: who sends checksums against the agreement is reset, where the data have another way.
+    /// RFC 6824 §3.3 ignores them.
+    fn forbids_checksum(&self, index: usize) -> bool {
+        let is_against = self
+            .session()
+            .is_some_and(|session| session.version == Version::V1 && !session.checksum);
+        let id = self.subflows[index].id;
+        let mut others = self.subflows.iter().filter(|other| other.id != id);
+        is_against && others.any(super::subflow::Subflow::is_usable)
     }
 
     fn on_data_ack(
@@ -388,7 +406,6 @@ impl Connection {
     }
 
     fn insert(&mut self, id: SubflowId, dsn: Dsn, payload: Payload) {
-        let len = payload.len() as u64;
         let Inserted {
             duplicate,
             differing,
@@ -396,9 +413,10 @@ impl Connection {
             is_readable,
             ..
         } = self.receive.insert(id, dsn, payload);
-        self.tuning.on_received(len);
+        self.progress.last_data_received = self.progress.now;
         if duplicate > 0 {
             self.count(Counter::DuplicateData);
+            self.tuning.on_duplicate(duplicate);
         }
         if differing > 0 {
             self.tuning.differing = self.tuning.differing.saturating_add(differing);

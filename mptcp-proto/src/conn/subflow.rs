@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::conn::event::SubflowEnd;
 use crate::conn::join::{JoinAckSent, JoinSynReceived, JoinSynSent};
 use crate::conn::keep_alive::KeepAlive;
+use crate::conn::pacing::Pace;
 use crate::conn::signals::Signals;
 use crate::data::{SentMappings, SubflowMappings};
 use crate::key::AddressId;
@@ -125,6 +126,7 @@ pub(crate) struct Subflow {
     pub(crate) linear: Linear,
     pub(crate) announce: Announcements,
     pub(crate) signals: Signals,
+    pub(crate) pace: Pace,
     /// Shift of the peer's windows.
     pub(crate) window_shift: u8,
     /// When the third ACK of a join is repeated, and how often it was.
@@ -190,10 +192,7 @@ impl Subflow {
     /// Resets it with this reason.
     pub(crate) fn reset(&mut self, reason: ResetReason) {
         if self.end.is_none() {
-            self.announce.reset = Some(TcpReset {
-                flags: crate::wire::mptcp::ResetFlags::default(),
-                reason,
-            });
+            self.announce.reset = Some(TcpReset::because(reason));
             self.end = Some(SubflowEnd::ResetByUs { reason });
             self.tcp.abort();
         }

@@ -41,6 +41,29 @@ impl Connection {
         self.end_subflow(index, SubflowEnd::ResetByUs { reason });
     }
 
+    /// A segment came; the subflow was stale before, or not. RFC 8684 §3.6, reason 4: where the subflow would be busy for long with what other
+    /// subflows have brought over meanwhile, a new one is better.
+    pub(super) fn shed_outstanding(&mut self, index: usize, was_stale: bool) {
+        let subflow = &self.subflows[index];
+        if !was_stale || !self.is_mptcp() || !subflow.is_up() {
+            return;
+        }
+        let id = subflow.id;
+        let has_other = self
+            .up()
+            .any(|other| other.id != id && other.is_usable() && !other.is_stale);
+        if has_other && self.outstanding(index) > self.config.max_outstanding {
+            self.reset_subflow(index, ResetReason::TOO_MUCH_OUTSTANDING_DATA);
+        }
+    }
+
+    /// Bytes that a subflow still has to bring over though the peer has DATA_ACKed them.
+    pub(super) fn outstanding(&self, index: usize) -> u64 {
+        let subflow = &self.subflows[index];
+        let needed = self.send.carried_by(subflow.id);
+        subflow.tcp.queued().saturating_sub(needed)
+    }
+
     /// A subflow is gone: what only it carried goes over another one (RFC 8684 §3.3.6).
     pub(super) fn end_subflow(&mut self, index: usize, how: SubflowEnd) {
         let subflow = &mut self.subflows[index];

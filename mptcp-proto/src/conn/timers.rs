@@ -32,6 +32,11 @@ impl Tries {
         self.window_probes = 0;
     }
 
+    /// Expiries of the retransmission timer.
+    pub(super) const fn retransmissions(&self) -> u32 {
+        self.retransmissions
+    }
+
     /// Twice the time that TCP takes, so that it can repair its own losses; longer each time.
     pub(super) fn retransmission(&self, rto: Duration) -> Duration {
         back_off(rto.saturating_mul(2), self.retransmissions)

@@ -50,6 +50,7 @@ impl Connection {
         }
         if !outgoing.payload.is_empty() {
             self.progress.last_sent = now;
+            self.pace(now, index, outgoing.payload.len());
         }
         let start = out.len();
         if outgoing.segment().emit(out).is_err() {
@@ -76,7 +77,7 @@ impl Connection {
             window: room.saturating_sub(pending).max(least),
             reserve,
             reserve_ack,
-            not_before: Instant::ZERO,
+            not_before: subflow.pace.not_before(self.progress.now),
         }
     }
 

@@ -16,6 +16,9 @@ pub enum Violation {
     /// A join above the limit (RFC 8684 §3.2).
     #[error("MP_JOIN above the limit of subflows")]
     TooManySubflows,
+    /// A join for which this host has no room left, whatever its limit is (RFC 8684 §3.6).
+    #[error("MP_JOIN for which there is no room")]
+    OutOfResources,
     /// The HMAC of the SYN/ACK of a join is wrong (RFC 8684 §3.2).
     #[error("the HMAC of the MP_JOIN in the SYN/ACK is wrong")]
     JoinSynAckHmac,
@@ -46,6 +49,10 @@ pub enum Violation {
     /// Checksums were agreed on, and a mapping has none (RFC 8684 §3.3).
     #[error("a mapping lacks the checksum that was agreed on")]
     ChecksumMissing,
+    /// A mapping has a checksum though none was agreed on, beside another subflow (RFC 8684 §3.3). On the
+    /// only one it is passed over: a RST would end what TCP carries.
+    #[error("a mapping has a checksum that was not agreed on")]
+    ChecksumUnexpected,
     /// The checksum of a mapping does not hold (RFC 8684 §3.7).
     #[error("the checksum of a mapping does not hold")]
     Checksum,
@@ -98,10 +105,12 @@ impl Violation {
             | Self::JoinAckHmac
             | Self::JoinSynAckMissing
             | Self::JoinAckMissing
+            | Self::ChecksumUnexpected
             | Self::InfiniteMapping => Reaction::Reset(ResetReason::MPTCP_SPECIFIC),
             Self::JoinProhibited | Self::TooManySubflows => {
                 Reaction::Reset(ResetReason::ADMINISTRATIVELY_PROHIBITED)
             }
+            Self::OutOfResources => Reaction::Reset(ResetReason::LACK_OF_RESOURCES),
             Self::MappingConflict => Reaction::FallBackOrReset(
                 FallbackReason::MappingConflict,
                 ResetReason::MPTCP_SPECIFIC,

@@ -12,7 +12,7 @@ use crate::seq::TcpSeq;
 use crate::tcp::{IcmpError, Path, reset_reply};
 use crate::time::Instant;
 use crate::version::Version;
-use crate::wire::mptcp::{Join, MptcpOption, ResetFlags, ResetReason, TcpReset};
+use crate::wire::mptcp::{Join, MptcpOption, ResetReason, TcpReset};
 use crate::wire::segment::Segment;
 
 impl Endpoint {
@@ -196,10 +196,7 @@ impl Endpoint {
             return Handled::Dropped;
         };
         if let Some(reason) = reason {
-            let option = MptcpOption::TcpReset(TcpReset {
-                flags: ResetFlags::default(),
-                reason,
-            });
+            let option = MptcpOption::TcpReset(TcpReset::because(reason));
             if option.emit(&mut reply.area).is_ok() {
                 self.counters.count(Counter::RstTx);
             }

@@ -169,6 +169,8 @@ pub struct Dropped {
     pub stray: u64,
     /// The backlog of the listener, or the host, was full.
     pub backlog: u64,
+    /// SYNs with flag B of MP_CAPABLE, to a listener that speaks version 0 alone (RFC 6824 §3.1).
+    pub extended: u64,
     /// SYNs that were answered with a cookie.
     pub cookies: u64,
     /// There were too many answers to send.

@@ -11,6 +11,7 @@ use crate::seq::TcpSeq;
 use crate::tcp::{FastOpen, Path};
 use crate::time::Instant;
 use crate::version::Version;
+use crate::wire::mptcp::Capable;
 use crate::wire::segment::Segment;
 use crate::wire::tcp_option::{TcpOptionValue, TcpOptions};
 
@@ -89,6 +90,10 @@ impl Endpoint {
     ) -> Option<Handled> {
         let by_cookie = self.answers_with_cookies(segment.destination);
         let listener = self.listeners.find(segment.destination)?;
+        if is_of_the_future(options, &listener.config) {
+            self.dropped.extended = self.dropped.extended.saturating_add(1);
+            return Some(Handled::Dropped);
+        }
         if by_cookie {
             let config = listener.config.clone();
             return Some(self.answer_with_cookie(now, segment, options, &config));
@@ -232,4 +237,13 @@ impl Endpoint {
         self.touch(id);
         self.apply_changes(id);
     }
+}
+
+/// RFC 6824 §3.1: a SYN with flag B is ignored in silence by who speaks nothing but version 0, and the sender
+/// tries again in another form. RFC 8684 §3.1 has the option ignored, and TCP spoken.
+fn is_of_the_future(options: &ReceivedOptions, config: &conn::Config) -> bool {
+    let is_old = config.mptcp == conn::config::Offer::V0;
+    let is_extended =
+        |capable: &Capable| capable.version == Version::V0.number() && capable.flags.extensible();
+    is_old && options.capable.as_ref().is_some_and(is_extended)
 }

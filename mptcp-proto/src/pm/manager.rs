@@ -30,6 +30,11 @@ impl Manager {
         }
     }
 
+    /// Its limits.
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Which policy it has.
     pub fn kind(&self) -> Kind {
         self.policy.kind()

@@ -34,8 +34,16 @@ impl Tcp {
         let knows_peer = !matches!(self.state, State::Closed | State::SynSent | State::TimeWait);
         self.finish(&mut TcpEvents::default());
         if knows_peer {
+            // Only a reset with the very number that the peer expects is taken at once (RFC 5961 §3); another
+            // one is challenged, and the answer to that can say nothing of why. Where all is lost, the peer
+            // expects what is not acknowledged.
+            let expected = if self.board.in_flight() == 0 {
+                self.board.una()
+            } else {
+                self.board.nxt()
+            };
             self.outbox.reset = Some(Reset {
-                seq: seq_at(self.iss, self.board.nxt()),
+                seq: seq_at(self.iss, expected),
                 ack: Some(seq_at(self.irs, self.receiver.ack_position())),
             });
         }

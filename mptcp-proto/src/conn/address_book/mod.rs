@@ -26,6 +26,8 @@ pub struct AddressBook {
     announcements: VecDeque<Announcement>,
     echoes: VecDeque<AddAddr>,
     removals: Vec<AddressId>,
+    /// Ids that were advertised and not withdrawn.
+    signalled: Vec<AddressId>,
 }
 
 /// How addresses are advertised and accepted.
@@ -176,6 +178,7 @@ impl AddressBook {
             announcements: VecDeque::new(),
             echoes: VecDeque::new(),
             removals: Vec::new(),
+            signalled: Vec::new(),
         }
     }
 
@@ -216,6 +219,11 @@ impl AddressBook {
         &self.local
     }
 
+    /// How many of them were advertised and not withdrawn.
+    pub const fn signalled(&self) -> usize {
+        self.signalled.len()
+    }
+
     /// Our address with this id.
     pub fn local(&self, id: AddressId) -> Option<&LocalAddress> {
         self.local.iter().find(|known| known.id == id)
@@ -243,6 +251,9 @@ impl AddressBook {
         self.announcements
             .retain(|known| known.address.id != address.id);
         self.removals.retain(|id| *id != address.id);
+        if !self.signalled.contains(&address.id) {
+            self.signalled.push(address.id);
+        }
         self.announcements.push_back(Announcement {
             address,
             sent: 0,
@@ -256,6 +267,7 @@ impl AddressBook {
     pub fn withdraw(&mut self, ids: &[AddressId]) {
         for id in ids {
             self.announcements.retain(|known| known.address.id != *id);
+            self.signalled.retain(|known| known != id);
             let before = self.local.len();
             self.local.retain(|known| known.id != *id);
             if self.local.len() < before && !self.removals.contains(id) {

@@ -189,6 +189,11 @@ impl ReceiveBuffer {
         self.dsn(next.saturating_add(u64::from(self.fin == Some(next))))
     }
 
+    /// Bytes that came in order, each counted once.
+    pub const fn bytes_received(&self) -> u64 {
+        self.ready.end()
+    }
+
     /// DSN of the first data byte that is missing.
     pub fn next_dsn(&self) -> Dsn {
         self.dsn(self.ready.end())

@@ -189,6 +189,17 @@ impl SendBuffer {
         self.unsent() > 0 && self.window_left() == 0
     }
 
+    /// Bytes that were sent, each counted once.
+    pub const fn bytes_sent(&self) -> u64 {
+        self.next
+    }
+
+    /// DSN after the last byte that was written, the DATA_FIN included once nothing more will be.
+    pub fn write_dsn(&self) -> Dsn {
+        let fin = u64::from(self.fin >= Fin::Queued);
+        self.dsn(self.end().saturating_add(fin))
+    }
+
     /// DSN of the first byte that was never sent.
     pub fn next_dsn(&self) -> Dsn {
         self.dsn(self.next)

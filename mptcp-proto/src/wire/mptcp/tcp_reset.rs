@@ -52,6 +52,17 @@ impl ResetReason {
     /// Middlebox interference.
     pub const MIDDLEBOX_INTERFERENCE: Self = Self(6);
 
+    /// Whether a host that gives this reason sets T: the condition passes by itself, and a new subflow on the
+    /// same path may do better. What broke a rule, or is not allowed, would do so again.
+    pub const fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::LACK_OF_RESOURCES
+                | Self::TOO_MUCH_OUTSTANDING_DATA
+                | Self::UNACCEPTABLE_PERFORMANCE
+        )
+    }
+
     /// The RFC's words for it, if it has any.
     pub const fn text(self) -> Option<&'static str> {
         Some(match self {
@@ -74,6 +85,16 @@ impl fmt::Display for ResetReason {
 }
 
 impl TcpReset {
+    /// What a host sends for this reason, with T where [`ResetReason::is_transient`].
+    pub const fn because(reason: ResetReason) -> Self {
+        let flags = if reason.is_transient() {
+            ResetFlags::TRANSIENT
+        } else {
+            ResetFlags(0)
+        };
+        Self { flags, reason }
+    }
+
     pub(super) fn parse(mut body: Body<'_>) -> Result<Self, ParseError> {
         body.expect_len(&[4])?;
         let reason = ResetReason(body.reader.u8("reason")?);

@@ -22,7 +22,7 @@ const NEAR: &str = "10.0.1.1:40001";
 #[track_caller]
 fn check_refused(replies: &[Reply], reason: ResetReason) {
     let reset = reset(replies).expect("a reset");
-    assert_eq!(reset.options().reset.map(|told| told.reason), Some(reason));
+    assert_eq!(reset.options().reset, Some(TcpReset::because(reason)));
 }
 
 /// Case 31

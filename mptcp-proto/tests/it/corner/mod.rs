@@ -14,4 +14,5 @@ mod mapping;
 mod paths;
 mod puppet;
 mod reinjection;
+mod reset;
 mod window;

@@ -56,7 +56,7 @@ fn the_right_edge_is_the_furthest_that_any_subflow_announced_with_its_own_scale(
     let line = puppet.join("10.0.1.1:40001", 1);
     let sent = sent + payload(&puppet.wait(Duration::from_millis(1)));
     // What the join lets out is beyond the edge of the first subflow, and within its own.
-    assert_eq!(puppet.conn().info().write_seq, puppet.host_dsn(6400));
+    assert_eq!(puppet.conn().info().snd_nxt, puppet.host_dsn(6400));
     // A late ACK on the first subflow with a smaller window takes nothing back.
     puppet.window = 10;
     let option = puppet.data_ack();
@@ -65,7 +65,7 @@ fn the_right_edge_is_the_furthest_that_any_subflow_announced_with_its_own_scale(
     let option = puppet.data_ack();
     puppet.ack(line, &[option]);
     puppet.wait(Duration::from_millis(100));
-    let furthest = puppet.conn().info().write_seq;
+    let furthest = puppet.conn().info().snd_nxt;
     assert_eq!(furthest, puppet.host_dsn(10_000), "{sent}");
 }
 
@@ -88,13 +88,13 @@ fn a_window_without_data_ack_opens_nothing_for_the_connection() {
     });
     puppet.ack(0, &[prio]);
     puppet.wait(Duration::from_millis(1));
-    let after = puppet.conn().info().write_seq;
+    let after = puppet.conn().info().snd_nxt;
     let left = puppet.host_dsn(2000).0.wrapping_sub(after.0);
     assert!(left < 2000, "{left}");
     let option = puppet.data_ack();
     puppet.ack(0, &[option]);
     puppet.wait(Duration::from_millis(1));
-    assert_eq!(puppet.conn().info().write_seq, puppet.host_dsn(10_000));
+    assert_eq!(puppet.conn().info().snd_nxt, puppet.host_dsn(10_000));
 }
 
 /// Case 58
@@ -121,7 +121,7 @@ fn a_closed_window_is_probed_until_it_opens_though_the_update_was_lost() {
         let edge = puppet
             .conn()
             .info()
-            .write_seq
+            .snd_nxt
             .distance_from(puppet.host_dsn(0));
         puppet.got = puppet.got.max(edge.unwrap_or(0).min(65_535));
         for line in 0..2 {

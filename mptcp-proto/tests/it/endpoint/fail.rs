@@ -77,6 +77,64 @@ fn mappings_without_the_checksum_that_was_agreed_on_fall_back() {
     assert_eq!(pair.picked(1, fallback), [FallbackReason::ChecksumMissing]);
 }
 
+/// Two subflows; a box changes the checksums of what goes over the second one to the server.
+fn changed_checksums(config: &Config, change: fn(&mut [u8])) -> Pair {
+    let (mut pair, ids) = established(config);
+    join(&mut pair, ids[0], Priority::Regular);
+    pair.hook = Some(meddle(move |seen, options, _| {
+        if seen.segment.source == address(SECOND) && seen.has_data() {
+            change(options);
+        }
+        true
+    }));
+    let limit = Duration::from_secs(60);
+    pair.transfer(ids, &pattern(300_000, 1), &pattern(300_000, 2), limit);
+    assert!(pair.picked(0, fallback).is_empty() && pair.picked(1, fallback).is_empty());
+    pair
+}
+
+fn check_second_was_reset(pair: &Pair) {
+    let reason = ResetReason::MPTCP_SPECIFIC;
+    let ours = (SubflowId(1), SubflowEnd::ResetByUs { reason });
+    assert_eq!(pair.picked(1, down), [ours]);
+    let reason = Some((reason, false));
+    let told = (SubflowId(1), SubflowEnd::ResetByPeer { reason });
+    assert_eq!(pair.picked(0, down), [told]);
+}
+
+#[test]
+fn a_subflow_without_the_checksum_that_was_agreed_on_is_reset_where_there_is_another() {
+    let pair = changed_checksums(&checksums(), |options| {
+        if let Some(at) = options.windows(2).position(|pair| pair == [30, 28]) {
+            options[at + 1] = 26;
+            options[at + 26..at + 28].fill(1);
+        }
+    });
+    check_second_was_reset(&pair);
+    assert_eq!(pair.picked(1, violation), [Violation::ChecksumMissing]);
+}
+
+/// The two octets after a mapping, which are no-operations, become a checksum.
+fn add_checksum(options: &mut [u8]) {
+    if let Some(at) = options.windows(2).position(|pair| pair == [30, 26]) {
+        options[at + 1] = 28;
+    }
+}
+
+#[test]
+fn a_subflow_with_a_checksum_that_nobody_agreed_on_is_reset_where_there_is_another() {
+    let pair = changed_checksums(&Config::default(), add_checksum);
+    check_second_was_reset(&pair);
+    assert_eq!(pair.picked(1, violation), [Violation::ChecksumUnexpected]);
+    // RFC 6824 §3.3: version 0 ignores it.
+    let old = Config {
+        mptcp: mptcp_proto::conn::config::Offer::V0,
+        ..Config::default()
+    };
+    let pair = changed_checksums(&old, add_checksum);
+    assert!(pair.picked(1, violation).is_empty() && pair.picked(1, down).is_empty());
+}
+
 #[test]
 fn a_mapping_that_contradicts_another_falls_back_alone_and_resets_one_of_two() {
     for is_joined in [false, true] {

@@ -40,6 +40,42 @@ fn hosts_agree_on_a_version_or_on_tcp() {
     }
 }
 
+/// What becomes of SYNs of version 0 with flag B: how many the server passes over in silence, and how the
+/// client's connection fell back.
+fn with_flag_b(server: Offer) -> (u64, Vec<FallbackReason>) {
+    let mut pair = Pair::new(3);
+    pair.hook = Some(meddle(|seen, options, _| {
+        if seen.segment.flags.syn()
+            && seen.way == Way::ToServer
+            && let Some(at) = options.windows(2).position(|pair| pair == [30, 12])
+        {
+            options[at + 3] |= 0x40;
+        }
+        true
+    }));
+    let ours = pair.connect(version(Offer::V0), version(server));
+    pair.run_for(Duration::from_secs(20));
+    let theirs = pair.accepted();
+    pair.exchange([ours, theirs], &pattern(10_000, 1), &pattern(10_000, 2));
+    let answers = pair.log.iter().filter(|sent| sent.way == Way::ToClient);
+    let syn_acks = answers.filter(|sent| {
+        let segment = Segment::parse(&sent.packet, false).unwrap();
+        segment.flags.syn() || segment.flags.rst()
+    });
+    assert_eq!(syn_acks.count(), 1, "{server:?}");
+    (pair.server.dropped().extended, pair.picked(0, fallback))
+}
+
+#[test]
+fn a_syn_with_flag_b_is_met_with_silence_by_version_0_alone() {
+    // RFC 6824 §3.1: the client tries again in another form, which is TCP.
+    assert_eq!(with_flag_b(Offer::V0), (3, vec![FallbackReason::Blackhole]));
+    // RFC 8684 §3.1: the option is ignored.
+    let reason = FallbackReason::SynAckOptionMissing;
+    assert_eq!(with_flag_b(Offer::Both), (0, vec![reason]));
+    assert_eq!(with_flag_b(Offer::V1), (0, vec![reason]));
+}
+
 #[test]
 fn a_host_that_prefers_version_0_is_offered_it_next_time() {
     let mut pair = Pair::new(3);

@@ -139,6 +139,8 @@ fn fitting_rewrite(spec: &str) -> Fitting {
         "capable_flags" => &[
             ("MPT010", "by its version or flags"),
             ("MPT010", "extension that nobody knows"),
+            // RFC 6824 §3.1: a host of version 0 is silent then.
+            ("MPT010", "stayed without answer"),
             ("MPT042", "without the DSS checksum"),
         ],
         "key" | "peer_key" => &[("MPT020", "echoes a key that was not sent")],

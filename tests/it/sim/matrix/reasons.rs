@@ -218,6 +218,11 @@ fn rewrite(spec: &str, is_v0: bool, paths: usize) -> Allowed {
             &["third_ack_option_missing"],
             "RFC 8684 §3.1: the client has not the version of the SYN/ACK",
         ),
+        "capable_flags" if on_syn && is_v0 && has("xor=0x40") => allowed(
+            &["blackhole"],
+            &["syn_option_missing"],
+            "RFC 6824 §3.1: a SYN with flag B is met with silence, and one without the option follows",
+        ),
         "capable_flags" if on_syn => allowed(
             &["synack_option_missing"],
             &["flags"],

@@ -5,19 +5,17 @@
 //! of the interval may be the culprit. Hops that are silent or quote too little widen it.
 
 use super::Packets;
-use super::ends::belongs;
 use crate::diff::{Change, Comparison, Field, How, State};
-use crate::evidence::{Answer, AnswerKind, Role, Sent};
-use crate::probe::Probe;
-use crate::trace::{Hop, Interval, Located, Place};
+use crate::evidence::{AnswerKind, Role, Sent};
+use crate::probe::{Phase, Probe};
+use crate::trace::{Interval, Located, Place};
 
 /// Changes of the flow, each once.
-pub(super) fn changes(packets: &Packets<'_>, hops: &[Hop]) -> Vec<Located> {
+pub(super) fn changes(packets: &Packets<'_>, is_balanced: bool) -> Vec<Located> {
     let probes = by_probe(packets);
     // What the quotes of one probe show of the ways of packets holds for all of them.
-    let is_balanced = hops.iter().any(Hop::is_balanced)
-        || goes_on_behind_the_target(packets)
-        || probes.iter().any(Sights::contradict);
+    let is_balanced =
+        is_balanced || probes.iter().any(Sights::contradict) || is_lost_now_and_then(packets);
     match located(&probes, is_balanced) {
         Placed { is_agreed, .. } if !is_agreed && !is_balanced => located(&probes, true).changes,
         Placed { changes, .. } => changes,
@@ -48,20 +46,24 @@ fn located(probes: &[Sights<'_>], is_balanced: bool) -> Placed {
     Placed { changes, is_agreed }
 }
 
-/// Whether a SYN reached the target with a TTL that ran out on another way: that way is longer.
-fn goes_on_behind_the_target(packets: &Packets<'_>) -> bool {
-    let rungs = packets.iter().map(|(_, sent)| *sent).filter(|sent| {
+/// Whether packets of some probe arrive at the target and others do not, though all plain SYNs do: the target, or
+/// who drops what it does not like, may be on one of several ways.
+fn is_lost_now_and_then(packets: &Packets<'_>) -> bool {
+    let ends = packets.iter().map(|(_, sent)| *sent).filter(|sent| {
         let purpose = &sent.purpose;
-        purpose.role == Role::Ladder && purpose.probe == Probe::Syn
+        purpose.role == Role::End && purpose.probe.phase() == Phase::Syn
     });
-    let is_there = |sent: &&Sent| {
-        let mut segments = sent.answers.iter().filter_map(Answer::segment);
-        segments.any(|segment| belongs(segment, sent))
-    };
-    let is_under_way = |sent: &&Sent| sent.answers.iter().any(|it| it.expired().is_some());
-    let reached = rungs.clone().filter(is_there).map(|it| it.purpose.ttl);
-    let expired = rungs.filter(is_under_way).map(|it| it.purpose.ttl);
-    matches!((reached.min(), expired.max()), (Some(least), Some(most)) if least <= most)
+    let ends: Vec<_> = ends.collect();
+    let is_answered = |sent: &&Sent| !sent.answers.is_empty();
+    let mut controls = ends.iter().filter(|it| it.purpose.probe == Probe::Syn);
+    let mut lost = ends.iter().filter(|sent| !is_answered(sent));
+    controls.all(is_answered)
+        && lost.any(|lost| {
+            let mut alike = ends
+                .iter()
+                .filter(|it| it.purpose.probe == lost.purpose.probe);
+            alike.any(is_answered)
+        })
 }
 
 /// Whether two changes are one: what is done, not to which value, which may differ by probe. What is left

@@ -44,7 +44,8 @@ pub struct Flow {
     pub other: Option<OtherPort>,
     /// Hops that do not show; none if all seem to.
     pub hidden: Option<Hidden>,
-    /// More than one router answered at one TTL: packets of the flow take more than one way.
+    /// Packets of the flow take more than one way: more than one router answered at one TTL, or a packet came
+    /// where another one was stopped.
     pub is_balanced: bool,
 }
 

@@ -38,7 +38,32 @@ impl Endpoint {
         &mut self,
         now: Instant,
         path: Path,
+        config: conn::Config,
+    ) -> Result<ConnId, ConnectError> {
+        self.begin(now, path, config, None)
+    }
+
+    /// The same with an initial sequence number: one behind those of earlier connections between the same ends,
+    /// which somebody may remember (RFC 9293 §3.4.1). It must be hard to guess (RFC 6528).
+    ///
+    /// # Errors
+    /// As [`Endpoint::connect`].
+    pub fn connect_from(
+        &mut self,
+        now: Instant,
+        path: Path,
+        config: conn::Config,
+        isn: TcpSeq,
+    ) -> Result<ConnId, ConnectError> {
+        self.begin(now, path, config, Some(isn))
+    }
+
+    fn begin(
+        &mut self,
+        now: Instant,
+        path: Path,
         mut config: conn::Config,
+        isn: Option<TcpSeq>,
     ) -> Result<ConnId, ConnectError> {
         if path.local.is_ipv4() != path.remote.is_ipv4() {
             return Err(ConnectError::Families);
@@ -52,7 +77,7 @@ impl Endpoint {
         self.now = now;
         let begin = self.choose_offer(id, path, &config);
         self.randomize(&mut config);
-        let isn = TcpSeq(self.random.next_u32());
+        let isn = isn.unwrap_or_else(|| TcpSeq(self.random.next_u32()));
         let connection = Connection::connect(config, path, begin, isn, now);
         self.insert(id, connection, path, None);
         Ok(id)

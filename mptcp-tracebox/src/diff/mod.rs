@@ -237,12 +237,16 @@ impl Differ {
         let common = sent.len().min(seen.len());
         let differs = sent.iter().zip(seen).any(|(sent, seen)| sent != seen);
         // The number of a part may be another too, so that its place is not known.
-        let is_part = seen.len() < sent.len() && seen.len() >= LEAST_PART;
-        let differs = differs && !(is_part && sent.windows(seen.len()).any(|part| part == seen));
+        let mut parts = sent.windows(seen.len().max(1));
+        let is_part = seen.len() < sent.len() && parts.any(|part| part == seen);
+        let is_placed = self.result.state(Field::Seq) != State::Changed;
         match (differs, common) {
-            (true, _) => self.change(Field::Payload, How::Rewritten, sent, seen),
-            (false, 0) => self.state(Field::Payload, State::NotQuoted),
+            (_, 0) => self.state(Field::Payload, State::NotQuoted),
             (false, _) => self.state(Field::Payload, State::Same),
+            (true, LEAST_PART..) if is_part => self.state(Field::Payload, State::Same),
+            // So few bytes are there by chance, or not.
+            (true, _) if is_part && !is_placed => self.state(Field::Payload, State::NotQuoted),
+            (true, _) => self.change(Field::Payload, How::Rewritten, sent, seen),
         }
     }
 

@@ -212,3 +212,31 @@ fn the_first_part_of_a_split_segment_has_another_length_only() {
             .any(|change| change.field == Field::IpId)
     );
 }
+
+#[test]
+fn a_few_bytes_of_a_part_whose_place_is_not_known_are_no_rewritten_payload() {
+    let mut before = sent(true);
+    before.payload = b"canary in a mine".to_vec();
+    let mut after = before.clone();
+    after.seq = before.seq.add(0x4000_0000);
+    let state = |payload: &[u8]| {
+        let after = Packet {
+            payload: payload.to_vec(),
+            ..after.clone()
+        };
+        let found = compare(&before.emit().unwrap(), &after.emit().unwrap()).unwrap();
+        found.state(Field::Payload)
+    };
+    assert_eq!(state(b"canary"), State::Same);
+    assert_eq!(state(b"in a"), State::NotQuoted);
+    assert_eq!(state(b"in a mine"), State::Same);
+    assert_eq!(state(b"in b"), State::Changed);
+    // Where the number is the one that was sent, the place is known.
+    after.seq = before.seq;
+    let quoted = after.clone();
+    let mut other = quoted.emit().unwrap();
+    let at = other.len() - before.payload.len();
+    other[at..].copy_from_slice(b"in a in a in a i");
+    let found = compare(&before.emit().unwrap(), &other).unwrap();
+    assert_eq!(found.state(Field::Payload), State::Changed);
+}

@@ -18,6 +18,8 @@ use crate::probe::Probe;
 pub(super) struct Composer {
     random: SharedRandom,
     clock: u32,
+    /// That of the last SYN.
+    seq: Option<TcpSeq>,
     ip_id: u16,
     label: u32,
     /// Nobody listens there, most likely.
@@ -33,6 +35,7 @@ impl Composer {
             random,
             // Far from the wrap.
             clock: u32::from_be_bytes([0x10, c0, c1, c2]),
+            seq: None,
             ip_id: u16::from_be_bytes([i0, i1]),
             label: u32::from_be_bytes([0, l0 & 0x0f, l1, l2 | 1]),
             other_port: FIRST_OTHER_PORT + other,
@@ -43,6 +46,18 @@ impl Composer {
     fn tick(&mut self) {
         let step = LEAST_STEP + (self.random.next_u32() & 0x3ff);
         self.clock = self.clock.wrapping_add(step);
+    }
+
+    /// The sequence number of the next SYN: in steps of chance, so that nobody guesses it, and always larger. The
+    /// connection tracking of Linux takes a SYN between the same ports for one that begins anew only if its
+    /// number is behind the last that it saw (RFC 9293 §3.4.1), and it saw SYNs that ran out of TTL behind it:
+    /// after a smaller one it knows no connection, and a strict firewall drops all but SYNs.
+    pub(super) fn next_seq(&mut self) -> TcpSeq {
+        let random = self.random.next_u32();
+        let step = LEAST_SEQ_STEP + (random & 0xffff);
+        let next = self.seq.map_or(TcpSeq(random), |last| last.add(step));
+        self.seq = Some(next);
+        next
     }
 
     /// A SYN, or an ACK without a connection. None when the probe has more options than a header has room for.
@@ -75,7 +90,7 @@ impl Composer {
             tos: 0,
             ip_id: self.ip_id,
             flow_label: self.label,
-            seq: TcpSeq(self.random.next_u32()),
+            seq: self.next_seq(),
             ack: TcpSeq(if is_stray { self.random.next_u32() } else { 0 }),
             flags: if is_stray { Flags::ACK } else { Flags::SYN },
             window: WINDOW,
@@ -174,6 +189,8 @@ const FIRST_OTHER_PORT: u16 = 61_000;
 const OTHER_PORTS: u16 = 4_096;
 /// Ticks between the timestamps of two packets, at least.
 const LEAST_STEP: u32 = 64;
+/// More than a connection of ours sends, so that the next one begins behind it.
+const LEAST_SEQ_STEP: u32 = 0x1_0000;
 /// IP ids leave room for those of the parts into which a box may split a segment.
 const ID_STEP: u16 = 29;
 /// TTL of what is to reach the target.

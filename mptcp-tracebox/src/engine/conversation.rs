@@ -104,7 +104,7 @@ impl Conversation {
         (source, target): (SocketAddr, SocketAddr),
         flow: usize,
         (ttls, probes): (Vec<u8>, &[Probe]),
-        random: SharedRandom,
+        (isn, random): (TcpSeq, SharedRandom),
     ) -> Option<Self> {
         let config = endpoint::Config {
             checksums_known_good: true,
@@ -116,7 +116,9 @@ impl Conversation {
             local: source,
             remote: target,
         };
-        let id = endpoint.connect(now, path, connection_config()).ok()?;
+        let id = endpoint
+            .connect_from(now, path, connection_config(), isn)
+            .ok()?;
         let mut plan = VecDeque::new();
         if probes.contains(&Probe::Dss) {
             plan.extend([

@@ -328,7 +328,7 @@ impl Engine {
 
     /// The connection that carries the probes of the established phase, if they are wanted and the target
     /// speaks MPTCP.
-    fn conversation(&self, now: Instant) -> Option<Conversation> {
+    fn conversation(&mut self, now: Instant) -> Option<Conversation> {
         let probes = self.plan.probes_in(Phase::Data);
         let trace = judge(&self.evidence, self.plan.target);
         let flow = trace.flows.get(self.flow)?;
@@ -343,7 +343,9 @@ impl Engine {
         let heard = flow.hops.iter().filter(|hop| !hop.routers.is_empty());
         let ttls = heard.map(|hop| hop.ttl).collect();
         let ends = (flow.source, self.plan.target);
-        Conversation::begin(now, ends, self.flow, (ttls, &probes), self.random.clone())
+        let isn = self.composer.next_seq();
+        let random = self.random.clone();
+        Conversation::begin(now, ends, self.flow, (ttls, &probes), (isn, random))
     }
 
     fn next_flow(&mut self) -> Stage {

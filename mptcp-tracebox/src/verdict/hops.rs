@@ -6,6 +6,7 @@ use super::Packets;
 use super::ends::belongs;
 use crate::diff::{Field, OptionId, State};
 use crate::evidence::{Answer, AnswerKind, Role, Sent, SentId};
+use crate::packet::fields::Fields;
 use crate::probe::{Phase, Probe};
 use crate::quote::ErrorKind;
 use crate::quote::extension::Object;
@@ -69,6 +70,60 @@ pub(super) fn hops(packets: &Packets<'_>, probes: &[Probe]) -> Vec<Hop> {
             }
         })
         .collect()
+}
+
+/// Whether packets take several ways, or one that is not the same for all of them.
+pub(super) fn is_balanced(packets: &Packets<'_>, hops: &[Hop], probes: &[Probe]) -> bool {
+    let passes_refusal = |probe: &Probe| {
+        let expired = expired(packets, probe).into_iter().max();
+        let refused = refusals(packets, probe).into_iter().min();
+        matches!((refused, expired), (Some(refused), Some(expired)) if refused < expired)
+    };
+    hops.iter().any(Hop::is_balanced)
+        || goes_on_behind_the_target(packets)
+        || probes.iter().any(passes_refusal)
+}
+
+/// Whether a SYN reached the target with a TTL that ran out on another way: that way is longer.
+fn goes_on_behind_the_target(packets: &Packets<'_>) -> bool {
+    let rungs = packets.iter().map(|(_, sent)| *sent).filter(|sent| {
+        let purpose = &sent.purpose;
+        purpose.role == Role::Ladder && purpose.probe == Probe::Syn
+    });
+    let is_there = |sent: &&Sent| {
+        let mut segments = sent.answers.iter().filter_map(Answer::segment);
+        segments.any(|segment| belongs(segment, sent))
+    };
+    let reached = rungs.filter(is_there).map(|it| it.purpose.ttl).min();
+    let expired = expired(packets, &Probe::Syn).into_iter().max();
+    matches!((reached, expired), (Some(reached), Some(expired)) if reached <= expired)
+}
+
+/// TTLs that ran out.
+fn expired(packets: &Packets<'_>, probe: &Probe) -> Vec<u8> {
+    let rungs = packets.iter().map(|(_, sent)| *sent).filter(|sent| {
+        let purpose = &sent.purpose;
+        purpose.role == Role::Ladder && purpose.probe == *probe
+    });
+    let rungs = rungs.filter(|sent| sent.answers.iter().any(|it| it.expired().is_some()));
+    rungs.map(|sent| sent.purpose.ttl).collect()
+}
+
+/// Hops behind which packets that were refused did not come, by what was left of their TTL.
+fn refusals(packets: &Packets<'_>, probe: &Probe) -> Vec<u8> {
+    let meant = packets.iter().map(|(_, sent)| *sent);
+    let meant = meant.filter(|sent| sent.purpose.probe == *probe);
+    let hops = meant.flat_map(|sent| sent.answers.iter().map(move |answer| (sent, answer)));
+    let hops = hops.filter_map(|(sent, answer)| {
+        let AnswerKind::Error { kind, quote, .. } = &answer.kind else {
+            return None;
+        };
+        let left = Fields::parse(quote)?.ip.ttl;
+        let is_refusal = *kind != ErrorKind::TimeExceeded;
+        let passed = sent.purpose.ttl.checked_sub(left)?;
+        is_refusal.then_some(passed.saturating_add(1))
+    });
+    hops.collect()
 }
 
 fn routers(here: &Packets<'_>) -> Vec<Router> {

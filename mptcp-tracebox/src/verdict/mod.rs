@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 pub(crate) use self::kernel::with_kernel;
 use crate::evidence::{Evidence, Sent, SentId};
 use crate::probe::Phase;
-use crate::trace::{Blame, Confidence, Flow, Hop, Trace};
+use crate::trace::{Blame, Confidence, Flow, Trace};
 
 /// What the evidence says of the paths to a target.
 pub fn judge(evidence: &Evidence, target: SocketAddr) -> Trace {
@@ -58,9 +58,9 @@ fn flow(evidence: &Evidence, number: usize, target: SocketAddr) -> Option<Flow> 
     let probes = hops::probes(&packets);
     let hops = hops::hops(&packets, &probes);
     let distance = hops::distance(&packets, target.ip());
-    let changes = locate::changes(&packets, &hops);
+    let is_balanced = hops::is_balanced(&packets, &hops, &probes);
+    let changes = locate::changes(&packets, is_balanced);
     let ends = ends::ends(&packets, target.ip());
-    let is_balanced = hops.iter().any(Hop::is_balanced);
     let hidden = other::hidden(&packets, &hops, distance);
     let other = other::other(&others, &packets, &hops, distance);
     let below = distance.unwrap_or(u8::MAX);

@@ -212,6 +212,37 @@ fn who_refuses_a_packet_is_no_sign_of_several_ways_and_its_ttl_no_change() {
 }
 
 #[test]
+fn what_comes_farther_than_another_packet_shows_that_ways_part() {
+    // A SYN reaches the target where another one with a larger TTL runs out.
+    for reached in [1, 2, 3] {
+        let mut story = Story::default();
+        story.syn_ack(&Probe::Syn, PLAIN);
+        story.expire(&Probe::Syn, 2, 60);
+        let id = story.ask(&Probe::Syn, Role::Ladder, reached);
+        story.answer(id, 0x12, PLAIN);
+        assert_eq!(
+            story.judge().flows[0].is_balanced,
+            reached <= 2,
+            "{reached}"
+        );
+    }
+    // A SYN is refused with so much left of its TTL that others have come farther.
+    for left in [61, 62, 63, 64] {
+        let mut story = Story::default();
+        story.syn_ack(&Probe::Syn, PLAIN);
+        for hop in 1..=2 {
+            story.expire(&Probe::CapableV1, hop, 60);
+        }
+        let id = story.end(&Probe::CapableV1);
+        story.error(id, 9, 60, (3, 13, left));
+        let trace = story.judge();
+        assert_eq!(trace.flows[0].is_balanced, left == 64, "{left}");
+        let after = if left == 64 { 0 } else { 2 };
+        assert_eq!(trace.verdict.between.unwrap().after, after, "{left}");
+    }
+}
+
+#[test]
 fn an_option_that_nobody_quoted_may_be_lost_anywhere() {
     let mut story = Story::default();
     story.syn_ack(&Probe::Syn, PLAIN);

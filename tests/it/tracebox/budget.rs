@@ -102,6 +102,32 @@ fn a_connection_in_vain_is_begun_again_and_a_second_time_is_enough() {
 }
 
 #[test]
+fn each_syn_of_a_flow_has_a_larger_number_than_the_one_before() {
+    for family in Family::ALL {
+        let (mut path, plan, seed) = prepared(family, &RouterPlan::default(), 5);
+        let plan = Plan {
+            probes: Probe::ALL.to_vec(),
+            ..plan
+        };
+        let run = run(&mut path, plan, seed).unwrap();
+        let header = if family == Family::V4 { 20 } else { 40 };
+        let sent = run.evidence.all().iter();
+        let syns = sent.filter(|sent| sent.bytes[header + 13] == 0x02);
+        let numbers = syns.map(|sent| {
+            let seq = *sent.bytes[header + 4..].first_chunk().unwrap();
+            (sent.purpose.role, u32::from_be_bytes(seq))
+        });
+        let numbers: Vec<_> = numbers.collect();
+        // That of the connection is the last.
+        assert_eq!(numbers.last().unwrap().0, Role::Connection);
+        for pair in numbers.windows(2) {
+            let step = pair[1].1.wrapping_sub(pair[0].1);
+            assert!((0x1_0000..0x8000_0000).contains(&step), "{pair:?}");
+        }
+    }
+}
+
+#[test]
 fn a_path_that_is_slower_than_the_first_try_expects_is_waited_for() {
     for family in Family::ALL {
         for latency_ms in [30, 60, 80] {

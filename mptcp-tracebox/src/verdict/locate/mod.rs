@@ -6,29 +6,64 @@
 
 use super::Packets;
 use crate::diff::{Change, Comparison, Field, How, State};
-use crate::evidence::{AnswerKind, Role};
-use crate::probe::Probe;
-use crate::trace::{Hop, Interval, Located, Place};
+use crate::evidence::{AnswerKind, Role, Sent};
+use crate::probe::{Phase, Probe};
+use crate::trace::{Interval, Located, Place};
 
 /// Changes of the flow, each once.
-pub(super) fn changes(packets: &Packets<'_>, hops: &[Hop]) -> Vec<Located> {
+pub(super) fn changes(packets: &Packets<'_>, is_balanced: bool) -> Vec<Located> {
     let probes = by_probe(packets);
     // What the quotes of one probe show of the ways of packets holds for all of them.
-    let is_balanced = hops.iter().any(Hop::is_balanced) || probes.iter().any(Sights::contradict);
-    let mut located: Vec<Located> = Vec::new();
-    for sights in probes {
-        for found in sights.located(is_balanced) {
-            let same = located
-                .iter_mut()
-                .find(|known| is_same(&known.change, &found.change));
-            match same {
-                Some(known) => known.join(found),
-                None => located.push(found),
-            }
+    let is_balanced =
+        is_balanced || probes.iter().any(Sights::contradict) || is_lost_now_and_then(packets);
+    match located(&probes, is_balanced) {
+        Placed { is_agreed, .. } if !is_agreed && !is_balanced => located(&probes, true).changes,
+        Placed { changes, .. } => changes,
+    }
+}
+
+/// Changes of all probes, and whether the probes say the same of where they are.
+struct Placed {
+    changes: Vec<Located>,
+    is_agreed: bool,
+}
+
+fn located(probes: &[Sights<'_>], is_balanced: bool) -> Placed {
+    let mut groups: Vec<Vec<Located>> = Vec::new();
+    for found in probes.iter().flat_map(|sights| sights.located(is_balanced)) {
+        let is_known = |group: &&mut Vec<Located>| {
+            let first = group.first();
+            first.is_some_and(|known| is_same(&known.change, &found.change))
+        };
+        match groups.iter_mut().find(is_known) {
+            Some(group) => group.push(found),
+            None => groups.push(vec![found]),
         }
     }
-    located.sort_by_key(|located| (located.between.until, located.change.field));
-    located
+    let is_agreed = groups.iter().all(|group| common(group).is_some());
+    let mut changes: Vec<Located> = groups.into_iter().filter_map(joined).collect();
+    changes.sort_by_key(|located| (located.between.until, located.change.field));
+    Placed { changes, is_agreed }
+}
+
+/// Whether packets of some probe arrive at the target and others do not, though all plain SYNs do: the target, or
+/// who drops what it does not like, may be on one of several ways.
+fn is_lost_now_and_then(packets: &Packets<'_>) -> bool {
+    let ends = packets.iter().map(|(_, sent)| *sent).filter(|sent| {
+        let purpose = &sent.purpose;
+        purpose.role == Role::End && purpose.probe.phase() == Phase::Syn
+    });
+    let ends: Vec<_> = ends.collect();
+    let is_answered = |sent: &&Sent| !sent.answers.is_empty();
+    let mut controls = ends.iter().filter(|it| it.purpose.probe == Probe::Syn);
+    let mut lost = ends.iter().filter(|sent| !is_answered(sent));
+    controls.all(is_answered)
+        && lost.any(|lost| {
+            let mut alike = ends
+                .iter()
+                .filter(|it| it.purpose.probe == lost.purpose.probe);
+            alike.any(is_answered)
+        })
 }
 
 /// Whether two changes are one: what is done, not to which value, which may differ by probe. What is left
@@ -41,29 +76,35 @@ const fn is_loss(how: How) -> bool {
     matches!(how, How::Removed | How::Nopped | How::Ended | How::Renamed)
 }
 
-impl Located {
-    /// The same change, seen with another probe: each has its interval, and both are right.
-    fn join(&mut self, other: Self) {
-        self.witnesses += other.witnesses;
-        self.probes.extend(other.probes);
-        let between = Interval {
-            after: self.between.after.max(other.between.after),
-            until: self.between.until.min(other.between.until),
-        };
-        let is_possible = match between.until {
-            Place::Hop(until) => between.after < until,
-            Place::Target => true,
-        };
-        // Otherwise the two went different ways.
-        self.between = if is_possible {
-            between
-        } else {
-            Interval {
-                after: self.between.after.min(other.between.after),
-                until: self.between.until.max(other.between.until),
-            }
-        };
-    }
+/// Where one change lies after all probes that show it: each has its interval, and all of them are right. None
+/// if they cannot be.
+fn common(group: &[Located]) -> Option<Interval> {
+    let after = group.iter().map(|located| located.between.after).max()?;
+    let until = group.iter().map(|located| located.between.until).min()?;
+    let is_possible = match until {
+        Place::Hop(until) => after < until,
+        Place::Target => true,
+    };
+    is_possible.then_some(Interval { after, until })
+}
+
+/// The same change, as several probes show it.
+fn joined(group: Vec<Located>) -> Option<Located> {
+    // Where it cannot be all of them, packets went different ways.
+    let widest = Interval {
+        after: group.iter().map(|located| located.between.after).min()?,
+        until: group.iter().map(|located| located.between.until).max()?,
+    };
+    let between = common(&group).unwrap_or(widest);
+    let witnesses = group.iter().map(|located| located.witnesses).sum();
+    let mut group = group.into_iter();
+    let mut located = group.next()?;
+    located.probes.extend(group.flat_map(|other| other.probes));
+    Some(Located {
+        between,
+        witnesses,
+        ..located
+    })
 }
 
 /// All that the hops say of one probe.

@@ -153,14 +153,20 @@ fn intervals_of_two_probes_are_cut_where_they_agree_and_joined_where_not() {
         },
         witnesses: 1,
     };
-    for (one, other, both) in [
-        ((1, 4), (2, 6), (2, 4)),
-        ((0, 3), (2, 3), (2, 3)),
-        ((0, 2), (4, 5), (0, 5)),
+    for (intervals, both) in [
+        (&[(1, 4), (2, 6)][..], (2, 4)),
+        (&[(0, 3), (2, 3)], (2, 3)),
+        (&[(0, 2), (4, 5)], (0, 5)),
+        // Whatever the order.
+        (&[(2, 3), (3, 5), (3, 5)], (2, 5)),
+        (&[(3, 5), (3, 5), (2, 3)], (2, 5)),
     ] {
-        let mut known = located(one.0, one.1);
-        known.join(located(other.0, other.1));
+        let group = intervals
+            .iter()
+            .map(|&(after, until)| located(after, until));
+        let known = joined(group.collect()).unwrap();
         assert_eq!(known.between, located(both.0, both.1).between);
-        assert_eq!(known.witnesses, 2);
+        assert_eq!(known.witnesses, u32::try_from(intervals.len()).unwrap());
+        assert_eq!(known.probes.len(), intervals.len());
     }
 }

@@ -14,7 +14,7 @@ use super::stream::{MptcpStream, Stream};
 use crate::model::{
     Analysis, CheckResult, CloseKind, Connection, ConnectionState, Direction, DirectionTotals,
     Event, EventKind, Grouping, JoinSeen, LimitHit, Overview, PerDirection, Side, Subflow,
-    SubflowKind, SubflowTotals, TcpChecksums, Timestamp, TokenOwner,
+    SubflowKind, SubflowTotals, Timestamp, TokenOwner,
 };
 
 impl Rebuilder {
@@ -411,7 +411,7 @@ fn subflow_totals(stream: &Stream, mptcp: &MptcpStream, end: usize) -> SubflowTo
         most_repeated_frame: part.rare.repeats.most_frame.get(),
         first_unmapped_frame: part.rare.unmapped_marks.first().map(|(frame, _)| *frame),
         options: part.options.tally(),
-        tcp_checksums: TcpChecksums::clone(&part.tcp_checksums),
+        tcp_checksums: part.tcp_checksums.tally(),
     }
 }
 

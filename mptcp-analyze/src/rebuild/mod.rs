@@ -2,6 +2,7 @@
 //! ends with the model. Half-seen connections are normal, and nothing inside a packet is an error.
 
 mod address;
+mod checksums;
 mod close;
 mod connection;
 mod copies;

@@ -1,15 +1,12 @@
 //! What the options of a segment show beside data: counts, malformed options, answers without
 //! option, MP_PRIO, MP_FAIL, addresses.
 
-use mptcp_proto::wire::checksum::{
-    PartialSum, TcpChecksum, check_tcp_checksum, check_tcp_checksum_of,
-};
 use mptcp_proto::wire::mptcp::{MptcpOption, Priority, Subtype};
 
 use super::Rebuilder;
 use super::options::SegmentOptions;
 use super::stream::Place;
-use crate::model::{EventKind, Finding, PriorityChange, Segment, Side, SubflowKind, TcpChecksums};
+use crate::model::{EventKind, PriorityChange, Segment, Side, SubflowKind};
 
 /// NOPs in a row that an untouched host does not send: kernels pad with at most three, and the
 /// shortest MPTCP option that a box overwrites on a SYN is four bytes long beside such padding.
@@ -30,7 +27,7 @@ impl Rebuilder {
         if self.options.verify_tcp_checksums
             && let Some(mptcp) = &mut self.streams[place.stream].mptcp
         {
-            verify_tcp_checksum(mptcp.ends[place.end].tcp_checksums.made(), segment);
+            mptcp.ends[place.end].tcp_checksums.verify(segment);
         }
         if options.are_plain() && !segment.flags.syn() {
             return;
@@ -211,43 +208,5 @@ impl Rebuilder {
             .fail
             .get_or_insert((place.frame, sender));
         builder.note(place, sender, EventKind::Fail { dsn });
-    }
-}
-
-/// Judges the TCP checksum of a segment.
-#[inline]
-pub(super) fn verify_tcp_checksum(tally: &mut TcpChecksums, segment: &Segment<'_>) {
-    let (source, destination) = (segment.source.ip(), segment.destination.ip());
-    let judged = if segment.is_cut() {
-        None
-    } else {
-        check_tcp_checksum(source, destination, segment.bytes)
-    };
-    note_tcp_checksum(tally, segment.frame, judged);
-}
-
-/// Judges the TCP checksum of a segment that is not cut; `payload` is the sum of its payload.
-pub(super) fn verify_tcp_checksum_with(
-    tally: &mut TcpChecksums,
-    segment: &Segment<'_>,
-    payload: PartialSum,
-) {
-    let (source, destination) = (segment.source.ip(), segment.destination.ip());
-    let payload = (payload, segment.payload().len());
-    let judged = check_tcp_checksum_of(source, destination, segment.header(), payload);
-    note_tcp_checksum(tally, segment.frame, judged);
-}
-
-fn note_tcp_checksum(tally: &mut TcpChecksums, frame: u64, judged: Option<TcpChecksum>) {
-    match judged {
-        None => tally.unverifiable += 1,
-        Some(TcpChecksum::Good) => tally.ok += 1,
-        Some(TcpChecksum::Partial) => tally.offloaded += 1,
-        Some(TcpChecksum::Bad) => {
-            tally.bad += 1;
-            if tally.bad_frames.len() < Finding::MAX_FRAMES {
-                tally.bad_frames.push(frame);
-            }
-        }
     }
 }

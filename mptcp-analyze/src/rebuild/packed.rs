@@ -11,7 +11,6 @@ use super::stream::{
 };
 use crate::model::{
     Address, CapableSeen, CheckTally, EventKind, Grouping, PriorityChange, Side, SubflowKind,
-    TcpChecksums,
 };
 
 /// Runs of a store that are packed; one with more belongs to a long transfer, of which there are few.
@@ -176,15 +175,6 @@ pack_fields!(PriorityChange {
     frame: frame,
     sender,
     backup
-});
-
-pack_fields!(TcpChecksums {
-    ok,
-    bad,
-    offloaded,
-    unverifiable,
-    unchecked,
-    bad_frames
 });
 
 pack_fields!(CheckTally {

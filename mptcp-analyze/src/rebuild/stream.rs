@@ -5,6 +5,7 @@ use mptcp_proto::key::{AddressId, Nonce, Token};
 
 use mptcp_proto::seq::TcpSeq;
 
+use super::checksums::ChecksumCounts;
 use super::connection::ConnectionBuilder;
 use super::copies::CopyWatch;
 use super::data::SubflowDirection;
@@ -15,7 +16,7 @@ use super::pack::pack_fields;
 use super::rare::{Absent, FrameMark, Rare, TimeMark};
 use crate::model::{
     ByteClass, Direction, Grouping, OptionTally, Piece, PriorityChange, Segment, Side, SubflowKind,
-    TcpChecksums, Timestamp,
+    Timestamp,
 };
 
 /// Unmapped segments per direction that are remembered, to name the first one in a verdict.
@@ -96,8 +97,7 @@ impl Absent for RareStream {
 pub(super) struct MptcpEnd {
     pub(super) data: SubflowDirection,
     pub(super) options: OptionCounts,
-    /// Made when they are verified.
-    pub(super) tcp_checksums: Rare<TcpChecksums>,
+    pub(super) tcp_checksums: ChecksumCounts,
     /// First frame of the packets without MPTCP option that the end sends now; `None` while its
     /// latest packet (SYN and RST aside) has one.
     pub(super) bare_since: Option<Bare>,
@@ -186,17 +186,6 @@ impl Absent for RareEnd {
         bare_acks: 0,
         first_bare_ack: FrameMark::MISSING,
         repeats: Repeats::NONE,
-    };
-}
-
-impl Absent for TcpChecksums {
-    const ABSENT: &'static Self = &TcpChecksums {
-        ok: 0,
-        bad: 0,
-        offloaded: 0,
-        unverifiable: 0,
-        unchecked: 0,
-        bad_frames: Vec::new(),
     };
 }
 

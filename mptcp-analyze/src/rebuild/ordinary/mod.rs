@@ -10,13 +10,13 @@ use mptcp_proto::wire::checksum::PartialSum;
 use mptcp_proto::wire::mptcp::{DataAck, Dss, DssMapping, Subtype};
 
 use super::Rebuilder;
+use super::checksums::ChecksumCounts;
 use super::connection::ConnectionBuilder;
 use super::data::PayloadInput;
 use super::glance::{Glance, Whole};
-use super::observe::{verify_tcp_checksum, verify_tcp_checksum_with};
 use super::stream::{MptcpStream, Place};
 use super::transfer::{enter_payload, take_mapping};
-use crate::model::{Segment, TcpChecksums};
+use crate::model::Segment;
 
 impl Rebuilder {
     /// Takes a segment if it is an ordinary one; `false` when it is not, and nothing was done.
@@ -53,13 +53,13 @@ impl Rebuilder {
         end.sent_dss = true;
         let mut payload_sum = None;
         if self.options.verify_tcp_checksums {
-            let tally = end.tcp_checksums.made();
+            let tally = &mut end.tcp_checksums;
             if glance.is_cut {
-                tally.unverifiable += 1;
+                tally.miss();
             } else if is_verified(tally, self.options.tcp_checksum_samples, dss) {
                 payload_sum = verify(tally, &whole.segment(), dss);
             } else {
-                tally.unchecked += 1;
+                tally.skip();
             }
         }
         if let Some(ack) = dss.data_ack {
@@ -91,9 +91,8 @@ impl Rebuilder {
 /// Whether the TCP checksum of a segment that is not cut is to be judged. Where the checksum of the
 /// mapping wants the sum of the payload, that of TCP costs next to nothing more.
 #[inline]
-fn is_verified(tally: &TcpChecksums, samples: Option<u64>, dss: &Dss) -> bool {
-    let is_enough = |samples| tally.ok + tally.offloaded >= samples && tally.bad == 0;
-    !samples.is_some_and(is_enough) || has_checksum(dss)
+fn is_verified(tally: &ChecksumCounts, samples: Option<u64>, dss: &Dss) -> bool {
+    !samples.is_some_and(|samples| tally.are_enough(samples)) || has_checksum(dss)
 }
 
 #[inline]
@@ -103,13 +102,13 @@ fn has_checksum(dss: &Dss) -> bool {
 
 /// Judges the TCP checksum of a segment that is not cut. Gives the sum of the payload if the checksum
 /// of the mapping will want it too.
-fn verify(tally: &mut TcpChecksums, segment: &Segment<'_>, dss: &Dss) -> Option<PartialSum> {
+fn verify(tally: &mut ChecksumCounts, segment: &Segment<'_>, dss: &Dss) -> Option<PartialSum> {
     if has_checksum(dss) {
         let sum = PartialSum::of(segment.payload());
-        verify_tcp_checksum_with(tally, segment, sum);
+        tally.verify_with(segment, sum);
         return Some(sum);
     }
-    verify_tcp_checksum(tally, segment);
+    tally.verify(segment);
     None
 }
 

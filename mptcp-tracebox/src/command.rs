@@ -285,8 +285,9 @@ pub(crate) fn reanalyze(
     }
     if let Some(at) = recorded.cut_at {
         common.note(&format!(
-            "{path} ends in the middle of the block at byte {at}: all before it counts"
+            "{path} ends in the middle of the block at byte {at}: this is what was found until then"
         ));
+        return Ok(Verdict::Unknown);
     }
     Ok(exit(&trace))
 }

@@ -231,11 +231,14 @@ fn probes(args: &TraceArgs) -> Result<Vec<Probe>, UsageError> {
     };
     let is_wanted = |probe: &Probe| match args.phase {
         PhaseArg::Syn => probe.phase() != Phase::Data,
-        // Whether the target speaks MPTCP must be known first.
         PhaseArg::Data => probe.phase() == Phase::Data || *probe == Probe::CapableV1,
         PhaseArg::Both => true,
     };
-    let mut probes: Vec<Probe> = Vec::new();
+    // Whether the target speaks MPTCP must be known before a connection is asked with it.
+    let mut data = asked.iter().filter(|probe| probe.phase() == Phase::Data);
+    let first = data.next().map(|_| Probe::CapableV1);
+    let first = first.filter(|probe| !asked.contains(probe) && args.phase != PhaseArg::Syn);
+    let mut probes: Vec<Probe> = first.into_iter().collect();
     for probe in asked.into_iter().filter(is_wanted) {
         // Twice the same is once.
         if !probes.contains(&probe) {
@@ -282,8 +285,40 @@ pub(crate) fn reanalyze(
     }
     if let Some(at) = recorded.cut_at {
         common.note(&format!(
-            "{path} ends in the middle of the block at byte {at}: all before it counts"
+            "{path} ends in the middle of the block at byte {at}: this is what was found until then"
         ));
+        return Ok(Verdict::Unknown);
     }
     Ok(exit(&trace))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::Args;
+
+    fn asked(flags: &[&str]) -> Result<Vec<String>, UsageError> {
+        let line = ["x", "host"].iter().chain(flags);
+        let args = Args::parse_from(line);
+        let probes = probes(&args.trace)?;
+        Ok(probes.iter().map(Probe::to_string).collect())
+    }
+
+    #[test]
+    fn a_probe_of_a_connection_brings_the_one_that_opens_it() {
+        assert_eq!(asked(&["--probe", "dss"]).unwrap(), ["mpc1", "dss"]);
+        let both = asked(&["--phase", "data", "--probe", "prio,mpc1,dss"]);
+        assert_eq!(both.unwrap(), ["prio", "mpc1", "dss"]);
+        assert_eq!(asked(&["--probe", "join,join"]).unwrap(), ["join"]);
+        let syn = asked(&["--phase", "syn", "--probe", "dss,join"]);
+        assert_eq!(syn.unwrap(), ["join"]);
+        for flags in [
+            ["--phase", "syn", "--probe", "dss"],
+            ["--phase", "data", "--probe", "join"],
+        ] {
+            assert!(asked(&flags).is_err(), "{flags:?}");
+        }
+    }
 }

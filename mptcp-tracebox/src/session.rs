@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mptcp_proto::time::Instant;
+use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::low_level::unregister;
 
 use crate::engine::{Engine, Event, Transmit};
 use crate::evidence::SentId;
@@ -63,27 +65,40 @@ pub enum Ended {
 /// The wish of the user to end the run: Ctrl-C. The second one ends the program at once. Copies are the
 /// same wish.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop {
+    is_wanted: Arc<AtomicBool>,
+    /// What ends the program at the second signal.
+    exits: Vec<SigId>,
+}
 
 impl Stop {
     /// From now on Ctrl-C is heard.
     pub fn on_signals() -> io::Result<Self> {
-        let stop = Self::default();
+        let mut stop = Self::default();
         for signal in [SIGINT, SIGTERM] {
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop.0))?;
-            flag::register(signal, Arc::clone(&stop.0))?;
+            let is_wanted = || Arc::clone(&stop.is_wanted);
+            let exit = flag::register_conditional_shutdown(signal, 128 + signal, is_wanted())?;
+            flag::register(signal, is_wanted())?;
+            stop.exits.push(exit);
         }
         Ok(stop)
     }
 
+    /// From now on a second signal is like the first: who has the terminal gives it back before the program ends.
+    pub(crate) fn keep_terminal(&mut self) {
+        for exit in self.exits.drain(..) {
+            unregister(exit);
+        }
+    }
+
     /// The run is to end.
     pub fn want(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.is_wanted.store(true, Ordering::Relaxed);
     }
 
     /// Whether the run is to end.
     pub fn is_wanted(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_wanted.load(Ordering::Relaxed)
     }
 }
 
@@ -172,3 +187,22 @@ fn take_packets(
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(100);
 /// Packets that are read before the engine may send again.
 const MAX_AT_ONCE: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use signal_hook::low_level::raise;
+
+    use super::*;
+
+    #[test]
+    fn a_second_signal_does_not_end_who_has_to_give_the_terminal_back() {
+        let mut stop = Stop::on_signals().unwrap();
+        stop.keep_terminal();
+        assert!(!stop.is_wanted());
+        // Without that, the second one ends this process.
+        for signal in [SIGTERM, SIGTERM, SIGINT] {
+            raise(signal).unwrap();
+            assert!(stop.is_wanted());
+        }
+    }
+}

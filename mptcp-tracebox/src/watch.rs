@@ -97,7 +97,7 @@ impl<'a> Watch<'a> {
         wish: Wish,
         out: &'a mut Output,
         file: Option<RunFile>,
-        (lookup, stop): (Lookup, Stop),
+        (lookup, mut stop): (Lookup, Stop),
     ) -> anyhow::Result<Self> {
         let view = match wish {
             Wish::Text => {
@@ -106,6 +106,7 @@ impl<'a> Watch<'a> {
             }
             Wish::Json => View::Json,
             Wish::Screen => {
+                stop.keep_terminal();
                 let empty = snapshot(&run, &plan, &Evidence::default(), &Names::new(), false);
                 View::Screen(Box::new(Tui::open(empty, true)?))
             }

@@ -9,6 +9,7 @@ use mptcp_proto::time::Instant;
 use mptcp_proto::wire::segment::Flags;
 use std::net::{IpAddr, SocketAddr};
 
+use self::matching::{Index, Known};
 use crate::diff::{Comparison, Field, compare};
 use crate::packet::fields::Fields;
 use crate::probe::Probe;
@@ -19,6 +20,7 @@ use crate::quote::{ErrorKind, IcmpError};
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     sent: Vec<Sent>,
+    index: Index,
     strays: u64,
     missed: u64,
     is_cut: bool,
@@ -126,13 +128,16 @@ impl Evidence {
             self.missed += 1;
             return None;
         }
-        self.sent.push(Sent {
+        let number = self.sent.len();
+        let sent = Sent {
             purpose,
             at,
             bytes,
             answers: Vec::new(),
-        });
-        Some(SentId(self.sent.len() - 1))
+        };
+        self.index.note_sent(number, &sent);
+        self.sent.push(sent);
+        Some(SentId(number))
     }
 
     /// A packet came. Says for which of those that were sent it is an answer; none if for none.
@@ -151,6 +156,9 @@ impl Evidence {
         if let Some(sent) = self.sent.get_mut(id.0)
             && sent.answers.len() < MAX_ANSWERS
         {
+            if answer.expired().is_some() {
+                self.index.note_expired(sent, answer.from);
+            }
             sent.answers.push(answer);
         } else {
             self.missed += 1;
@@ -158,8 +166,12 @@ impl Evidence {
     }
 
     fn recognize(&self, at: Instant, packet: &[u8]) -> Option<(SentId, Answer)> {
+        let known = Known {
+            sent: &self.sent,
+            index: &self.index,
+        };
         if let Some(error) = IcmpError::parse(packet) {
-            let id = matching::quoted(&self.sent, at, &error)?;
+            let id = matching::quoted(known, at, &error)?;
             let mut comparison = compare(&self.sent.get(id.0)?.bytes, error.quote)?;
             if error.kind != ErrorKind::TimeExceeded {
                 // Only what runs out must have nothing left.
@@ -183,7 +195,7 @@ impl Evidence {
             ));
         }
         let fields = Fields::parse(packet)?;
-        let id = matching::answered(&self.sent, at, &fields)?;
+        let id = matching::answered(known, at, &fields)?;
         let segment = SegmentAnswer {
             flags: fields.tcp.flags()?,
             seq: fields.tcp.seq()?.0,

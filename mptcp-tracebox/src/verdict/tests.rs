@@ -243,6 +243,36 @@ fn what_comes_farther_than_another_packet_shows_that_ways_part() {
 }
 
 #[test]
+fn hops_that_were_not_asked_are_not_called_clean() {
+    for is_reached in [true, false] {
+        let mut story = Story::default();
+        story.syn_ack(&Probe::Syn, PLAIN);
+        story.expire(&Probe::Syn, 1, 60);
+        if is_reached {
+            let id = story.ask(&Probe::Syn, Role::Ladder, 2);
+            story.answer(id, 0x12, PLAIN);
+        }
+        let sentence = story.judge().verdict.sentence;
+        assert_eq!(
+            sentence.contains("as far as hop 1"),
+            !is_reached,
+            "{sentence}"
+        );
+    }
+}
+
+#[test]
+fn a_host_that_is_off_is_not_the_fault_of_the_path() {
+    for (code, blame) in [(1, Blame::Unknown), (0, Blame::Path), (13, Blame::Path)] {
+        let mut story = Story::default();
+        let id = story.end(&Probe::Syn);
+        story.error(id, 2, 60, (3, code, 60));
+        let verdict = story.judge().verdict;
+        assert_eq!((verdict.code, verdict.blame), (Code::Unreachable, blame));
+    }
+}
+
+#[test]
 fn an_option_that_nobody_quoted_may_be_lost_anywhere() {
     let mut story = Story::default();
     story.syn_ack(&Probe::Syn, PLAIN);

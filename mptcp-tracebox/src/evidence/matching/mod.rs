@@ -5,29 +5,40 @@
 //! packet. One that agrees is enough; where more than one packet agrees, the last that had no answer yet
 //! is meant.
 
-use std::net::IpAddr;
+mod index;
+
 use std::time::Duration;
 
 use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::time::Instant;
 use mptcp_proto::wire::tcp_option::{TcpOptionValue, TcpOptions};
 
+pub(super) use self::index::Index;
 use super::{Purpose, Role, Sent, SentId};
 use crate::packet::fields::{Fields, TcpFields};
 use crate::probe::Phase;
 use crate::quote::IcmpError;
 
+/// What was sent, and how it is found.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) sent: &'a [Sent],
+    pub(super) index: &'a Index,
+}
+
 /// The packet that an ICMP error quotes.
-pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Option<SentId> {
+pub(super) fn quoted(known: Known<'_>, at: Instant, error: &IcmpError<'_>) -> Option<SentId> {
     let quote = Fields::parse(error.quote)?;
     let seq = quote.tcp.seq()?;
     let id = quote.ip.id();
     let time = timestamp(quote.tcp);
-    let places = places(sent, error.from);
-    best_of_one_ttl(sent, at, seq, |fields, packet| {
+    let places = known.index.places(error.from);
+    let numbers = known.index.quoted(&quote);
+    best_of_one_ttl(known.among(&numbers), at, seq, |fields, packet| {
         let Purpose { role, ttl, .. } = packet.purpose;
         let is_copy = role == Role::Ladder && packet.purpose.probe.phase() == Phase::Data;
-        if is_copy && !places.is_empty() && !places.contains(&ttl) {
+        let is_place = places.is_none_or(|places| places.contains(&ttl));
+        if is_copy && !is_place {
             return None;
         }
         if fields.ip.is_v4() != quote.ip.is_v4() || fields.ip.source != error.to {
@@ -51,7 +62,6 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
         let points = 4 * u8::from(is_part) + 2 * u8::from(has_time) + u8::from(has_id);
         let is_proven = is_part || has_time;
         // The id alone has 16 bits. A box that sets all ids to one value hits one of ours now and then.
-        let is_place = places.is_empty() || places.contains(&ttl);
         let is_plausible = has_id
             && is_place
             && time.is_none()
@@ -61,16 +71,12 @@ pub(super) fn quoted(sent: &[Sent], at: Instant, error: &IcmpError<'_>) -> Optio
     })
 }
 
-/// TTLs at which a router was heard of before, by what can be told apart: copies of a segment look alike.
-fn places(sent: &[Sent], router: IpAddr) -> Vec<u8> {
-    let rungs = sent.iter().filter(|sent| {
-        let is_syn = sent.purpose.probe.phase() == Phase::Syn;
-        let mut answers = sent.answers.iter();
-        is_syn
-            && sent.purpose.role == Role::Ladder
-            && answers.any(|answer| answer.from == router && answer.expired().is_some())
-    });
-    rungs.map(|sent| sent.purpose.ttl).collect()
+impl<'a> Known<'a> {
+    /// The packets with these numbers.
+    fn among(self, numbers: &[usize]) -> impl Iterator<Item = (usize, &'a Sent)> {
+        let sent = |&number| Some((number, self.sent.get(number)?));
+        numbers.iter().filter_map(sent)
+    }
 }
 
 /// Which part of a segment a quote shows, if all before it are as long. None where that is not quoted.
@@ -97,12 +103,16 @@ fn is_waiting(packet: &Sent, at: Instant) -> bool {
 }
 
 /// The packet that a segment answers.
-pub(super) fn answered(sent: &[Sent], at: Instant, answer: &Fields<'_>) -> Option<SentId> {
+pub(super) fn answered(known: Known<'_>, at: Instant, answer: &Fields<'_>) -> Option<SentId> {
     let ends = answer.ends()?;
     let flags = answer.tcp.flags()?;
     let ack = answer.tcp.ack()?;
     let echo = echo(answer.tcp);
-    best(sent, at, |fields, packet| {
+    let numbers = known.index.answered(answer, |number| {
+        let sent = known.sent.get(number).filter(|sent| sent.at <= at)?;
+        Some(is_open(sent))
+    });
+    best(known.among(&numbers), at, |fields, packet| {
         let (source, destination) = fields.ends()?;
         if ends != (destination, source) {
             return None;
@@ -126,25 +136,26 @@ pub(super) fn answered(sent: &[Sent], at: Instant, answer: &Fields<'_>) -> Optio
 }
 
 /// The packet with the most points; among equals one without an answer, then the latest.
-fn best(
-    sent: &[Sent],
+fn best<'a>(
+    sent: impl Iterator<Item = (usize, &'a Sent)>,
     at: Instant,
     points: impl Fn(&Fields<'_>, &Sent) -> Option<u8>,
 ) -> Option<SentId> {
     candidates(sent, at, points)
-        .max_by_key(|((points, is_open, number), packet)| {
-            // Copies of data have one number: whoever acknowledges it has the last of them, not one
-            // before that a router has not answered.
-            let is_copy = packet.purpose.probe.phase() == Phase::Data;
-            (*points, is_copy || *is_open, *number)
-        })
+        .max_by_key(|((points, _, number), packet)| (*points, is_open(packet), *number))
         .map(|((_, _, number), _)| SentId(number))
+}
+
+/// Whether an answer to a packet may come. Copies of data have one number: whoever acknowledges it has the last of
+/// them, not one before that a router has not answered.
+fn is_open(packet: &Sent) -> bool {
+    packet.purpose.probe.phase() == Phase::Data || packet.answers.is_empty()
 }
 
 /// The same, but none if others are as likely that were sent with another TTL: copies of a segment cannot be
 /// told apart by a short quote, and a guess would put a change at the wrong hop.
-fn best_of_one_ttl(
-    sent: &[Sent],
+fn best_of_one_ttl<'a>(
+    sent: impl Iterator<Item = (usize, &'a Sent)>,
     at: Instant,
     seq: TcpSeq,
     points: impl Fn(&Fields<'_>, &Sent) -> Option<u8>,
@@ -165,12 +176,12 @@ fn best_of_one_ttl(
 type Key = (u8, bool, usize);
 
 /// Packets with points.
-fn candidates(
-    sent: &[Sent],
+fn candidates<'a>(
+    sent: impl Iterator<Item = (usize, &'a Sent)>,
     at: Instant,
     points: impl Fn(&Fields<'_>, &Sent) -> Option<u8>,
-) -> impl Iterator<Item = (Key, &Sent)> {
-    sent.iter().enumerate().filter_map(move |(number, sent)| {
+) -> impl Iterator<Item = (Key, &'a Sent)> {
+    sent.filter_map(move |(number, sent)| {
         let is_asked = sent.purpose.role != Role::Reset && sent.at <= at;
         let fields = is_asked.then(|| Fields::parse(&sent.bytes)).flatten()?;
         let points = points(&fields, sent)?;

@@ -1,5 +1,6 @@
 use mptcp_proto::wire::segment::Flags;
 
+use super::index::MAX_ALIKE;
 use super::*;
 use crate::evidence::Purpose;
 use crate::packet::tests::sample;
@@ -15,20 +16,8 @@ fn sent(packets: &[(u8, u32)]) -> Vec<Sent> {
         packet.ttl = ttl;
         packet.seq.0 = seq;
         packet.ip_id = 0x0100 + small;
-        packet.options = vec![
-            8,
-            10,
-            0,
-            0,
-            0,
-            u8::try_from(number + 1).unwrap(),
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-        ];
+        let time = u32::try_from(number + 1).unwrap().to_be_bytes();
+        packet.options = [&[8, 10][..], &time, &[0; 6]].concat();
         Sent {
             purpose: Purpose {
                 flow: 0,
@@ -45,6 +34,14 @@ fn sent(packets: &[(u8, u32)]) -> Vec<Sent> {
     made.collect()
 }
 
+fn index(sent: &[Sent]) -> Index {
+    let mut index = Index::default();
+    for (number, sent) in sent.iter().enumerate() {
+        index.note_sent(number, sent);
+    }
+    index
+}
+
 /// The packet that a quote of so many bytes of TCP is about, after these bytes were changed.
 fn matched(sent: &[Sent], quoted: usize, tcp: usize, edits: &[(usize, u8)]) -> Option<usize> {
     let mut quote = sent[quoted].bytes[..20 + tcp].to_vec();
@@ -59,7 +56,9 @@ fn matched(sent: &[Sent], quoted: usize, tcp: usize, edits: &[(usize, u8)]) -> O
         quote: &quote,
         extension: Vec::new(),
     };
-    super::quoted(sent, Instant::from_millis(100), &error).map(|id| id.0)
+    let index = &index(sent);
+    let known = Known { sent, index };
+    super::quoted(known, Instant::from_millis(100), &error).map(|id| id.0)
 }
 
 /// Another sequence number.
@@ -128,7 +127,11 @@ fn an_error_for_somebody_else_is_about_nothing_of_ours() {
         quote: &sent[0].bytes,
         extension: Vec::new(),
     };
-    assert_eq!(quoted(&sent, Instant::from_millis(9), &error), None);
+    let known = Known {
+        sent: &sent,
+        index: &index(&sent),
+    };
+    assert_eq!(quoted(known, Instant::from_millis(9), &error), None);
 }
 
 #[test]
@@ -141,7 +144,66 @@ fn a_segment_answers_what_it_acknowledges() {
         packet.options = Vec::new();
         let bytes = packet.emit().unwrap();
         let fields = Fields::parse(&bytes).unwrap();
-        let found = answered(&sent, Instant::from_millis(50), &fields);
+        let known = Known {
+            sent: &sent,
+            index: &index(&sent),
+        };
+        let found = answered(known, Instant::from_millis(50), &fields);
         assert_eq!(found, Some(SentId(expected)), "{ack}");
     }
+}
+
+#[test]
+fn a_number_is_found_across_its_wrap_and_a_part_by_the_number_before() {
+    let mut sent = sent(&[(1, 0xffff_fffe), (2, 0x8000_0000)]);
+    for (number, sent) in sent.iter_mut().enumerate() {
+        let mut packet = crate::packet::Packet::parse(&sent.bytes).unwrap();
+        packet.payload = vec![b'x'; 4 + 10 * number];
+        sent.bytes = packet.emit().unwrap();
+    }
+    let part = |quoted, seq: u32| {
+        let bytes = seq.to_be_bytes();
+        let edits: Vec<_> = (24..).zip(bytes).collect();
+        // With another id, so that only the number tells.
+        matched(&sent, quoted, 8, &[&edits[..], &[ID]].concat())
+    };
+    assert_eq!(part(0, 0xffff_ffff), Some(0));
+    assert_eq!(part(0, 1), Some(0));
+    assert_eq!(part(0, 2), None);
+    assert_eq!(part(1, 0x8000_000d), Some(1));
+    assert_eq!(part(1, 0x8000_000e), None);
+}
+
+#[test]
+fn an_answer_is_compared_with_as_many_packets_however_many_were_sent() {
+    let compared = |count: u32, step: u32| -> usize {
+        let packets: Vec<(u8, u32)> = (0..count).map(|at| (1, at * step)).collect();
+        let mut sent = sent(&packets);
+        if step == 0 {
+            let first = sent[0].bytes.clone();
+            sent.iter_mut()
+                .for_each(|sent| sent.bytes.clone_from(&first));
+        }
+        let index = index(&sent);
+        let compared = sent.iter().map(|sent| {
+            let quote = Fields::parse(&sent.bytes).unwrap();
+            let mut answer = sample("10.0.0.2:80", "10.0.0.1:9");
+            answer.ack = quote.tcp.seq().unwrap().add(4);
+            let answer = answer.emit().unwrap();
+            let answer = Fields::parse(&answer).unwrap();
+            let asked = index.answered(&answer, |_| Some(false)).len();
+            index.quoted(&quote).len() + asked
+        });
+        compared.max().unwrap()
+    };
+    // As in a run: each has a number of its own.
+    assert!(
+        compared(6000, 0x1_0000) <= 8,
+        "{}",
+        compared(6000, 0x1_0000)
+    );
+    // As somebody may write a file: all look alike.
+    let alike = compared(6000, 0);
+    assert!(alike <= 2 * 3 * MAX_ALIKE, "{alike}");
+    assert_eq!(compared(3000, 0), alike);
 }

@@ -31,6 +31,7 @@ pub(super) struct FlowView<'a> {
 /// What the connection of the established phase showed.
 #[derive(Serialize)]
 struct TalkView {
+    attempt: u8,
     is_mptcp: bool,
     acked: &'static str,
     failed: bool,
@@ -154,6 +155,7 @@ impl<'a> FlowView<'a> {
 impl TalkView {
     fn new(talk: Talk) -> Self {
         Self {
+            attempt: talk.attempt,
             is_mptcp: talk.is_mptcp,
             acked: match talk.acked {
                 Acked::Never => "never",

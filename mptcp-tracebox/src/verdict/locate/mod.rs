@@ -14,8 +14,10 @@ use crate::trace::{Interval, Located, Place};
 pub(super) fn changes(packets: &Packets<'_>, is_balanced: bool) -> Vec<Located> {
     let probes = by_probe(packets);
     // What the quotes of one probe show of the ways of packets holds for all of them.
-    let is_balanced =
-        is_balanced || probes.iter().any(Sights::contradict) || is_lost_now_and_then(packets);
+    let is_balanced = is_balanced
+        || probes.iter().any(Sights::contradict)
+        || probes.iter().any(|one| one.is_contradicted(&probes))
+        || is_lost_now_and_then(packets);
     match located(&probes, is_balanced) {
         Placed { is_agreed, .. } if !is_agreed && !is_balanced => located(&probes, true).changes,
         Placed { changes, .. } => changes,
@@ -204,6 +206,25 @@ impl Sights<'_> {
         })
     }
 
+    /// Whether a SYN of one kind shows a change of what all of them have, and one of another kind, there or farther
+    /// on, that it has not happened.
+    fn is_contradicted(&self, all: &[Self]) -> bool {
+        let is_syn = |sights: &&Self| sights.probe.phase() == Phase::Syn;
+        let others = || {
+            let others = all.iter().filter(is_syn);
+            others.filter(|other| other.probe != self.probe)
+        };
+        is_syn(&self)
+            && self.quotes.iter().any(|(ttl, comparison)| {
+                let mut common = comparison.changes.iter().filter(|it| is_common(it.field));
+                common.any(|change| {
+                    let beyond = others().flat_map(|other| &other.quotes);
+                    let mut beyond = beyond.filter(|(at, _)| at >= ttl);
+                    beyond.any(|(_, other)| is_clean(change, other))
+                })
+            })
+    }
+
     /// Whether packets may take more than one way, so that a clean hop may lie on another way than the box.
     /// Quotes that contradict each other show it. Where routers do, the quotes must be so many, and agree so
     /// well, that it would be a rare chance if the box were on one of several ways.
@@ -270,6 +291,17 @@ impl Sights<'_> {
             }
         }
         between
+    }
+}
+
+/// Whether all SYNs have this, and it is theirs alone to change: it does not follow from an option of a probe.
+fn is_common(field: Field) -> bool {
+    match field {
+        Field::Option(id) => !id.is_mptcp(),
+        Field::OptionOrder | Field::Padding | Field::Length | Field::Checksum | Field::Payload => {
+            false
+        }
+        _ => true,
     }
 }
 

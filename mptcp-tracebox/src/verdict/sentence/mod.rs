@@ -196,10 +196,11 @@ impl Facts<'_> {
                     "{from} says that {target} cannot be reached: {}.",
                     reason(*kind, target)
                 ),
-                blame: if *from == target.ip() {
-                    Blame::Server
-                } else {
-                    Blame::Path
+                blame: match kind {
+                    _ if *from == target.ip() => Blame::Server,
+                    // Its router asked for it in vain: the host may be off.
+                    _ if is_host_silent(*kind, target) => Blame::Unknown,
+                    _ => Blame::Path,
                 },
                 confidence: Confidence::Proven,
                 between: None,
@@ -392,7 +393,8 @@ impl Facts<'_> {
             None if *version == 1 => (
                 Code::MptcpOk,
                 format!(
-                    "{target} speaks MPTCP version 1, and nothing on the way changes what was sent.{}",
+                    "{target} speaks MPTCP version 1, and {}.{}",
+                    self.unchanged(),
                     self.notes()
                 ),
             ),
@@ -538,10 +540,7 @@ impl Facts<'_> {
             }
             None => Verdict {
                 code: Code::PathClean,
-                sentence: format!(
-                    "{} answers, and nothing on the way changes what was sent.",
-                    self.target
-                ),
+                sentence: format!("{} answers, and {}.", self.target, self.unchanged()),
                 blame: Blame::Nobody,
                 confidence: Confidence::Proven,
                 between: None,
@@ -568,13 +567,19 @@ fn reason(kind: ErrorKind, target: SocketAddr) -> String {
         ErrorKind::TimeExceeded => "its TTL ran out, so it goes round in circles".to_owned(),
         ErrorKind::TooBig(mtu) => format!("it is larger than {mtu} bytes"),
         kind if kind.is_prohibition(target.is_ipv4()) => "forbidden by a filter".to_owned(),
+        kind if is_host_silent(kind, target) => "the host does not answer its router".to_owned(),
         ErrorKind::Unreachable(code) => match (target.is_ipv4(), code) {
             (_, 0) => "no route to its network".to_owned(),
-            (true, 1) | (false, 3) => "the host does not answer its router".to_owned(),
             (true, 3) | (false, 4) => "nobody listens on the port".to_owned(),
             _ => format!("code {code}"),
         },
     }
+}
+
+/// Whether the last router found no host (RFC 792, RFC 4443 §3.1).
+fn is_host_silent(kind: ErrorKind, target: SocketAddr) -> bool {
+    let code = if target.is_ipv4() { 1 } else { 3 };
+    kind == ErrorKind::Unreachable(code)
 }
 
 /// What a closed port means.

@@ -32,6 +32,19 @@ impl Facts<'_> {
     }
 }
 
+impl Facts<'_> {
+    /// That nothing was seen to change, as far as was looked.
+    pub(super) fn unchanged(&self) -> String {
+        let last = self.flow.hops.last().map(|hop| hop.ttl);
+        match (self.flow.distance, last) {
+            (None, Some(last)) => format!(
+                "nothing changes what was sent as far as hop {last}; what is behind it was not asked"
+            ),
+            _ => "nothing on the way changes what was sent".to_owned(),
+        }
+    }
+}
+
 /// Where ACKs for data that nobody has sent are lost, if a hop is silent about them that answers all else.
 pub(in crate::verdict) fn unseen_lost(flow: &Flow, target: SocketAddr) -> Option<Interval> {
     let between = Facts { flow, target }.narrowed(&Probe::UnseenAck);

@@ -80,7 +80,7 @@ fn check_one(connection: &Connection, subflow: &Subflow, join: &JoinSeen, findin
         let text = if by_opener {
             let who = name(opener);
             format!("join of subflow {id} given up by {who}, who opened it ({why})")
-        } else if join.syn_ack_frame.is_some() && join.ack_frame.is_none() {
+        } else if join.syn_ack_frame.is_some() && join.ack_frame.is_none_or(|ack| ack > frame) {
             format!("join of subflow {id} refused: {why}; no third ACK with MP_JOIN came before")
         } else if join.syn_ack_frame.is_none() && join.syns > 1 {
             let syns = join.syns;

@@ -50,10 +50,13 @@ impl Connection {
 
     /// A FIN after data without mapping, or after segments without any option, is that of a peer that has
     /// fallen back (RFC 8684 §3.7): nothing follows it that could still bring an option.
-    fn fallback_shown_by_fin(&self, index: usize) -> Option<Violation> {
+    fn fallback_shown_by_fin(&mut self, index: usize) -> Option<Violation> {
         let subflow = &self.subflows[index];
         let is_unmapped = subflow.incoming.unmapped_bytes() > 0 && subflow.bare_segments > 0;
         let is_bare = subflow.bare_acks > 1;
+        if (is_unmapped || is_bare) && self.is_one_stream(index) {
+            self.give_up_unanswered_joins();
+        }
         if !self.may_fall_back_unasked(index) {
             return None;
         }
@@ -61,6 +64,16 @@ impl Connection {
             (true, _) => Some(Violation::OptionsMissing),
             (false, true) => Some(Violation::DataAckMissing),
             (false, false) => None,
+        }
+    }
+
+    /// A host that is TCP will not answer a join, and nothing can have come over one without its SYN/ACK.
+    fn give_up_unanswered_joins(&mut self) {
+        for index in 0..self.subflows.len() {
+            let subflow = &self.subflows[index];
+            if matches!(subflow.step, Step::JoinSynSent(_)) && subflow.end.is_none() {
+                self.reset_subflow(index, ResetReason::UNSPECIFIED);
+            }
         }
     }
 

@@ -9,6 +9,8 @@
 //! - Acknowledgements without DATA_ACK say nothing: a host that has not made up its mind sends these,
 //!   and whoever gets only these sends nothing twice.
 
+use std::time::Duration;
+
 use crate::conn::timer::Timer;
 use crate::conn::{Connection, Phase, Violation};
 use crate::time::Instant;
@@ -22,7 +24,7 @@ impl Connection {
     }
 
     /// Whether the stream lies on this subflow alone, each byte in its only place.
-    fn is_one_stream(&self, index: usize) -> bool {
+    pub(super) fn is_one_stream(&self, index: usize) -> bool {
         let Some(session) = self.session() else {
             return false;
         };
@@ -111,7 +113,10 @@ impl Connection {
             if subflow.end.is_some() || !has_unmapped || !is_bare {
                 continue;
             }
-            let may_mend = subflow.bare_segments < MAX_BARE_SEGMENTS;
+            let is_hopeless = subflow
+                .bare_run
+                .is_some_and(|(since, count)| count >= FEW && now.since(since) >= MAX_DOUBT);
+            let may_mend = subflow.bare_segments < MAX_BARE_SEGMENTS && !is_hopeless;
             let is_only = self.only_up() == Some(index);
             if !is_only && self.is_in_doubt(index) {
                 // A join is under way: it is another way, or the peer has refused it and is TCP.
@@ -129,3 +134,8 @@ impl Connection {
 
 /// Segments of data without any option in a row, after which none is expected to have one again.
 const MAX_BARE_SEGMENTS: u32 = 32;
+
+/// The same for so few of them as a sender repeats that has nothing else to send: some repetitions, each after
+/// twice the time of the one before, which begins with two retransmission timeouts of 200 ms at least.
+const FEW: u32 = 4;
+const MAX_DOUBT: Duration = Duration::from_secs(5);

@@ -161,6 +161,7 @@ impl Connection {
             keep_alive: None,
             has_dss: false,
             bare_segments: 0,
+            bare_run: None,
             has_copies: false,
             bare_acks: 0,
             proof: Proof::None,
@@ -319,7 +320,7 @@ impl Connection {
         options: &ReceivedOptions,
     ) {
         let answer = match (&options.capable, &options.dss) {
-            (None, Some(_)) => step.handle_dss(),
+            (None, Some(dss)) => step.handle_dss(dss),
             (capable, _) => step.handle_third_ack(capable.as_ref()),
         };
         match answer {

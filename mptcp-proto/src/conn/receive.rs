@@ -244,6 +244,8 @@ impl Connection {
         if !segment.payload.is_empty() {
             let subflow = &mut self.subflows[index];
             subflow.bare_segments = subflow.bare_segments.saturating_add(1);
+            let (since, count) = subflow.bare_run.unwrap_or((now, 0));
+            subflow.bare_run = Some((since, count.saturating_add(1)));
         }
         let subflow = &self.subflows[index];
         let is_new_data = received.delivered.is_some() || received.payload.is_some();
@@ -283,6 +285,7 @@ impl Connection {
             self.react(now, index, Violation::ChecksumUnexpected);
             return;
         }
+        self.subflows[index].bare_run = None;
         self.progress.is_peer_short = matches!(mapping.dsn, WireDsn::Short(_));
         let near = self.receive.data_ack();
         let subflow = &mut self.subflows[index];

@@ -137,6 +137,8 @@ pub(crate) struct Subflow {
     pub(crate) has_dss: bool,
     /// Segments with data and without any option, of which bytes may still wait.
     pub(crate) bare_segments: u32,
+    /// Since when no segment with data has brought a mapping, and how many came since.
+    pub(crate) bare_run: Option<(Instant, u32)>,
     /// Whether bytes without a mapping may be copies of others: the peer was told, or will be, that it
     /// has to send something again.
     pub(crate) has_copies: bool,

@@ -290,7 +290,10 @@ impl Connection {
             ..WantedDss::default()
         };
         if outgoing.payload.is_empty() {
-            if let (true, Some(dsn)) = (subflow.announce.data_fin, self.send.fin_dsn()) {
+            // A FIN takes a DATA_FIN along that is not acknowledged: a path may pass options with it alone.
+            let is_last = outgoing.flags.fin() && self.send.is_fin_unacked();
+            let has_fin = subflow.announce.data_fin || is_last;
+            if let (true, Some(dsn)) = (has_fin, self.send.fin_dsn()) {
                 dss.mapping = Some(subflow.outgoing.fin_option(dsn, short));
                 dss.data_fin = true;
             }

@@ -53,6 +53,8 @@ pub enum TcpEvent {
     Refused,
     /// Our FIN is acknowledged.
     FinAcked,
+    /// The peer did not answer for too long. [`TcpEvent::Closed`] comes with it, and after it.
+    TimedOut,
     /// Both sides have closed, and this one waits for old segments to die out.
     TimeWait,
     /// The connection is over.
@@ -62,8 +64,6 @@ pub enum TcpEvent {
     /// In TIME-WAIT, a SYN that may begin a new connection (RFC 9293 §3.6.1, RFC 6191): the caller
     /// drops this one, and treats the SYN as if there were none.
     Reopen,
-    /// The peer did not answer for too long; the connection is closed.
-    TimedOut,
 }
 
 /// A set of [`TcpEvent`].
@@ -236,9 +236,9 @@ const ALL_EVENTS: [TcpEvent; 10] = [
     TcpEvent::Reset,
     TcpEvent::Refused,
     TcpEvent::FinAcked,
+    TcpEvent::TimedOut,
     TcpEvent::TimeWait,
     TcpEvent::Closed,
     TcpEvent::DuplicateSyn,
     TcpEvent::Reopen,
-    TcpEvent::TimedOut,
 ];

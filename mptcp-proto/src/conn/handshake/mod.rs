@@ -3,9 +3,9 @@
 
 use crate::conn::fallback::FallbackReason;
 use crate::key::{Key, Token};
-use crate::seq::Dsn;
+use crate::seq::{Dsn, Ssn};
 use crate::version::Version;
-use crate::wire::mptcp::{Capable, CapableData, CapableFlags};
+use crate::wire::mptcp::{Capable, CapableData, CapableFlags, Dss};
 
 /// What this host wants of a connection, as its MP_CAPABLE says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -286,11 +286,24 @@ impl SynReceived {
         Ok(self.session(remote_key))
     }
 
-    /// Version 0 has both keys from the SYNs: a DSS in place of the third ACK will do.
-    pub fn handle_dss(self) -> Result<Session, FallbackReason> {
-        self.remote_key
-            .map(|remote_key| self.session(remote_key))
-            .ok_or(FallbackReason::ThirdAckOptionMissing)
+    /// Version 0 has both keys from the SYNs: a DSS in place of the third ACK will do. What the client numbers
+    /// its first byte with, and what it says of ours, shows whether it has the same keys.
+    ///
+    /// # Errors
+    /// Why the connection goes on as TCP.
+    pub fn handle_dss(self, dss: &Dss) -> Result<Session, FallbackReason> {
+        let remote_key = self
+            .remote_key
+            .ok_or(FallbackReason::ThirdAckOptionMissing)?;
+        let begins = |key: Key| key.idsn(self.version).add(1);
+        let (ours, theirs) = (begins(self.local_key), begins(remote_key));
+        let acked = dss.data_ack.map(|data_ack| data_ack.expand(ours));
+        let first = dss.mapping.filter(|mapping| mapping.ssn == Ssn(1));
+        let mapped = first.map(|mapping| mapping.dsn.expand(theirs));
+        if acked.is_some_and(|acked| acked != ours) || mapped.is_some_and(|dsn| dsn != theirs) {
+            return Err(FallbackReason::KeyMismatch);
+        }
+        Ok(self.session(remote_key))
     }
 
     fn session(&self, remote_key: Key) -> Session {

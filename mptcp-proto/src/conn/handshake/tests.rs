@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::mptcp::{DataAck, DssMapping, WireDsn};
 
 const CLIENT: Key = Key([1, 2, 3, 4, 5, 6, 7, 8]);
 const SERVER: Key = Key([0x95, 0xf1, 0xc0, 0xad, 0xfd, 0x12, 0xd8, 0x6d]);
@@ -107,11 +108,37 @@ fn a_third_ack_with_another_key_falls_back() {
     assert_eq!(answer, Err(FallbackReason::KeyMismatch));
 }
 
+/// What a server makes of a DSS in place of the third ACK.
+fn answer_to_dss(version: Version, dsn: Dsn, data_ack: Dsn) -> Result<Session, FallbackReason> {
+    let syn = SynSent::new(version, CLIENT, PLAIN);
+    let offer = Offer::from_syn(Some(&syn.option()), &Version::ALL).unwrap();
+    let mapping = DssMapping {
+        dsn: WireDsn::Long(dsn.0),
+        ssn: Ssn(1),
+        len: 100,
+        checksum: None,
+    };
+    let dss = Dss {
+        data_ack: Some(DataAck::Short(data_ack.low())),
+        mapping: Some(mapping),
+        ..Dss::default()
+    };
+    offer.accept(SERVER, PLAIN).handle_dss(&dss)
+}
+
 #[test]
 fn only_version_0_can_do_without_the_third_ack() {
     for (version, expected) in [(Version::V0, true), (Version::V1, false)] {
-        let syn = SynSent::new(version, CLIENT, PLAIN);
-        let offer = Offer::from_syn(Some(&syn.option()), &Version::ALL).unwrap();
-        assert_eq!(offer.accept(SERVER, PLAIN).handle_dss().is_ok(), expected);
+        let first = |key: Key| key.idsn(version).add(1);
+        let answer = answer_to_dss(version, first(CLIENT), first(SERVER));
+        assert_eq!(answer.is_ok(), expected);
     }
+}
+
+#[test]
+fn numbers_of_other_keys_in_place_of_the_third_ack_fall_back() {
+    let first = |key: Key| key.idsn(Version::V0).add(1);
+    let ours = answer_to_dss(Version::V0, first(CLIENT), first(CLIENT));
+    let theirs = answer_to_dss(Version::V0, first(SERVER), first(SERVER));
+    assert_eq!([ours, theirs], [Err(FallbackReason::KeyMismatch); 2]);
 }

@@ -263,7 +263,8 @@ impl SubflowMappings {
 
     /// From `position` on, everything that no mapping covers is the data from `dsn` on, and
     /// checksums are not looked at any more: an infinite mapping, or a fallback without one (RFC 8684
-    /// §3.7). Delivers all that was held, a mapping with a wrong checksum included, as TCP would.
+    /// §3.7). Delivers all that was held, a mapping with a wrong checksum included, as TCP would: where it
+    /// lies on the subflow, whatever DSN it claims.
     pub fn fall_back(&mut self, position: u64, dsn: Dsn) {
         if let Some((from, at)) = self.infinite {
             // Bytes before the infinite mapping that have none of their own lie in order as well.
@@ -279,6 +280,9 @@ impl SubflowMappings {
         self.infinite = Some((position, dsn));
         for mapping in self.mappings.iter_mut().skip(self.finished) {
             mapping.checksum = None;
+            if let Some(distance) = mapping.position.checked_sub(position) {
+                mapping.dsn = dsn.add(distance);
+            }
             deliver_held(mapping, &mut self.delivered);
             if mapping.is_whole() && mapping.has_fin {
                 self.delivered.push_back(Delivered::Fin(mapping.fin_dsn()));

@@ -197,6 +197,21 @@ fn more_than_a_window_without_mapping_is_a_fault() {
 }
 
 #[test]
+fn after_fallback_a_mapping_with_a_wrong_dsn_follows_its_place() {
+    let mut mappings = checked();
+    map(&mut mappings, with_checksum(0, 700, 10)).unwrap();
+    let mut wrong = with_checksum(10, 710, 10);
+    wrong.dsn = WireDsn::Long(711);
+    map(&mut mappings, wrong).unwrap();
+    map(&mut mappings, with_checksum(20, 720, 10)).unwrap();
+    mappings.push(0, bytes(700, 25));
+    assert_eq!(delivered(&mut mappings), [(700, 10)]);
+    mappings.fall_back(10, Dsn(710));
+    mappings.push(25, bytes(725, 15));
+    assert_eq!(delivered(&mut mappings), [(710, 30)]);
+}
+
+#[test]
 fn a_wrong_checksum_stops_the_subflow_and_says_whether_it_was_the_first() {
     for (good, was_first) in [(0, true), (1, false)] {
         let mut mappings = checked();

@@ -71,8 +71,11 @@ pub(super) const CASES: &[Case] = &[
     plain("rewrite:field=backup,on=syn"),
     plain("rewrite:field=mss,set=536,on=syn"),
     plain("rewrite:field=dsn,from=60,count=1"),
+    summed("rewrite:field=dsn,from=60,count=1"),
     plain("rewrite:field=ssn,xor=0x1000,from=60,count=1"),
+    summed("rewrite:field=ssn,xor=0x1000,from=60,count=1"),
     plain("rewrite:field=data_len,xor=0x100,from=60,count=1"),
+    summed("rewrite:field=data_len,xor=0x100,from=60,count=1"),
     plain("rewrite:field=data_ack,xor=0x40000000,from=60,count=1"),
     summed("rewrite:field=data_checksum,from=60,count=1"),
     // Headers change.

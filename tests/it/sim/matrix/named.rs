@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use mptcp_proto::conn::ConnectionEnd;
+use mptcp_proto::conn::{ConnectionEnd, FallbackReason};
 
 use super::boxes::Case;
-use super::run::{Data, Outcome};
+use super::run::{Data, Host, Outcome};
 use super::{LOSSES, Row};
 
 /// Why no finding can be expected, computed from the run.
@@ -17,6 +17,10 @@ enum Silence {
     NoEffect,
     /// Data were changed, and without checksums nobody can know (RFC 8684 §3.3.1).
     NoChecksums,
+    /// A join came so late, because its packets were lost, that all data had arrived by then.
+    LateJoin,
+    /// The third ACK of version 0 was lost, which alone shows both keys as the client has them.
+    LostThirdAck,
     /// The box loses packets, as the link does: nobody can tell one loss from another.
     IndistinctLoss,
 }
@@ -27,12 +31,20 @@ impl Outcome {
             let is_up = host.up == paths && host.lost == 0;
             is_up && host.fallback.is_none() && host.end == Some(ConnectionEnd::Closed)
         });
+        let is_late = self.hosts.iter().any(|host| host.late_joins > 0)
+            && self.hosts.iter().all(Host::is_mptcp_to_the_end)
+            && (self.received == [Data::Whole; 2] || !case.checksum);
+        let has_other_key = self.hosts[1].fallback == Some(FallbackReason::KeyMismatch);
         if self.touched == 0 {
             Some(Silence::NothingTouched)
         } else if is_intact && self.received == [Data::Whole; 2] {
             Some(Silence::NoEffect)
         } else if is_intact && !case.checksum {
             Some(Silence::NoChecksums)
+        } else if loss_percent > 0 && is_late {
+            Some(Silence::LateJoin)
+        } else if loss_percent > 0 && has_other_key && case.spec.contains("field=key,on=synack") {
+            Some(Silence::LostThirdAck)
         } else if loss_percent > 0
             && case.spec.starts_with("refuse:from=")
             && !case.spec.contains("how=")
@@ -107,6 +119,10 @@ fn fitting(spec: &str) -> Fitting {
         "flip" | "payload" => &[("MPT040", "wrong DSS checksum")],
         "coalesce" => &[("MPT044", "have no mapping")],
         "proactive" => &[
+            (
+                "MPT010",
+                "have no DSS from the first data on; something removed",
+            ),
             ("MPT045", "have no DATA_ACK"),
             ("MPT060", "middlebox interference"),
         ],
@@ -143,15 +159,25 @@ fn fitting_rewrite(spec: &str) -> Fitting {
             ("MPT010", "stayed without answer"),
             ("MPT042", "without the DSS checksum"),
         ],
-        "key" | "peer_key" => &[("MPT020", "echoes a key that was not sent")],
+        "key" | "peer_key" => &[
+            ("MPT020", "echoes a key that was not sent"),
+            ("MPT022", "do not begin at its IDSN"),
+        ],
         "token" => &[("MPT034", "no key in the capture explains")],
         "nonce" | "join_hmac" => &[("MPT030", "wrong HMAC")],
         "data_checksum" => &[
             ("MPT040", "wrong DSS checksum"),
             ("MPT049", "two checksums"),
         ],
-        "data_len" => &[("MPT043", "to other DSNs"), ("MPT049", "other lengths")],
-        "dsn" | "ssn" => &[("MPT043", "to other DSNs")],
+        "data_len" => &[
+            ("MPT040", "wrong DSS checksum"),
+            ("MPT043", "to other DSNs"),
+            ("MPT049", "other lengths"),
+        ],
+        "dsn" | "ssn" => &[
+            ("MPT040", "wrong DSS checksum"),
+            ("MPT043", "to other DSNs"),
+        ],
         _ => &[],
     }
 }

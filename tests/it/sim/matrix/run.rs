@@ -13,8 +13,9 @@ use mptcp_analyze::rebuild::RebuildOptions;
 use mptcp_proto::conn::config::Offer;
 use mptcp_proto::conn::{Config, ConnectionEnd, Event, FallbackReason, SubflowEnd};
 use mptcp_proto::pm;
-use mptcp_proto::tcp::{FastOpen, FastOpenCookie};
+use mptcp_proto::tcp::{FastOpen, FastOpenCookie, KeepAlive};
 use mptcp_proto::time::Instant;
+use mptcp_proto::wire::mptcp::ResetReason;
 use mptcp_tests::middlebox::spec::Spec;
 use mptcp_tests::middlebox::{Departure, Direction, Middlebox};
 use mptcp_tests::sim::{
@@ -22,6 +23,7 @@ use mptcp_tests::sim::{
 };
 
 use super::super::PORT;
+use super::beyond_tcp;
 use super::boxes::Case;
 
 /// On which path the box stands.
@@ -45,6 +47,7 @@ pub(super) struct Setup {
     pub(super) loss_percent: u32,
     /// Whether the first data go with the SYN, as a cookie of Fast Open allows.
     pub(super) is_early: bool,
+    pub(super) seed: Seed,
 }
 
 /// What came of it.
@@ -63,6 +66,9 @@ pub(super) struct Outcome {
     pub(super) seen_by_server: Seen,
     /// Packets that the box did not forward as they were.
     pub(super) touched: u64,
+    /// Whether a sender was told that data have arrived which never do, or a receiver that all data are old:
+    /// no TCP lives with that.
+    pub(super) beyond_tcp: bool,
 }
 
 /// What a host received.
@@ -85,6 +91,10 @@ pub(super) struct Host {
     /// Those of them that were lost.
     pub(super) lost: usize,
     pub(super) end: Option<ConnectionEnd>,
+    /// Subflows that were given up before they were up, because all was said.
+    pub(super) late_joins: usize,
+    /// When the first subflow had been without an answer for too long.
+    pub(super) gave_up_at: Option<Instant>,
 }
 
 /// What the analyzer says.
@@ -112,6 +122,8 @@ impl Setup {
             let cookie = FastOpenCookie::new(&[7; 6]).expect("a cookie may be so long");
             config.tcp.fast_open = fast_open(cookie);
         }
+        // A host that has sent all and waits for data learns in no other way that its peer is gone.
+        config.tcp.keep_alive = Some(KEEP_ALIVE);
         config.wishes.checksum = self.case.checksum;
         config
     }
@@ -129,6 +141,7 @@ impl Setup {
             self.loss_percent
         );
         let spec = self.case.spec.replace("{}", &path.to_string());
+        let spec = spec.replace("seed=7", &format!("seed={}", self.seed));
         let near = match spec.parse::<Spec>() {
             _ if !has_box || spec.is_empty() => Link::of(&near),
             Ok(boxes) => {
@@ -145,7 +158,7 @@ impl Setup {
     }
 
     fn network(&self, touched: &Touched) -> (Net, Hosts) {
-        let seed = Seed::from_env_or(7);
+        let seed = self.seed;
         let mut net = Net::new(seed);
         let paths: Vec<PathId> = (0..self.paths)
             .map(|path| net.path(self.link(path, touched)))
@@ -182,15 +195,13 @@ impl Setup {
         let touched = Touched::default();
         let (mut net, mut hosts) = self.network(&touched);
         net.note(format!("{self:?}"));
-        let stop = net.run_until(&mut hosts, secs(MOST_SECS), |hosts| {
-            let is_done = hosts.client.is_done() && hosts.server.is_done() && has_ended(hosts);
-            is_done || is_refused(hosts)
-        });
+        let stop = net.run_until(&mut hosts, PATIENCE, |hosts| has_ended(hosts));
         let seen = [CLIENT, SERVER].map(|host| {
             let pcapng = net.pcapng(host, None).expect("it was recorded");
             Seen::of(pcapng)
         });
-        net.run_for(&mut hosts, secs(MOST_SECS));
+        let beyond_tcp = beyond_tcp::has_false_ack(&net) || beyond_tcp::has_false_clock(&net);
+        net.run_for(&mut hosts, TIME_WAIT);
         let stacks = [&hosts.client.stack, &hosts.server.stack];
         let [seen, seen_by_server] = seen;
         Outcome {
@@ -208,6 +219,7 @@ impl Setup {
             seen,
             seen_by_server,
             touched: touched.load(Ordering::Relaxed),
+            beyond_tcp,
         }
     }
 }
@@ -250,14 +262,14 @@ impl Middlebox for Watched {
     }
 }
 
+/// Whether the client has had its connection, and no host has one that is not over.
 fn has_ended(hosts: &Hosts) -> bool {
-    let stacks = [&hosts.client.stack, &hosts.server.stack];
-    stacks.iter().all(|stack| !stack.ends().is_empty())
-}
-
-fn is_refused(hosts: &Hosts) -> bool {
-    let mut ends = hosts.client.stack.ends().values();
-    ends.any(|end| *end == ConnectionEnd::Refused)
+    let is_over = |node: &Node<MptcpStack>| {
+        let mut ids = node.stack.endpoint.connection_ids();
+        ids.all(|id| node.stack.ends().contains_key(&id))
+    };
+    let is_begun = !hosts.client.stack.ends().is_empty();
+    is_begun && is_over(&hosts.client) && is_over(&hosts.server)
 }
 
 fn received(node: &Node<MptcpStack>, stream: &str) -> Data {
@@ -274,10 +286,32 @@ fn received(node: &Node<MptcpStack>, stream: &str) -> Data {
 }
 
 impl Host {
+    /// Whether it never fell back, and closed in good order.
+    pub(super) fn is_mptcp_to_the_end(&self) -> bool {
+        self.fallback.is_none() && self.end == Some(ConnectionEnd::Closed)
+    }
+
     fn of(stack: &MptcpStack) -> Self {
         let mut host = Self::default();
-        for (_, _, event) in stack.events() {
+        for (at, _, event) in stack.events() {
+            if matches!(
+                event,
+                Event::SubflowDown {
+                    how: SubflowEnd::TimedOut,
+                    ..
+                }
+            ) {
+                host.gave_up_at.get_or_insert(*at);
+            }
+            let is_late = |how: &SubflowEnd| {
+                let reason = ResetReason::UNSPECIFIED;
+                *how == SubflowEnd::ResetByUs { reason }
+            };
             match event {
+                Event::SubflowDown { how, .. } if is_late(how) => {
+                    host.late_joins += 1;
+                    host.lost += 1;
+                }
                 Event::FellBack { reason } => host.fallback = Some(*reason),
                 Event::SubflowUp { .. } => host.up += 1,
                 Event::SubflowDown { how, .. } if *how != SubflowEnd::Closed => host.lost += 1,
@@ -333,5 +367,17 @@ impl Seen {
 
 /// Bytes in each direction.
 pub(super) const LEN: u64 = 120_000;
-/// Virtual time that a run may take, which is longer than TIME-WAIT and any timer.
-const MOST_SECS: u64 = 300;
+/// RFC 9293 §3.8.4: two hours of silence at least; then as Linux has it.
+const KEEP_ALIVE: KeepAlive = KeepAlive {
+    idle: secs(2 * 3600),
+    interval: secs(75),
+    probes: 9,
+};
+
+/// When both hosts must have ended, whatever happens: one that waits for an answer gives up after
+/// `max_retransmissions` (RFC 9293 §3.8.3), here half an hour at most, and one that waits for data by [`KEEP_ALIVE`],
+/// which the other one's keep-alives delay.
+const PATIENCE: Duration = secs(2 * (2 * 3600 + 9 * 75) + 1800);
+
+/// Longer than TIME-WAIT, after which nothing is left of a connection.
+const TIME_WAIT: Duration = secs(300);

@@ -24,17 +24,24 @@ pub(super) fn probes(packets: &Packets<'_>) -> Vec<Probe> {
     probes
 }
 
-/// Lowest TTL with which a plain SYN reached the target.
+/// Lowest TTL with which a plain SYN reached the target. An answer that may be for another SYN counts only where
+/// there is no better one.
 pub(super) fn distance(packets: &Packets<'_>, target: IpAddr) -> Option<u8> {
-    let rungs = packets.iter().filter(|(_, sent)| {
-        let purpose = &sent.purpose;
-        let is_there =
-            |answer: &Answer| answer.segment().is_some() || is_refusal_of(answer, target);
-        purpose.role == Role::Ladder
-            && purpose.probe == Probe::Syn
-            && sent.answers.iter().any(is_there)
-    });
-    rungs.map(|(_, sent)| sent.purpose.ttl).min()
+    let lowest = |is_there: &dyn Fn(&Answer, &Sent) -> bool| {
+        let rungs = packets.iter().map(|(_, sent)| *sent).filter(|sent| {
+            let purpose = &sent.purpose;
+            purpose.role == Role::Ladder && purpose.probe == Probe::Syn
+        });
+        let rungs = rungs.filter(|sent| sent.answers.iter().any(|it| is_there(it, sent)));
+        rungs.map(|sent| sent.purpose.ttl).min()
+    };
+    let is_sure = |answer: &Answer, sent: &Sent| {
+        // What ran out has not arrived, whatever a box made of a number.
+        let has_expired = sent.answers.iter().any(|it| it.expired().is_some());
+        let segment = answer.segment();
+        segment.is_some_and(|it| belongs(it, sent) && !has_expired) || is_refusal_of(answer, target)
+    };
+    lowest(&is_sure).or_else(|| lowest(&|answer, _| answer.segment().is_some()))
 }
 
 fn is_refusal_of(answer: &Answer, target: IpAddr) -> bool {

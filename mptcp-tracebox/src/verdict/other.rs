@@ -93,8 +93,13 @@ fn goes_on(others: &Packets<'_>, hops: &[Hop], distance: u8) -> bool {
 
 /// Hops that an answer took.
 pub(super) fn way_back(answer: &Answer) -> u8 {
-    let first = [64, 128].into_iter().find(|&first| first >= answer.ttl);
-    first.unwrap_or(u8::MAX) - answer.ttl + 1
+    hops_back(answer.ttl)
+}
+
+/// Hops that something took which arrives with this TTL.
+pub(super) fn hops_back(ttl: u8) -> u8 {
+    let first = [64, 128].into_iter().find(|&first| first >= ttl);
+    (first.unwrap_or(u8::MAX) - ttl).saturating_add(1)
 }
 
 /// Where ACKs without a connection are lost.

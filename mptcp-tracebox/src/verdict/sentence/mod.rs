@@ -6,6 +6,7 @@ mod way_back;
 
 use std::net::SocketAddr;
 
+use super::other::hops_back;
 use crate::diff::{Field, How};
 use crate::probe::Probe;
 use crate::quote::ErrorKind;
@@ -125,7 +126,8 @@ impl Facts<'_> {
 
     fn beyond(&self, hop: u8) -> Interval {
         // Where ways part, that hop may lie on another one.
-        let after = if self.flow.is_balanced { 0 } else { hop };
+        let may_part = self.flow.is_balanced || self.is_lost_now_and_then();
+        let after = if may_part { 0 } else { hop };
         Interval {
             after,
             until: Place::Target,
@@ -266,6 +268,11 @@ impl Facts<'_> {
                 // It is refused on one way and passes on another.
                 between.after = 0;
             }
+        }
+        // Who refuses it is nearer than where it has been: on another way.
+        let back = self.end(probe).and_then(|end| end.ttl).map(hops_back);
+        if back.is_some_and(|back| back < between.after) {
+            between.after = 0;
         }
         between
     }

@@ -1,8 +1,8 @@
 //! Where packets are dropped: which silence cannot be chance.
 
 use super::Facts;
-use crate::probe::Probe;
-use crate::trace::{Flow, Hop, Interval, Place};
+use crate::probe::{Phase, Probe};
+use crate::trace::{End, Flow, Hop, Interval, Place};
 use std::net::SocketAddr;
 
 impl Facts<'_> {
@@ -33,6 +33,16 @@ impl Facts<'_> {
 }
 
 impl Facts<'_> {
+    /// Whether some packets of a probe arrive at the target and others do not, though all plain SYNs do: who drops
+    /// them may be on one of several ways.
+    pub(super) fn is_lost_now_and_then(&self) -> bool {
+        let is_reliable = |end: &End| end.answered == end.sent;
+        let mut ends = self.flow.ends.iter();
+        self.end(&Probe::Syn).is_some_and(is_reliable)
+            && ends
+                .any(|end| end.probe.phase() == Phase::Syn && end.answered > 0 && !is_reliable(end))
+    }
+
     /// That nothing was seen to change, as far as was looked.
     pub(super) fn unchanged(&self) -> String {
         let last = self.flow.hops.last().map(|hop| hop.ttl);

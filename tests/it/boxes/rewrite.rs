@@ -119,12 +119,14 @@ const WRONG_KEY: Case = case("rewrite:field=key,on=non_syn", When::All, |packet|
 
 /// What has a wrong mapping and is sent again by MPTCP contradicts the mapping before, and then the kernel falls
 /// back: whether that happens before the end of the exchange depends on how slow the machine is.
-const fn contradicted(stalled: Case) -> Case {
+const fn contradicted(stalled: &Case) -> Case {
     Case {
         mptcp: [FALLS, FALLS],
         incidents: [&["DssFallback"], &["DSSNotMatching", "DssFallback"]],
         data: Data::Whole,
-        ..stalled
+        spec: stalled.spec,
+        change: stalled.change,
+        ..UNHARMED
     }
 }
 
@@ -148,8 +150,8 @@ const ELSEWHERE: Case = Case {
     })
 };
 
-const SHIFTED: [Case; 2] = [OLD, contradicted(OLD)];
-const MISPLACED: [Case; 2] = [ELSEWHERE, contradicted(ELSEWHERE)];
+const SHIFTED: [Case; 2] = [OLD, contradicted(&OLD)];
+const MISPLACED: [Case; 2] = [ELSEWHERE, contradicted(&ELSEWHERE)];
 
 const MAPPING: &[Case] = &[Case {
     mptcp: [YES, FALLS],

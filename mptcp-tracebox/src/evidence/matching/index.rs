@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+use mptcp_proto::wire::segment::Flags;
+
 use super::{timestamp, timestamps};
 use crate::evidence::{Role, Sent};
 use crate::packet::fields::Fields;
@@ -42,7 +44,7 @@ impl Index {
         };
         let tcp = fields.tcp;
         let len = u32::try_from(tcp.payload().len()).unwrap_or(0);
-        let is_syn = tcp.flags().is_some_and(|flags| flags.syn());
+        let is_syn = tcp.flags().is_some_and(Flags::syn);
         self.longest = self.longest.max(len);
         if let Some(seq) = tcp.seq() {
             add(&mut self.by_seq, seq.0, number);
@@ -84,13 +86,13 @@ impl Index {
         if let Some(seq) = quote.tcp.seq() {
             let first = seq.0.wrapping_sub(self.longest.saturating_sub(1));
             // The numbers begin anew behind the last one.
-            let near = if first <= seq.0 {
-                [first..=seq.0, 1..=0]
+            let (near, far) = if first <= seq.0 {
+                (first..=seq.0, None)
             } else {
-                [0..=seq.0, first..=u32::MAX]
+                (0..=seq.0, Some(first..=u32::MAX))
             };
-            let lists = near.into_iter().filter(|range| !range.is_empty());
-            let lists = lists.flat_map(|range| self.by_seq.range(range).rev());
+            let ranges = [Some(near), far].into_iter().flatten();
+            let lists = ranges.flat_map(|range| self.by_seq.range(range).rev());
             let latest = lists.flat_map(|(_, numbers)| numbers.iter().rev());
             found.extend(latest.take(MAX_ALIKE));
         }

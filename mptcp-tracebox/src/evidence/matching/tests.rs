@@ -181,8 +181,9 @@ fn an_answer_is_compared_with_as_many_packets_however_many_were_sent() {
         let mut sent = sent(&packets);
         if step == 0 {
             let first = sent[0].bytes.clone();
-            sent.iter_mut()
-                .for_each(|sent| sent.bytes.clone_from(&first));
+            for sent in &mut sent {
+                sent.bytes.clone_from(&first);
+            }
         }
         let index = index(&sent);
         let compared = sent.iter().map(|sent| {

@@ -55,7 +55,7 @@ pub struct Config {
     pub initial_rto: Duration,
     /// So many timeouts in a row without an answer end the connection (RFC 9293 §3.8.3).
     pub max_retransmissions: u32,
-    /// The same for the SYN.
+    /// The same for the SYN, which a host repeats for three minutes at least.
     pub max_syn_retransmissions: u32,
     /// Data unacknowledged for this long ends the connection (RFC 9293 §3.8.3).
     pub user_timeout: Option<Duration>,
@@ -83,7 +83,7 @@ impl Default for Config {
             max_rto: Duration::from_secs(120),
             initial_rto: Duration::from_secs(1),
             max_retransmissions: 15,
-            max_syn_retransmissions: 6,
+            max_syn_retransmissions: 7,
             user_timeout: None,
             keep_alive: None,
             time_wait: Duration::from_secs(60),

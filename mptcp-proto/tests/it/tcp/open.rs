@@ -136,13 +136,13 @@ fn the_syn_is_sent_again_with_growing_patience() {
         assert_eq!(took, wait);
         assert_eq!(bench.sent_flags(), [SYN]);
     }
-    for _ in 0..3 {
+    for _ in 0..4 {
         bench.deadline();
         bench.sent();
     }
     let (_, result) = bench.deadline();
     assert!(result.events.contains(TcpEvent::TimedOut));
-    assert_eq!(bench.tcp.syn_transmissions(), 7);
+    assert_eq!(bench.tcp.syn_transmissions(), 8);
 }
 
 #[test]

@@ -239,7 +239,6 @@ const ALL_EVENTS: [TcpEvent; 10] = [
     TcpEvent::FinAcked,
     TcpEvent::TimedOut,
     TcpEvent::TimeWait,
-    TcpEvent::TimedOut,
     TcpEvent::Closed,
     TcpEvent::DuplicateSyn,
     TcpEvent::Reopen,

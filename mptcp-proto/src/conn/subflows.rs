@@ -108,8 +108,11 @@ impl Connection {
     /// The only subflow of a connection that is TCP has ended.
     fn end_tcp(&mut self, how: SubflowEnd) {
         let how = match how {
-            // Its FIN had left when the connection became TCP, and so it ended the data too early.
-            SubflowEnd::Closed if !self.send.is_finished() => ConnectionEnd::Aborted,
+            // Its FIN had left when the connection became TCP, and so it ended the data too early; or the
+            // peer's FIN did not end what came.
+            SubflowEnd::Closed if !self.send.is_finished() || !self.receive.is_fin_reached() => {
+                ConnectionEnd::Aborted
+            }
             SubflowEnd::Closed => ConnectionEnd::Closed,
             SubflowEnd::ResetByPeer { .. } if self.state == State::Opening => {
                 ConnectionEnd::Refused
@@ -169,6 +172,7 @@ impl Connection {
             && is_said
             && self.send.in_flight() == 0
             && self.send.unsent() == 0
+            && self.send.is_fin_unacked()
             && ends.any(|end| end == SubflowEnd::Closed)
         {
             // Both have said all, and closed the subflow: only the DATA_ACK of the DATA_FIN is missing.

@@ -16,6 +16,8 @@ use crate::wire::mptcp::{Priority, ResetReason};
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tries {
     retransmissions: u32,
+    /// Those after which the peer was there, or was asked, and said nothing of the data.
+    unheeded: u32,
     pub(super) data_fins: u32,
     window_probes: u32,
     pub(super) fast_closes: u32,
@@ -28,6 +30,7 @@ pub(super) struct Tries {
 impl Tries {
     pub(super) fn on_progress(&mut self) {
         self.retransmissions = 0;
+        self.unheeded = 0;
         self.data_fins = 0;
         self.window_probes = 0;
     }
@@ -175,14 +178,41 @@ impl Connection {
                 self.react(now, index, Violation::DataAckMissing);
                 return;
             }
+            let was_asked = self.subflows[index].proof == Proof::Asked;
             if is_bare || !self.is_proven(index) {
+                if was_asked {
+                    self.tries.retransmissions = self.tries.retransmissions.saturating_add(1);
+                    self.note_unheeded();
+                }
                 self.restart_retransmission(now);
                 return;
             }
         }
+        if self.is_unheeded() {
+            self.note_unheeded();
+        }
         self.reinject_oldest();
         self.tries.retransmissions = self.tries.retransmissions.saturating_add(1);
         self.restart_retransmission(now);
+    }
+
+    /// Whether a subflow has brought the oldest data over, as TCP sees it, into a window that was promised, and
+    /// no DATA_ACK covers them.
+    fn is_unheeded(&self) -> bool {
+        let Some(oldest) = self.send.oldest() else {
+            return false;
+        };
+        let mut up = self.up().filter(|subflow| subflow.tcp.queued() == 0);
+        self.send.is_oldest_welcome() && up.any(|subflow| oldest.subflows.contains(&subflow.id))
+    }
+
+    /// R2 of RFC 9293 §3.8.3 at the data level, where TCP sees nothing that would have to be sent again: a peer
+    /// that does not take the data by now never will.
+    fn note_unheeded(&mut self) {
+        self.tries.unheeded = self.tries.unheeded.saturating_add(1);
+        if self.tries.unheeded > self.config.tcp.max_retransmissions && !self.state.is_finished() {
+            self.give_up(ConnectionEnd::TimedOut);
+        }
     }
 
     /// Whether the peer has shown that it speaks MPTCP since it was asked; asks if need be.

@@ -109,8 +109,7 @@ impl ReceiveBuffer {
             done.duplicate = done.duplicate.saturating_add(wide(known.len()));
             at = next;
         }
-        let edge = if self.trusts_tcp { u64::MAX } else { self.edge };
-        let limit = edge.min(self.fin.unwrap_or(u64::MAX));
+        let limit = self.last_place().min(self.fin.unwrap_or(u64::MAX));
         let len = payload.len();
         payload.truncate(narrow(limit.saturating_sub(at)));
         done.beyond = wide(len.saturating_sub(payload.len()));
@@ -160,7 +159,7 @@ impl ReceiveBuffer {
                 if place < data_end {
                     return FinNoted::Conflict;
                 }
-                if place > self.edge {
+                if place > self.last_place() {
                     return FinNoted::Beyond;
                 }
                 self.fin = Some(place);
@@ -178,7 +177,8 @@ impl ReceiveBuffer {
         };
         self.rival = Some((place, heard));
         let data_end = self.out_of_order.end().unwrap_or(0).max(self.ready.end());
-        let is_possible = (data_end..=self.edge).contains(&place) && known > self.ready.end();
+        let is_possible =
+            (data_end..=self.last_place()).contains(&place) && known > self.ready.end();
         is_possible && heard >= MOST_RIVALS
     }
 
@@ -323,6 +323,12 @@ impl ReceiveBuffer {
         payload.advance(narrow(offset.unsigned_abs()));
         done.duplicate = wide(len.saturating_sub(payload.len()));
         start
+    }
+
+    /// Place up to which data are taken. After fallback it is for TCP to say: the scale of its window may have
+    /// rounded it up (RFC 7323 §2.3), and what it has acknowledged will not come again.
+    const fn last_place(&self) -> u64 {
+        if self.trusts_tcp { u64::MAX } else { self.edge }
     }
 
     const fn dsn(&self, place: u64) -> Dsn {

@@ -318,3 +318,13 @@ fn a_data_fin_that_is_repeated_outlasts_one_that_was_not() {
         assert_eq!(buffer.set_fin(FIRST.add(20)), FinNoted::Conflict);
     }
 }
+
+#[test]
+fn after_fallback_data_and_their_end_count_beyond_the_window_that_was_announced() {
+    let mut buffer = ReceiveBuffer::new(FIRST, 1000);
+    assert_eq!(buffer.set_fin(FIRST.add(1100)), FinNoted::Beyond);
+    buffer.trust_tcp();
+    assert_eq!(insert(&mut buffer, A, 0..1100).beyond, 0);
+    assert_eq!(buffer.set_fin(FIRST.add(1100)), FinNoted::New);
+    assert!(buffer.is_fin_reached());
+}

@@ -31,6 +31,8 @@ pub struct SendBuffer {
     next: u64,
     /// Place after the last one that the peer has room for.
     edge: u64,
+    /// What the DATA_ACK said that came last, and the edge of its window.
+    stated: (u64, u64),
     capacity: usize,
     fin: Fin,
     holders: Holders,
@@ -96,6 +98,7 @@ impl SendBuffer {
             acked: 0,
             next: 0,
             edge: 0,
+            stated: (0, 0),
             capacity,
             fin: Fin::Open,
             holders: Holders::default(),
@@ -256,6 +259,7 @@ impl SendBuffer {
             return false;
         };
         let edge = place.saturating_add(window);
+        self.stated = (place, edge);
         let has_moved = edge > self.edge;
         self.edge = self.edge.max(edge);
         has_moved
@@ -281,6 +285,14 @@ impl SendBuffer {
     /// Whether a DATA_FIN was sent and is not DATA_ACKed.
     pub fn is_fin_unacked(&self) -> bool {
         self.fin == Fin::Sent
+    }
+
+    /// Whether the peer should have taken the oldest data without DATA_ACK: they lie within the window that it
+    /// last told of, unlike a probe of a closed one (RFC 9293 §3.8.6.1). Who lacks what it has DATA_ACKed will
+    /// never open its window.
+    pub fn is_oldest_welcome(&self) -> bool {
+        let (place, edge) = self.stated;
+        self.in_flight() > 0 && (self.acked < edge || place < self.acked)
     }
 
     /// Whether everything is DATA_ACKed, the DATA_FIN included.

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mptcp_proto::conn::Config;
+use mptcp_proto::conn::{Config, ConnectionEnd, Event};
+use mptcp_proto::time::Instant;
 use mptcp_proto::wire::mptcp::Priority;
 use mptcp_proto::wire::segment::Segment;
 
@@ -263,4 +264,43 @@ fn timestamps_may_be_missing_on_one_of_two_subflows() {
         assert!(subflow.tcp.counters.segments_out > 50, "{subflow:?}");
     }
     pair.exchange(ids, &pattern(1000, 1), &pattern(1000, 2));
+}
+
+/// Case 60
+#[test]
+fn data_that_the_peer_never_takes_end_the_connection_and_a_closed_window_does_not() {
+    let quarter = Duration::from_secs(15 * 60);
+    // A window with room, and one that is closed.
+    for (window, is_over) in [(u16::MAX, true), (0, false)] {
+        let mut puppet = Puppet::established(Config::default());
+        puppet.write(&pattern(1000, 1));
+        puppet.got = if window == 0 { 1000 } else { 0 };
+        puppet.window = window;
+        let option = puppet.data_ack();
+        puppet.ack(0, &[option]);
+        puppet.write(&pattern(1000, 2));
+        let until = puppet.now + 4 * quarter;
+        let mut over = None;
+        while puppet.now < until && over.is_none() {
+            let option = puppet.data_ack();
+            puppet.ack(0, &[option]);
+            puppet.wait(Duration::from_millis(500));
+            let ends = puppet.picked(|event| match event {
+                Event::Closed { how } => Some(*how),
+                _ => None,
+            });
+            over = ends.first().map(|how| (*how, puppet.now));
+        }
+        let Some((how, at)) = over else {
+            assert!(!is_over, "nothing ends it");
+            continue;
+        };
+        assert!(is_over, "{how:?} at {at:?}");
+        assert_eq!(how, ConnectionEnd::TimedOut);
+        // RFC 9293 §3.8.3: R2 is 100 s at least.
+        assert!(
+            at > Instant::from_millis(100_000) && at + quarter < until,
+            "{at:?}"
+        );
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use mptcp_proto::conn::Config;
 use mptcp_proto::conn::command::Read;
 use mptcp_proto::conn::config::{Buffers, Mechanisms, Offer, Switch};
+use mptcp_proto::conn::{Config, ConnectionEnd, Event};
 use mptcp_proto::wire::mptcp::Priority;
 
 use super::handshake::version;
@@ -158,5 +158,41 @@ fn a_buffer_smaller_than_the_step_of_its_window_takes_all_data_a_few_bytes_at_a_
             }
         }
         assert!(got == data, "{receive} {scale}");
+    }
+}
+
+#[test]
+fn a_fin_behind_data_for_which_the_scale_has_rounded_the_window_up_ends_the_stream() {
+    for (offer, receive) in [(Offer::Off, 1456), (Offer::V1, 1456), (Offer::Off, 4000)] {
+        let mut server = version(offer);
+        server.buffers.receive = receive;
+        server.mechanisms.autotuning = Switch::Off;
+        let mut client = version(Offer::Off);
+        client.tcp.nagle = false;
+        let (mut pair, ours, theirs) = Pair::established(client, server);
+        // The reader sleeps, and the last segment takes what the last window seems to have left.
+        let data = pattern(receive + 81, 1);
+        let (first, last) = data.split_at(receive - 159);
+        pair.client(ours).write(first).unwrap();
+        pair.run_for(Duration::from_millis(100));
+        pair.client(ours).write(last).unwrap();
+        pair.client(ours).shutdown_write();
+        pair.run_for(Duration::from_secs(1));
+        pair.server(theirs).shutdown_write();
+        pair.run_for(Duration::from_secs(1));
+        assert!(pair.server(theirs).readable() > receive, "{offer:?}");
+        let mut got = Vec::new();
+        read_all(pair.server(theirs), &mut got);
+        assert!(got == data, "{offer:?} {receive}");
+        for side in 0..2 {
+            let end = pair.events[side]
+                .iter()
+                .rev()
+                .find_map(|(_, event)| match event {
+                    Event::Closed { how } => Some(*how),
+                    _ => None,
+                });
+            assert_eq!(end, Some(ConnectionEnd::Closed), "{offer:?} {receive}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use mptcp_tests::sim::{
     Link, MptcpStack, Net, Node, Outcome, Pair, PathId, Script, Seed, Series, Stop, secs,
 };
 
-use super::PORT;
+use super::{PORT, analysed};
 
 /// A bulk transfer, and what may differ in it.
 #[derive(Debug, Clone)]
@@ -116,6 +116,7 @@ impl Bulk {
         let links = self.links.iter();
         let paths: Vec<PathId> = links.map(|link| net.path(Link::of(link))).collect();
         net.note(format!("{self:?}"));
+        analysed::record_headers(&mut net);
         let mut client = MptcpStack::new(self.config.clone(), seed.derive("client"));
         for path in &paths {
             client.endpoint.address_up(net.client_address(*path));
@@ -148,6 +149,7 @@ impl Bulk {
             memory[0] += held(&hosts.client);
             memory[1] += held(&hosts.server);
         }
+        analysed::check_without_box(&net, &[]);
         let outcome = hosts.server.outcomes().swap_remove(0);
         let reports = paths.iter().map(|path| net.report(*path).to_server);
         Rates {

@@ -1,5 +1,6 @@
 //! The simulator, with `smoltcp` in its hosts: a TCP that is not ours.
 
+mod analysed;
 mod boxes;
 mod buffers;
 mod bulk;

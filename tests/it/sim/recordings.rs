@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use mptcp_analyze::model::FileFormat;
-use mptcp_tests::sim::{CLIENT, Link, Net, SERVER, Seed, Way};
+use mptcp_tests::sim::{CLIENT, Kept, Link, Net, SERVER, Seed, Way};
 
 use super::Trial;
 use crate::analyze;
@@ -110,7 +110,11 @@ fn one_interface_can_be_written_alone() {
 #[test]
 fn a_recording_stops_at_its_limit_and_says_so() {
     let mut trial = Trial::new(7, "10mbit 5ms");
-    trial.net.record_up_to(CLIENT, 10_000);
+    let kept = Kept {
+        bytes: 10_000,
+        ..Kept::default()
+    };
+    trial.net.record_only(CLIENT, kept);
     trial.exchange(50_000, 1000);
     let recording = trial.net.recording(CLIENT).unwrap();
     let bytes: usize = recording.packets().map(|(_, _, packet)| packet.len()).sum();

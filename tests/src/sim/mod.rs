@@ -57,7 +57,7 @@ pub use measure::{ElementReport, INTERVAL, MAX_POINTS, PathReport, Series, Traff
 pub use mptcp_stack::MptcpStack;
 pub use net::{Limits, Net, NetCounts, PathId, Stop};
 pub use node::{Node, Stack};
-pub use recording::{MAX_RECORDED_BYTES, Recording, Way};
+pub use recording::{Kept, MAX_RECORDED_BYTES, Recording, Way};
 pub use script::{Block, MAX_BLOCKS, Outcome, Script, Stream};
 pub use seed::{SEED_VARIABLE, Seed, SeededRandom};
 pub use smoltcp_stack::{Congestion, SmoltcpConfig, SmoltcpStack};

@@ -13,7 +13,7 @@ use super::host::{CLIENT, HostId, Hosts, SERVER};
 use super::link::Link;
 use super::measure::{INTERVAL, PathReport};
 use super::path::{Path, PathEnd, Slot};
-use super::recording::{MAX_RECORDED_BYTES, Recording, Way};
+use super::recording::{Kept, Recording, Way};
 use super::route::{Routes, addresses};
 use super::seed::{SEED_VARIABLE, Seed};
 use crate::middlebox::flow_table::PerDirection;
@@ -267,13 +267,13 @@ impl Net {
 
     /// From now on, records what a host sends and receives.
     pub fn record(&mut self, host: HostId) {
-        self.record_up_to(host, MAX_RECORDED_BYTES);
+        self.record_only(host, Kept::default());
     }
 
-    /// The same, but keeps so many bytes of packets at most.
-    pub fn record_up_to(&mut self, host: HostId, bytes: usize) {
+    /// The same, but keeps no more than so much.
+    pub fn record_only(&mut self, host: HostId, kept: Kept) {
         let recording = self.recordings.entry(host);
-        recording.or_insert_with(|| Recording::new(bytes));
+        recording.or_insert_with(|| Recording::new(kept));
     }
 
     /// Takes a path down, or up again, in these directions. What is on its way there is lost.

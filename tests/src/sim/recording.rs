@@ -8,10 +8,31 @@ use mptcp_proto::time::Instant;
 /// A recording keeps no more bytes; later packets are counted only.
 pub const MAX_RECORDED_BYTES: usize = 1 << 30;
 
+/// How much a recording keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Bytes of all packets together, [`MAX_RECORDED_BYTES`] at most.
+    pub bytes: usize,
+    /// Packets, from the first one on.
+    pub packets: usize,
+    /// Bytes of each packet, from the IP header on: the snapshot length of the file.
+    pub of_each: usize,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            bytes: MAX_RECORDED_BYTES,
+            packets: usize::MAX,
+            of_each: usize::MAX,
+        }
+    }
+}
+
 /// The packets of a host in the order in which it sent and received them.
 #[derive(Debug, Clone)]
 pub struct Recording {
-    limit: usize,
+    kept: Kept,
     packets: Vec<Recorded>,
     bytes: usize,
     missed: u64,
@@ -22,7 +43,9 @@ struct Recorded {
     at: Instant,
     interface: usize,
     way: Way,
+    /// What is kept of it.
     packet: Vec<u8>,
+    original_len: usize,
 }
 
 /// Which way a packet went, as seen from its host.
@@ -35,9 +58,10 @@ pub enum Way {
 }
 
 impl Recording {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(kept: Kept) -> Self {
+        let bytes = kept.bytes.min(MAX_RECORDED_BYTES);
         Self {
-            limit: limit.min(MAX_RECORDED_BYTES),
+            kept: Kept { bytes, ..kept },
             packets: Vec::new(),
             bytes: 0,
             missed: 0,
@@ -45,16 +69,19 @@ impl Recording {
     }
 
     pub(super) fn add(&mut self, at: Instant, interface: usize, way: Way, packet: &[u8]) {
-        if self.bytes.saturating_add(packet.len()) > self.limit {
+        let head = packet.get(..self.kept.of_each).unwrap_or(packet);
+        let is_full = self.packets.len() >= self.kept.packets;
+        if is_full || self.bytes.saturating_add(head.len()) > self.kept.bytes {
             self.missed += 1;
             return;
         }
-        self.bytes += packet.len();
+        self.bytes += head.len();
         self.packets.push(Recorded {
             at,
             interface,
             way,
-            packet: packet.to_vec(),
+            packet: head.to_vec(),
+            original_len: packet.len(),
         });
     }
 
@@ -63,7 +90,7 @@ impl Recording {
         self.missed
     }
 
-    /// The packets: when, which way, and from the IP header on.
+    /// The packets: when, which way, and what was kept from the IP header on.
     pub fn packets(&self) -> impl Iterator<Item = (Instant, Way, &[u8])> {
         let parts = |one: &'_ Recorded| (one.at, one.way);
         self.packets.iter().map(move |one| {
@@ -96,7 +123,7 @@ impl Recording {
             writer.packet(&EnhancedPacket {
                 interface: numbers.get(one.interface).copied().unwrap_or(0),
                 at_ns: one.at.as_nanos(),
-                original_len: u32::try_from(one.packet.len()).unwrap_or(u32::MAX),
+                original_len: u32::try_from(one.original_len).unwrap_or(u32::MAX),
                 bytes: &one.packet,
                 outbound: Some(one.way == Way::Out),
                 comments: &[],
@@ -114,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_file_is_laid_out_as_the_draft_says() {
-        let mut recording = Recording::new(1000);
+        let mut recording = Recording::new(Kept::default());
         let at = Instant::from_nanos(0x0102_0304_0506_0708);
         recording.add(at, 1, Way::Out, &[0x45]);
         recording.add(at, 0, Way::In, &[0x60]);
@@ -131,5 +158,27 @@ mod tests {
         let hex: Vec<String> = file.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex.concat(), expected);
         assert_eq!(recording.pcapng(&names, None).len(), 28 + 2 * 40 + 2 * 48);
+    }
+
+    #[test]
+    fn only_the_begin_of_each_packet_is_kept_and_its_length_is_told() {
+        let mut recording = Recording::new(Kept {
+            packets: 2,
+            of_each: 4,
+            ..Kept::default()
+        });
+        let packet = [0x45, 0, 0, 7, 1, 2, 3];
+        for _ in 0..3 {
+            recording.add(Instant::ZERO, 0, Way::In, &packet);
+        }
+        assert_eq!(recording.missed(), 1);
+        let mut kept = recording.packets().map(|(_, _, bytes)| bytes);
+        assert!(kept.by_ref().take(2).all(|bytes| bytes == [0x45, 0, 0, 7]));
+        assert_eq!(kept.next(), None);
+        let file = recording.pcapng(&["p".to_owned()], None);
+        // draft-ietf-opsawg-pcapng §4.3: captured length, original length, packet data.
+        let lengths = [4, 0, 0, 0, 7, 0, 0, 0, 0x45, 0, 0, 7];
+        let found = file.windows(lengths.len());
+        assert_eq!(found.filter(|bytes| *bytes == lengths).count(), 2);
     }
 }

@@ -17,6 +17,8 @@ enum Silence {
     NoEffect,
     /// Data were changed, and without checksums nobody can know (RFC 8684 §3.3.1).
     NoChecksums,
+    /// All mappings passed their checksums: what was changed were the data of the SYN, which have neither (appendix B).
+    DataOfTheSyn,
     /// A join came so late, because its packets were lost, that all data had arrived by then.
     LateJoin,
     /// The third ACK of version 0 was lost, which alone shows both keys as the client has them.
@@ -41,6 +43,8 @@ impl Outcome {
             Some(Silence::NoEffect)
         } else if is_intact && !case.checksum {
             Some(Silence::NoChecksums)
+        } else if is_intact && self.is_early {
+            Some(Silence::DataOfTheSyn)
         } else if loss_percent > 0 && is_late {
             Some(Silence::LateJoin)
         } else if loss_percent > 0 && has_other_key && case.spec.contains("field=key,on=synack") {
@@ -56,33 +60,33 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// What both ends found, where the box had an effect on MPTCP and none of that fits it.
+    pub(super) fn unnamed(&self, case: Case, paths: usize, loss_percent: u32) -> Option<String> {
+        if self.silence(case, paths, loss_percent).is_some() {
+            return None;
+        }
+        let ends = [&self.seen.all, &self.seen_by_server.all];
+        let found: BTreeSet<&str> = ends.into_iter().flatten().map(String::as_str).collect();
+        let is_named = fitting(case.spec).iter().any(|(id, words)| {
+            let mut found = found.iter();
+            found.any(|text| text.starts_with(id) && text.contains(words))
+        });
+        (!is_named).then(|| Vec::from_iter(found).join("; "))
+    }
+}
+
 impl Row {
     /// Runs in which the box had an effect on MPTCP, and no finding at either end fits it.
     pub(super) fn unnamed(&self) -> Vec<String> {
         let mut unnamed = Vec::new();
-        let fitting = fitting(self.case.spec);
         for (column, outcomes) in &self.mptcp {
             for (outcome, loss) in outcomes.iter().flatten().zip(LOSSES) {
-                let is_silent = outcome.silence(self.case, column.paths, loss).is_some();
-                if is_silent {
-                    continue;
-                }
-                let ends = [&outcome.seen.all, &outcome.seen_by_server.all];
-                let found: BTreeSet<&str> =
-                    ends.into_iter().flatten().map(String::as_str).collect();
-                let is_named = fitting.iter().any(|(id, words)| {
-                    let mut found = found.iter();
-                    found.any(|text| text.starts_with(id) && text.contains(words))
-                });
-                if !is_named {
-                    unnamed.push(format!(
-                        "{} found, {:?} {} # {}",
-                        Vec::from_iter(found).join("; "),
-                        self.place,
-                        column.name(),
-                        outcome.scenario
-                    ));
-                }
+                let found = outcome.unnamed(self.case, column.paths, loss);
+                unnamed.extend(found.map(|found| {
+                    let (place, name) = (self.place, column.name());
+                    format!("{found} found, {place:?} {name} # {}", outcome.scenario)
+                }));
             }
         }
         unnamed

@@ -1,15 +1,10 @@
 //! One run: two hosts, one or two paths, a box, loss.
 
-use std::collections::BTreeSet;
-use std::io::Cursor;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mptcp_analyze::capture::Captures;
-use mptcp_analyze::model::{Analysis, Blame, Severity};
-use mptcp_analyze::rebuild::RebuildOptions;
 use mptcp_proto::conn::config::Offer;
 use mptcp_proto::conn::{Config, ConnectionEnd, Counter, Event, FallbackReason, SubflowEnd};
 use mptcp_proto::pm;
@@ -23,6 +18,7 @@ use mptcp_tests::sim::{
 };
 
 use super::super::PORT;
+use super::super::analysed::Seen;
 use super::beyond_tcp;
 use super::boxes::Case;
 
@@ -68,6 +64,8 @@ pub(super) struct Outcome {
     pub(super) seen_by_server: Seen,
     /// Packets that the box did not forward as they were.
     pub(super) touched: u64,
+    /// Whether the SYN had data.
+    pub(super) is_early: bool,
     /// Whether a sender was told that data have arrived which never do, or a receiver that all data are old:
     /// no TCP lives with that.
     pub(super) beyond_tcp: bool,
@@ -114,19 +112,6 @@ pub(super) struct Heard {
     pub(super) echo: bool,
     pub(super) prio: bool,
     pub(super) remove_addr: bool,
-}
-
-/// What the analyzer says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Seen {
-    /// Who caused the fallback.
-    pub(super) by: Option<Blame>,
-    /// Findings that are warnings or worse.
-    pub(super) findings: Vec<&'static str>,
-    /// Their texts.
-    pub(super) texts: Vec<String>,
-    /// All findings, notes among them.
-    pub(super) all: BTreeSet<String>,
 }
 
 type Hosts = Pair<Node<MptcpStack>, Node<MptcpStack>>;
@@ -247,10 +232,7 @@ impl Setup {
             change_addresses(&mut net, &mut hosts, self.len(), withdrawn);
         }
         let stop = net.run_until(&mut hosts, PATIENCE, |hosts| has_ended(hosts));
-        let seen = [CLIENT, SERVER].map(|host| {
-            let pcapng = net.pcapng(host, None).expect("it was recorded");
-            Seen::of(pcapng)
-        });
+        let seen = [CLIENT, SERVER].map(|host| Seen::at(&net, host));
         let beyond_tcp = beyond_tcp::has_false_ack(&net) || beyond_tcp::has_false_clock(&net);
         net.run_for(&mut hosts, TIME_WAIT);
         let stacks = [&hosts.client.stack, &hosts.server.stack];
@@ -270,6 +252,7 @@ impl Setup {
             seen,
             seen_by_server,
             touched: touched.load(Ordering::Relaxed),
+            is_early: self.is_early,
             beyond_tcp,
         }
     }
@@ -404,48 +387,6 @@ impl Host {
             }
         }
         host
-    }
-}
-
-impl Seen {
-    fn of(pcapng: Vec<u8>) -> Self {
-        let options = RebuildOptions {
-            verify_checksums: true,
-            verify_tcp_checksums: true,
-            ..RebuildOptions::default()
-        };
-        let captures = Captures::from_reader("client.pcapng", Cursor::new(pcapng));
-        let captures = captures.expect("the recording is a capture");
-        Self::from_analysis(&mptcp_analyze::analyze(captures, options))
-    }
-
-    fn from_analysis(analysis: &Analysis) -> Self {
-        let connections = analysis.connections.iter();
-        let mut by = None;
-        let mut found = Vec::new();
-        for connection in connections {
-            by = by.or(connection.fallback.as_ref().map(|fallback| fallback.by));
-            found.extend(&connection.findings);
-        }
-        found.extend(&analysis.findings);
-        let all = found
-            .iter()
-            .map(|finding| format!("{} {}", finding.id, finding.text))
-            .collect();
-        found.retain(|finding| finding.severity >= Severity::Warn);
-        let mut findings: Vec<&'static str> = found.iter().map(|finding| finding.id).collect();
-        findings.sort_unstable();
-        findings.dedup();
-        let texts = found
-            .iter()
-            .map(|finding| format!("{} {}", finding.id, finding.text))
-            .collect();
-        Self {
-            by,
-            findings,
-            texts,
-            all,
-        }
     }
 }
 

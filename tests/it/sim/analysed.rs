@@ -1,0 +1,104 @@
+//! What the analyzer makes of a run: each is recorded at both hosts.
+
+use std::collections::BTreeSet;
+use std::io::Cursor;
+
+use mptcp_analyze::capture::Captures;
+use mptcp_analyze::model::{Analysis, Blame, Severity};
+use mptcp_analyze::rebuild::RebuildOptions;
+use mptcp_tests::sim::{CLIENT, HostId, Kept, Net, SERVER};
+
+/// What the analyzer says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Who caused the fallback.
+    pub(super) by: Option<Blame>,
+    /// Findings that are warnings or worse.
+    pub(super) findings: Vec<&'static str>,
+    /// Their texts.
+    pub(super) texts: Vec<String>,
+    /// All findings, notes among them.
+    pub(super) all: BTreeSet<String>,
+    /// Connections of MPTCP and of TCP.
+    pub(super) streams: u64,
+}
+
+impl Seen {
+    /// What was recorded at a host.
+    pub(super) fn at(net: &Net, host: HostId) -> Self {
+        let pcapng = net.pcapng(host, None).expect("it was recorded");
+        Self::of(pcapng)
+    }
+
+    fn of(pcapng: Vec<u8>) -> Self {
+        let options = RebuildOptions {
+            verify_checksums: true,
+            verify_tcp_checksums: true,
+            ..RebuildOptions::default()
+        };
+        let captures = Captures::from_reader("client.pcapng", Cursor::new(pcapng));
+        let captures = captures.expect("the recording is a capture");
+        Self::from_analysis(&mptcp_analyze::analyze(captures, options))
+    }
+
+    fn from_analysis(analysis: &Analysis) -> Self {
+        let connections = analysis.connections.iter();
+        let mut by = None;
+        let mut found = Vec::new();
+        for connection in connections {
+            by = by.or(connection.fallback.as_ref().map(|fallback| fallback.by));
+            found.extend(&connection.findings);
+        }
+        found.extend(&analysis.findings);
+        let all = found
+            .iter()
+            .map(|finding| format!("{} {}", finding.id, finding.text))
+            .collect();
+        found.retain(|finding| finding.severity >= Severity::Warn);
+        let mut findings: Vec<&'static str> = found.iter().map(|finding| finding.id).collect();
+        findings.sort_unstable();
+        findings.dedup();
+        let texts = found
+            .iter()
+            .map(|finding| format!("{} {}", finding.id, finding.text))
+            .collect();
+        Self {
+            by,
+            findings,
+            texts,
+            all,
+            streams: analysis.connections.len() as u64 + analysis.plain_tcp_streams,
+        }
+    }
+}
+
+/// Records the headers of both hosts' packets: enough for all but the checksums.
+pub(super) fn record_headers(net: &mut Net) {
+    for host in [CLIENT, SERVER] {
+        let kept = Kept {
+            packets: MOST_PACKETS,
+            of_each: HEADERS,
+            ..Kept::default()
+        };
+        net.record_only(host, kept);
+    }
+}
+
+/// That the analyzer finds nothing worth a warning at either end of a run without a box but what is `known`, and blames
+/// no host.
+#[track_caller]
+pub(super) fn check_without_box(net: &Net, known: &[&str]) {
+    for host in [CLIENT, SERVER] {
+        let seen = Seen::at(net, host);
+        let mut texts = seen.texts.iter();
+        let is_clean = texts.all(|text| known.contains(&text.as_str())) && seen.by.is_none();
+        assert!(is_clean, "{host:?}: {:?} {:?} {net:?}", seen.by, seen.texts);
+        assert!(seen.streams > 0, "{net:?}");
+    }
+}
+
+/// Of IPv4 without options, and of TCP with all that it may have.
+const HEADERS: usize = 20 + 60;
+
+/// More than any run has.
+const MOST_PACKETS: usize = 200_000;

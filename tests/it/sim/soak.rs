@@ -126,7 +126,7 @@ fn check_server(outcomes: &[Outcome]) {
 fn check_soak(offer: Offer) {
     let Soak { mut net, mut hosts } = Soak::new(offer);
     assert_eq!(net.run_until_idle(&mut hosts), Stop::Idle, "{net:?}");
-    analysed::check_without_box(&net, &[RESET]);
+    assert_eq!(analysed::complaint(&net, &[RESET]), None);
     let clients = hosts.client.outcomes();
     assert_eq!(clients.len(), usize::from(CONNECTIONS));
     for (number, outcome) in clients.iter().enumerate() {

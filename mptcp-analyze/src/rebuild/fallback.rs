@@ -30,9 +30,9 @@ impl Whole<'_> {
     /// The fallback of the connection, if there was one.
     pub(super) fn fallback(&self, totals: &PerDirection<DirectionTotals>) -> Option<Fallback> {
         let builder = self.builder;
-        let explicit = self.explicit_fallback(totals);
-        if explicit.is_some() {
-            return explicit;
+        if let Some(explicit) = self.explicit_fallback(totals) {
+            let before = self.fallback_before(&explicit, totals);
+            return Some(before.unwrap_or(explicit));
         }
         let stream = self.stream(builder.initial_stream?)?;
         let mptcp = stream.mptcp.as_ref()?;
@@ -42,6 +42,20 @@ impl Whole<'_> {
         }
         handshake_fallback(builder, mptcp, stream, vantage)
             .or_else(|| self.data_fallback(totals, vantage))
+    }
+
+    /// The data of the other host that had no mapping before a host sent the infinite mapping: it answers to them,
+    /// and where its MP_FAIL was lost it is all that is seen of the answer (RFC 8684 §3.7).
+    fn fallback_before(
+        &self,
+        explicit: &Fallback,
+        totals: &PerDirection<DirectionTotals>,
+    ) -> Option<Fallback> {
+        let is_infinite = explicit.reason == FallbackReason::InfiniteMapping;
+        let stream = self.stream(self.builder.initial_stream.filter(|_| is_infinite)?)?;
+        let vantage = vantage(stream, stream.mptcp.as_ref()?);
+        self.data_fallback(totals, vantage)
+            .filter(|before| before.frame < explicit.frame)
     }
 
     /// A fallback that a host announced: MP_FAIL on the only subflow, or the infinite mapping.

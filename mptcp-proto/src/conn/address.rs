@@ -131,7 +131,7 @@ impl Connection {
     pub(crate) fn local_up(&mut self, address: IpAddr) {
         if !self.paths.locals.contains(&address) {
             self.paths.locals.push(address);
-            if self.progress.is_fully_established {
+            if self.progress.may_join {
                 self.path_event(&PmEvent::LocalUp(address));
             }
         }
@@ -140,7 +140,7 @@ impl Connection {
     /// An address of this host is gone.
     pub(crate) fn local_down(&mut self, address: IpAddr) {
         self.paths.locals.retain(|known| *known != address);
-        if self.progress.is_fully_established {
+        if self.progress.may_join {
             self.path_event(&PmEvent::LocalDown(address));
         }
     }
@@ -217,7 +217,7 @@ impl Connection {
     /// Whether joins are possible.
     pub(super) fn is_joinable(&self) -> bool {
         self.is_mptcp()
-            && self.progress.is_fully_established
+            && self.progress.may_join
             && !self.state.is_finished()
             && self.state != State::FastCloseWait
     }

@@ -11,16 +11,64 @@
 
 use std::time::Duration;
 
+use crate::conn::subflow::{Step, Subflow};
 use crate::conn::timer::Timer;
 use crate::conn::{Connection, Phase, Violation};
+use crate::path::SubflowId;
 use crate::time::Instant;
+use crate::wire::mptcp::ResetReason;
 
 impl Connection {
     /// Whether the connection may go on as TCP on this subflow though the peer has not asked for it:
     /// there never was another one, and on this one the stream lies in order from its first byte on, so
-    /// that each byte has just one place.
+    /// that each byte has just one place. A join whose third ACK has not left is no subflow for either host:
+    /// where the first data show that options are lost, it does not count.
     pub(super) fn may_fall_back_unasked(&self, index: usize) -> bool {
-        self.only_up() == Some(index) && self.is_one_stream(index)
+        let is_start = !self.subflows[index].incoming.is_mapped();
+        let is_begun = |subflow: &Subflow| is_start && matches!(subflow.step, Step::JoinSynSent(_));
+        self.is_only_but_for(index, is_begun) && self.is_one_stream(index)
+    }
+
+    /// The same where the peer asks for it: it does so before it has sent the third ACK of a join.
+    pub(super) fn may_fall_back_before_joins(&self, index: usize) -> bool {
+        let is_begun = |subflow: &Subflow| {
+            matches!(
+                subflow.step,
+                Step::JoinSynSent(_) | Step::JoinSynReceived(_)
+            )
+        };
+        self.is_only_but_for(index, is_begun) && self.is_one_stream(index)
+    }
+
+    /// Whether a subflow is the only one, those aside that `is_none` holds of.
+    fn is_only_but_for(&self, index: usize, is_none: impl Fn(&Subflow) -> bool) -> bool {
+        let own = &self.subflows[index];
+        let alive = self.subflows.iter().filter(|subflow| subflow.end.is_none());
+        let mut others = alive.filter(|subflow| subflow.id != own.id);
+        own.is_up() && others.all(is_none)
+    }
+
+    /// Whether a join of the peer's is under way, and what has come bare on this subflow can wait until it is up
+    /// or has been reset: a peer that is TCP by now resets it.
+    pub(super) fn awaits_join(&self, index: usize) -> bool {
+        self.half_open_joins() > 0 && self.may_fall_back_before_joins(index)
+    }
+
+    /// Whether bytes came on the initial subflow, and no mapping ever did: as far as anybody knows it has none.
+    pub(super) fn has_bare_start(&self) -> bool {
+        self.up().any(|subflow| {
+            subflow.id == SubflowId(0) && subflow.bare_segments > 0 && !subflow.incoming.is_mapped()
+        })
+    }
+
+    /// Ends all joins before the initial subflow goes on as TCP (RFC 8684 §3.7).
+    pub(super) fn reset_all_but(&mut self, id: SubflowId) {
+        for index in 0..self.subflows.len() {
+            let subflow = &self.subflows[index];
+            if subflow.id != id && subflow.end.is_none() {
+                self.reset_subflow(index, ResetReason::MIDDLEBOX_INTERFERENCE);
+            }
+        }
     }
 
     /// Whether the stream lies on this subflow alone, each byte in its only place.

@@ -27,7 +27,8 @@ pub enum Event {
         /// Version of MPTCP.
         version: Option<Version>,
     },
-    /// The peer showed that options pass in both directions (RFC 8684 §3.1).
+    /// The peer showed that options pass in both directions, and a DSS came: subflows may be opened from here on
+    /// (RFC 8684 §3.1).
     FullyEstablished,
     /// There is something to read.
     Readable,

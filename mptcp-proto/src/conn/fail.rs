@@ -35,6 +35,11 @@ impl Connection {
         self.only_up() == Some(index) && self.is_gapless(index)
     }
 
+    /// The same where the peer asks for it.
+    fn may_fall_back_asked(&self, index: usize) -> bool {
+        self.may_fall_back(index) || self.may_fall_back_before_joins(index)
+    }
+
     /// Gives the only subflow what is to be sent again after another one was lost, where it is just what
     /// comes next on it: then nothing of it is missing there.
     fn complete_stream(&mut self, now: Instant, index: usize) {
@@ -105,6 +110,7 @@ impl Connection {
         let Some((position, dsn)) = self.incoming_base(index) else {
             return;
         };
+        self.reset_all_but(self.subflows[index].id);
         let subflow = &mut self.subflows[index];
         subflow.incoming.fall_back(position, dsn);
         subflow.tcp.set_shared_window(false);
@@ -253,7 +259,7 @@ impl Connection {
             return;
         }
         self.complete_stream(now, index);
-        if !self.may_fall_back(index) {
+        if !self.may_fall_back_asked(index) {
             // RFC 8684 §3.7: what was sent does not lie on this subflow alone, and without its mappings
             // the data would be garbled; they go over another.
             self.reset_subflow(index, ResetReason::MIDDLEBOX_INTERFERENCE);
@@ -364,7 +370,7 @@ impl Connection {
                     before.is_none_or(|before| dsn.add(before) == at)
                 });
         self.complete_stream(now, index);
-        if is_continued && self.may_fall_back(index) {
+        if is_continued && self.may_fall_back_asked(index) {
             self.fall_back(now, index, FallbackReason::InfiniteMapping);
         } else {
             self.react(now, index, Violation::InfiniteMapping);

@@ -150,6 +150,10 @@ struct Progress {
     is_connected: bool,
     /// RFC 8684 §3.1: the peer has shown that options pass in both directions.
     is_fully_established: bool,
+    /// A DSS came, or the data with MP_CAPABLE that are like one.
+    has_dss: bool,
+    /// The path manager knows that joins are possible.
+    may_join: bool,
     /// The application was told that it can read, and did not do so yet.
     is_readable_told: bool,
     /// A write found no room.

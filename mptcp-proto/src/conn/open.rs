@@ -23,7 +23,7 @@ use crate::seq::{Dsn, TcpSeq};
 use crate::tcp::{FastOpen, Path, Received, Tcp, TcpEvent};
 use crate::time::Instant;
 use crate::version::Version;
-use crate::wire::mptcp::Priority;
+use crate::wire::mptcp::{Priority, ResetReason};
 use crate::wire::segment::Segment;
 
 /// How a connection begins.
@@ -404,6 +404,11 @@ impl Connection {
         options: &ReceivedOptions,
     ) -> bool {
         match step.handle_syn_ack(options.join.as_ref()) {
+            // RFC 8684 §3.7: where the first data have no mapping, no subflow is added any more.
+            Ok(_) if self.has_bare_start() => {
+                self.reset_subflow(index, ResetReason::MIDDLEBOX_INTERFERENCE);
+                false
+            }
             Ok(sent) => {
                 self.count(Counter::JoinSynAckRx);
                 if sent.remote_priority == Priority::Backup {
@@ -482,6 +487,15 @@ impl Connection {
         if !self.progress.is_fully_established {
             self.progress.is_fully_established = true;
             self.early = Payload::EMPTY;
+        }
+    }
+
+    /// RFC 8684 §3.1: no new subflow before a DSS has come across the path. An ADD_ADDR, which shows that the
+    /// peer has both keys, is none.
+    pub(super) fn permit_joins(&mut self) {
+        let progress = &mut self.progress;
+        if progress.is_fully_established && progress.has_dss && !progress.may_join {
+            progress.may_join = true;
             self.tell(Event::FullyEstablished);
             self.on_established();
         }

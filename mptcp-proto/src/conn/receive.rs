@@ -231,10 +231,12 @@ impl Connection {
         }
         if options.dss.is_some() || options.add_addr.is_some() {
             self.subflows[index].has_dss |= options.dss.is_some();
+            self.progress.has_dss |= options.dss.is_some();
             let has_data_ack = options.dss.is_some_and(|dss| dss.data_ack.is_some());
             if has_data_ack || options.add_addr.is_some() {
                 self.fully_established();
             }
+            self.permit_joins();
             if has_data_ack {
                 self.subflows[index].note_data_ack(segment.ack);
                 self.subflows[index].bare_acks = 0;
@@ -244,6 +246,8 @@ impl Connection {
         if let Some(data) = options.capable.and_then(|capable| capable.data) {
             self.subflows[index].has_dss |= data.len > 0;
             self.fully_established();
+            self.progress.has_dss |= data.len > 0;
+            self.permit_joins();
             return true;
         }
         if !options.is_empty() {
@@ -266,7 +270,7 @@ impl Connection {
         if !segment.flags.rst() {
             let subflow = &mut self.subflows[index];
             subflow.bare_acks = subflow.bare_acks.saturating_add(1);
-            if !has_dss && received.acked.is_some() {
+            if !has_dss && received.acked.is_some() && !self.awaits_join(index) {
                 self.react(now, index, Violation::DataAckMissing);
                 return self.is_mptcp();
             }

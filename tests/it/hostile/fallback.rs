@@ -87,6 +87,30 @@ fn the_infinite_mapping_names_its_sender() {
 }
 
 #[test]
+fn an_infinite_mapping_that_answers_bare_data_is_not_the_cause() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    connection.send(&mut capture, 0, Host::Client, 1000);
+    connection.send(&mut capture, 0, Host::Server, 1000);
+    // The client is TCP from here on, whatever made it so.
+    connection.send_bare(&mut capture, 0, Host::Client, 500);
+    let first = capture.last_frame();
+    let ssn = connection.subflows[0].flow.next_ssn(End::Server);
+    let option = connection.dss_of(Host::Server, 1001, ssn, 0, None);
+    let payload = Connection::stream(Host::Server, 1001, 500);
+    let dispatch = Dispatch::ack()
+        .options(&option_bytes(&option))
+        .payload(&payload);
+    connection.dispatch(&mut capture, 0, Host::Server, &dispatch);
+    connection.set_next_data(Host::Server, 1501);
+    connection.send_bare(&mut capture, 0, Host::Client, 500);
+    let read = read_one(&capture);
+    let fallback = read.fallback.as_ref().unwrap();
+    assert_eq!(fallback.reason, FallbackReason::StrippedMidStream);
+    assert_eq!(fallback.frame, first);
+    assert_ne!(fallback.by, Blame::Server);
+}
+
+#[test]
 fn mp_fail_with_the_wrong_checksum_in_sight_is_proven() {
     let (mut capture, mut connection) = connected_with_checksum(Version::V1);
     connection.send(&mut capture, 0, Host::Client, 500);

@@ -5,11 +5,12 @@ use std::time::Duration;
 use mptcp_proto::conn::config::Offer;
 use mptcp_proto::conn::handshake::Wishes;
 use mptcp_proto::conn::{Config, FallbackReason};
+use mptcp_proto::pm;
 use mptcp_proto::wire::mptcp::Subtype;
 use mptcp_proto::wire::segment::Segment;
 
 use super::handshake::{fallback, version};
-use super::meddle::{Seen, flip, meddle, strip, subtypes};
+use super::meddle::{Seen, blank, flip, meddle, strip, subtypes};
 use super::pair::{Hook, Pair, Way, pattern};
 
 fn checksums() -> Config {
@@ -253,4 +254,60 @@ fn a_third_ack_with_another_key_makes_both_tcp() {
             Some(FallbackReason::KeyMismatch),
         ],
     );
+}
+
+/// An exchange over a box on all paths, where the server has a second address for the client to join.
+#[track_caller]
+fn check_beside_an_advertised_address(hook: Hook) -> Pair {
+    let mut pair = Pair::new(5);
+    pair.hook = Some(hook);
+    pair.client.address_up("10.0.0.1".parse().unwrap());
+    for text in ["10.9.0.1", "10.9.1.1"] {
+        pair.server.address_up(text.parse().unwrap());
+    }
+    let with = |path_manager| Config {
+        path_manager,
+        ..Config::default()
+    };
+    let ours = pair.connect(with(pm::Kind::Fullmesh), with(pm::Kind::Signal));
+    // The client speaks first: what acknowledges that has the ADD_ADDR, and no data yet.
+    pair.run_for(Duration::from_millis(20));
+    pair.client(ours).write(b"begin").unwrap();
+    pair.run_for(Duration::from_millis(15));
+    let theirs = pair.accepted();
+    let mut begin = Vec::new();
+    super::pair::read_all(pair.server(theirs), &mut begin);
+    assert_eq!(begin, b"begin");
+    pair.exchange([ours, theirs], &pattern(100_000, 1), &pattern(120_000, 2));
+    assert_eq!([0, 1].map(|side| pair.picked(side, fallback).len()), [1, 1]);
+    pair
+}
+
+fn is_join(pair: &Pair, way: Way, has_key: bool) -> bool {
+    pair.log.iter().any(|sent| {
+        let segment = Segment::parse(&sent.packet, false).unwrap();
+        let has_join = subtypes(&segment).contains(&Subtype::JOIN);
+        sent.way == way && has_join && segment.flags.syn() != has_key
+    })
+}
+
+#[test]
+fn nothing_joins_before_a_dss_has_come() {
+    let hook = meddle(|seen, options, _| {
+        if !seen.segment.flags.syn() {
+            blank(options, |subtype| subtype == Subtype::DSS);
+        }
+        true
+    });
+    let pair = check_beside_an_advertised_address(hook);
+    assert!(sent(&pair, Subtype::ADD_ADDR));
+    assert!(!is_join(&pair, Way::ToServer, false));
+}
+
+#[test]
+fn a_join_under_way_is_reset_where_the_first_data_have_lost_their_mapping() {
+    let hook = strip(|seen| seen.way == Way::ToClient && seen.has_data());
+    let pair = check_beside_an_advertised_address(hook);
+    assert!(is_join(&pair, Way::ToServer, false));
+    assert!(!is_join(&pair, Way::ToServer, true));
 }

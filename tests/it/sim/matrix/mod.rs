@@ -149,13 +149,13 @@ impl Row {
         self.place == Place::Both && specs.iter().any(|spec| self.case.spec.starts_with(spec))
     }
 
-    /// Whether an ADD_ADDR, which passes, has the client join before the first data show that the others do not: with
-    /// two subflows there is no fallback (RFC 8684 §3.7), and none of them carries data. The connection ends.
-    fn joins_before_it_can_fall_back(&self, offer: Offer) -> bool {
-        let specs = ["strip:on=data,toward=client", "strip:option=dss"];
-        let takes_dss = self.place == Place::Both && specs.contains(&self.case.spec);
-        let is_asked = self.case.spec == "rewrite:field=capable_flags,xor=0x80,on=synack";
-        offer == Offer::V1 && (takes_dss || is_asked)
+    /// Whether the first data, which show that no mapping passes on any path, can be lost while a join is under way
+    /// that a DSS without mapping permits (RFC 8684 §3.1). §3.7: falling back is for "before any additional subflows
+    /// are added"; then each host may have sent data over either subflow, and none of them carries data.
+    fn may_join_before_first_data(&self, column: Column, loss: usize) -> bool {
+        let takes_mappings = self.case.spec == "strip:on=data,toward=client";
+        let is_v1 = column.offer == Offer::V1;
+        takes_mappings && self.place == Place::Both && is_v1 && column.signals && LOSSES[loss] > 0
     }
 
     /// Whether a mapping was changed on the path, and no checksum can tell (RFC 8684 §3.3.1).
@@ -176,7 +176,7 @@ impl Row {
         {
             return None;
         }
-        if column.signals && self.joins_before_it_can_fall_back(column.offer) {
+        if self.may_join_before_first_data(column, loss) {
             return None;
         }
         if outcome.received.contains(&Data::Short) {

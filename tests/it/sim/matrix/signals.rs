@@ -136,15 +136,10 @@ fn addresses_come_and_go_over_every_box() {
             .iter()
             .filter_map(|(_, outcomes)| outcomes.as_ref());
         for outcome in outcomes.flatten() {
-            if row.case.spec != MISJUDGED {
-                check_blame(outcome, row.case.spec.is_empty());
-            }
+            check_blame(outcome, row.case.spec.is_empty());
         }
     }
     if seed == SEED {
         insta::assert_snapshot!("signals", table::outcomes(&rows));
     }
 }
-
-/// The analyzer takes acknowledgements that are bare but for an ADD_ADDR for a host's own doing.
-const MISJUDGED: &str = "strip:on=pure_ack,toward=client";

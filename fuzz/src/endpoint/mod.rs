@@ -222,7 +222,10 @@ impl Session {
                 continue;
             };
             let is_late = next > until;
-            assert!(!is_late || self.is_forged, "no end: {}", self.describe());
+            // What an old cookie has made of a connection lacks what its peer has got acknowledged, and says so
+            // to each repetition.
+            let is_endless = self.is_forged || self.is_repeated;
+            assert!(!is_late || is_endless, "no end: {}", self.describe());
             if is_late {
                 self.abort_all();
             }

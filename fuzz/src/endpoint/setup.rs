@@ -164,8 +164,6 @@ pub(super) const PORT: u16 = 80;
 pub(super) const PATHS: u8 = 3;
 /// Largest buffer.
 pub(super) const MAX_BUFFER: usize = 128 * 1024;
-/// A SYN announces that much at most.
-pub(super) const FIRST_WINDOW: usize = 65_535;
 
 const CONGESTION: [cc::Kind; 6] = [
     cc::Kind::Lia,

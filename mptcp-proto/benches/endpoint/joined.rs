@@ -45,6 +45,12 @@ impl Load {
         ]
     }
 
+    /// Whether it is one of those that are to carry 10 Gbit of data per CPU second: one subflow or four,
+    /// without checksums of its own, all that comes looked at.
+    pub(crate) const fn is_judged(&self) -> bool {
+        matches!(self.subflows, 1 | 4) && !self.checksum && self.verifies
+    }
+
     pub(crate) fn idle(subflows: usize) -> Self {
         Self {
             subflows,

@@ -1,7 +1,9 @@
 //! What two endpoints joined in memory cost, beside smoltcp's loopback benchmark in the same run.
 //!
-//! `cargo bench -p mptcp-proto --bench endpoint -- [--mib N] [--rounds N] [FILTER]`. Everything is
-//! CPU time of the only thread, both ends together; the best of the rounds counts.
+//! `cargo bench -p mptcp-proto --bench endpoint -- [--mib N] [--rounds N] [--least GBIT] [FILTER]`.
+//! Everything is CPU time of the only thread, both ends together; the best of the rounds counts. With
+//! `--least` the exit code is 1 when a transfer of MPTCP at smoltcp's segment size, on one subflow or on
+//! four, carries less per CPU second.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -11,6 +13,7 @@
 mod joined;
 mod smol;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use joined::{Joined, Load};
@@ -19,6 +22,7 @@ struct Arguments {
     filter: String,
     mib: u64,
     rounds: u32,
+    least: Option<f64>,
 }
 
 impl Arguments {
@@ -27,6 +31,7 @@ impl Arguments {
             filter: String::new(),
             mib: 256,
             rounds: 3,
+            least: None,
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
@@ -35,6 +40,7 @@ impl Arguments {
                 "--bench" => {}
                 "--mib" => arguments.mib = words.next().unwrap().parse().unwrap(),
                 "--rounds" => arguments.rounds = words.next().unwrap().parse().unwrap(),
+                "--least" => arguments.least = Some(words.next().unwrap().parse().unwrap()),
                 _ => arguments.filter = word,
             }
         }
@@ -62,7 +68,10 @@ fn best(rounds: u32, mut run: impl FnMut()) -> Duration {
     times.min().unwrap()
 }
 
-fn transfers(arguments: &Arguments) {
+/// Prints the table, and gives the transfers that are to reach `--least` and do not, with what they reach;
+/// and how many were asked to.
+fn transfers(arguments: &Arguments) -> (Vec<(String, f64)>, usize) {
+    let (mut slow, mut judged) = (Vec::new(), 0);
     println!("| transfer | payload | Gbit per CPU s | ns a segment |\n|---|---|---|---|");
     let bytes = arguments.mib << 20;
     for (name, checksums) in [("smoltcp", false), ("smoltcp, checksums", true)] {
@@ -76,18 +85,26 @@ fn transfers(arguments: &Arguments) {
             let name = load.to_string();
             if arguments.wants(&name) {
                 let time = best(arguments.rounds, || Joined::new(&load).transfer(bytes));
-                print_transfer(&name, payload, bytes, time);
+                let gbits = print_transfer(&name, payload, bytes, time);
+                if payload == smol::PAYLOAD && load.is_judged() {
+                    judged += 1;
+                    if arguments.least.is_some_and(|least| gbits < least) {
+                        slow.push((name, gbits));
+                    }
+                }
             }
         }
     }
+    (slow, judged)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "three digits are printed")]
-fn print_transfer(name: &str, payload: usize, bytes: u64, time: Duration) {
+fn print_transfer(name: &str, payload: usize, bytes: u64, time: Duration) -> f64 {
     let gbits = bytes as f64 * 8e-9 / time.as_secs_f64();
     let segments = bytes as f64 / payload as f64;
     let nanos = time.as_secs_f64() * 1e9 / segments;
     println!("| {name} | {payload} | {gbits:.1} | {nanos:.0} |");
+    gbits
 }
 
 /// Each kind in a process of its own, whose memory nothing else has used.
@@ -143,10 +160,18 @@ fn resident() -> u64 {
     pages * 4096
 }
 
-fn main() {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    transfers(&arguments);
+    let (slow, judged) = transfers(&arguments);
     connections(&arguments);
+    let Some(least) = arguments.least else {
+        return ExitCode::SUCCESS;
+    };
+    for (name, gbits) in &slow {
+        println!("{name}: {gbits:.1} Gbit per CPU s, less than {least:.1}");
+    }
+    // A filter that leaves nothing to judge proves nothing.
+    ExitCode::from(u8::from(judged == 0 || !slow.is_empty()))
 }
 
 const CONNECTIONS: usize = 5000;

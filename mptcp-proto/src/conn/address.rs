@@ -411,6 +411,6 @@ const fn is_of_path(reason: ResetReason) -> bool {
 }
 
 /// Actions of the path manager that wait.
-const MAX_ACTIONS: usize = 1024;
+pub(super) const MAX_ACTIONS: usize = 1024;
 /// Addresses of the peer that are kept; those above are echoed and forgotten.
 const MAX_REMOTE: usize = crate::pm::MAX_ADDRESSES;

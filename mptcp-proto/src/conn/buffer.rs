@@ -17,6 +17,8 @@ pub(super) struct Tuning {
     cap: CwndCap,
     /// Bytes that had come before.
     pub(super) bytes_duplicate: u64,
+    /// MPTCP options that are unknown or do not parse.
+    pub(super) options_ignored: u64,
     pub(super) bytes_acked: u64,
     pub(super) bytes_reinjected: u64,
     pub(super) reinjections: u64,
@@ -37,6 +39,7 @@ impl Tuning {
             penalty: Penalty::default(),
             cap: CwndCap::default(),
             bytes_duplicate: 0,
+            options_ignored: 0,
             bytes_acked: 0,
             bytes_reinjected: 0,
             reinjections: 0,

@@ -41,11 +41,13 @@ impl Connection {
     }
 
     /// Whether our data have no other way, and the peer waits for nothing but them: a FIN ends one direction
-    /// only (RFC 9293 §3.6).
+    /// only (RFC 9293 §3.6). A join under way is none yet: a peer that is TCP by now refuses it.
     fn is_needed_after_fin(&self, index: usize) -> bool {
         let has_data =
             self.send.unsent() > 0 || self.send.in_flight() > 0 || self.state.may_write();
-        has_data && self.receive.is_fin_reached() && self.only_up() == Some(index)
+        let id = self.subflows[index].id;
+        let has_other = self.up().any(|other| other.id != id && other.is_usable());
+        has_data && self.receive.is_fin_reached() && self.subflows[index].is_up() && !has_other
     }
 
     /// A FIN after data without mapping, or after segments without any option, is that of a peer that has

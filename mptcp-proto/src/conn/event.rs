@@ -45,6 +45,19 @@ pub enum Event {
         /// Which one.
         id: SubflowId,
     },
+    /// So many retransmission timeouts came in a row on a subflow ([`Patience::stale_after`]) that it gets no
+    /// new data while there is another: the R1 of RFC 9293 §3.8.3.
+    ///
+    /// [`Patience::stale_after`]: crate::conn::config::Patience::stale_after
+    SubflowStale {
+        /// Which one.
+        id: SubflowId,
+    },
+    /// A stale subflow was heard of again.
+    SubflowRecovered {
+        /// Which one.
+        id: SubflowId,
+    },
     /// A subflow is gone.
     SubflowDown {
         /// Which one.

@@ -76,6 +76,8 @@ pub struct MptcpInfo {
     pub bytes_duplicate: u64,
     /// Bytes acknowledged by the peer (`mptcpi_bytes_acked`).
     pub bytes_acked: u64,
+    /// MPTCP options that are unknown or do not parse, and were passed over.
+    pub options_ignored: u64,
     /// Bytes that came twice and were not the same.
     pub bytes_differing: u64,
     /// Bytes sent again because they held up the receiver's window.
@@ -184,6 +186,7 @@ impl Connection {
             bytes_received: self.receive.bytes_received(),
             bytes_duplicate: self.tuning.bytes_duplicate,
             bytes_acked: self.tuning.bytes_acked,
+            options_ignored: self.tuning.options_ignored,
             bytes_differing: self.tuning.differing,
             bytes_opportunistic: self.tuning.opportunistic,
             penalties: self.tuning.penalties,

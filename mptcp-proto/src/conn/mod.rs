@@ -30,6 +30,7 @@ pub mod mechanism;
 pub(crate) mod open;
 pub mod options;
 mod pacing;
+pub mod queues;
 mod receive;
 pub mod received;
 mod refused;
@@ -52,6 +53,7 @@ pub use fallback::FallbackReason;
 pub use info::{MptcpInfo, SubflowInfo};
 pub use pacing::Pacing;
 pub use pm::Role;
+pub use queues::{Queue, Queued};
 pub use state::State;
 pub use violation::{Reaction, Violation};
 

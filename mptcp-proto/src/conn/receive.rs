@@ -128,6 +128,13 @@ impl Connection {
     }
 
     fn read_options(&mut self, segment: &Segment<'_>) -> ReceivedOptions {
+        let options = self.parse_options(segment);
+        let ignored = u64::from(options.ignored);
+        self.tuning.options_ignored = self.tuning.options_ignored.saturating_add(ignored);
+        options
+    }
+
+    fn parse_options(&self, segment: &Segment<'_>) -> ReceivedOptions {
         let version = match self.phase {
             Phase::Tcp(plain) if plain.farewell.session.is_none() => {
                 return ReceivedOptions::default();
@@ -162,7 +169,9 @@ impl Connection {
         subflow.timeouts = 0;
         let was_stale = std::mem::take(&mut subflow.is_stale);
         if was_stale {
+            let id = subflow.id;
             self.count(Counter::SubflowRecover);
+            self.tell(Event::SubflowRecovered { id });
         }
         was_stale
     }

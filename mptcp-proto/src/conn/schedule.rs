@@ -32,11 +32,12 @@ impl Connection {
     pub(super) fn refresh_views(&mut self) {
         let mut views = std::mem::take(&mut self.views);
         views.clear();
+        let most = self.most_given();
         for (index, subflow) in self.subflows.iter().enumerate() {
             let cwnd = self.congestion.cwnd(subflow.id);
             let ssthresh = self.congestion.ssthresh(subflow.id);
             let (reserve, _) = self.reserve(index);
-            views.push(subflow.view(cwnd, ssthresh, reserve));
+            views.push(subflow.view(cwnd, ssthresh, reserve, most));
         }
         self.views = views;
     }

@@ -228,9 +228,11 @@ impl Subflow {
         }
     }
 
-    /// As the algorithms see it.
-    pub(crate) fn view(&self, cwnd: u64, ssthresh: u64, reserve: usize) -> PathView {
+    /// As the algorithms see it. It gets no more than `most` bytes in all.
+    pub(crate) fn view(&self, cwnd: u64, ssthresh: u64, reserve: usize, most: u64) -> PathView {
         let info = self.tcp.info();
+        // What was sent and is not acknowledged counts as well.
+        let sent = self.tcp.queued().saturating_sub(info.unsent);
         PathView {
             id: self.id,
             srtt: info.srtt,
@@ -241,7 +243,7 @@ impl Subflow {
             ssthresh,
             in_flight: info.in_flight,
             queued: info.unsent,
-            window_left: info.window_left,
+            window_left: info.window_left.min(most.saturating_sub(sent)),
             mss: self.tcp.mss(reserve),
             priority: self.remote_priority,
             loss_state: info.loss_state,

@@ -168,6 +168,7 @@ impl Connection {
             && self.is_mptcp()
             && is_said
             && self.send.in_flight() == 0
+            && self.send.unsent() == 0
             && ends.any(|end| end == SubflowEnd::Closed)
         {
             // Both have said all, and closed the subflow: only the DATA_ACK of the DATA_FIN is missing.

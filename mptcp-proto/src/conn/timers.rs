@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::conn::event::{ConnectionEnd, SubflowEnd};
+use crate::conn::event::{ConnectionEnd, Event, SubflowEnd};
 use crate::conn::hook::Hook;
 use crate::conn::subflow::{Proof, Step};
 use crate::conn::timer::Timer;
@@ -119,6 +119,7 @@ impl Connection {
         if subflow.timeouts >= self.config.patience.stale_after && !subflow.is_stale {
             subflow.is_stale = true;
             self.count(Counter::SubflowStale);
+            self.tell(Event::SubflowStale { id });
         }
         let others = self
             .subflows

@@ -47,7 +47,6 @@ impl Pieces {
     }
 
     /// Number of pieces.
-    #[cfg(test)]
     pub(super) fn piece_count(&self) -> usize {
         self.list.len()
     }

@@ -76,6 +76,11 @@ impl Ranges {
         self.0.iter()
     }
 
+    /// Number of ranges.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Number of places.
     pub(super) fn len(&self) -> u64 {
         let lengths = self

@@ -5,6 +5,7 @@ use crate::conn::join::JoinRequest;
 use crate::conn::received::ReceivedOptions;
 use crate::conn::violation::Reaction;
 use crate::conn::{Context, Violation};
+use crate::endpoint::open::is_host;
 use crate::endpoint::{ConnId, Endpoint, Handled, MAX_REPLIES};
 use crate::key::Token;
 use crate::path::SubflowId;
@@ -90,6 +91,11 @@ impl Endpoint {
     /// A segment of no connection.
     fn handle_stranger(&mut self, now: Instant, segment: &Segment<'_>) -> Handled {
         let flags = segment.flags;
+        if !is_host(segment.source) || !is_host(segment.destination) {
+            // RFC 9293 §3.9.2.3: in silence, or one SYN would be answered by many.
+            self.dropped.stray = self.dropped.stray.saturating_add(1);
+            return Handled::Dropped;
+        }
         self.jar.rotate(now, &mut *self.random);
         self.joins.expire(now);
         if flags.syn() && !flags.ack() && !flags.rst() {

@@ -24,6 +24,9 @@ pub enum ConnectError {
     /// The addresses are of two families.
     #[error("the addresses are of two families")]
     Families,
+    /// No host has the address: it is that of many, or of none (RFC 9293 §3.9.2.3).
+    #[error("{0} is no address of a host")]
+    NoHost(std::net::IpAddr),
     /// There are too many connections.
     #[error("the limit of {0} connections is reached")]
     LimitReached(usize),
@@ -67,6 +70,12 @@ impl Endpoint {
     ) -> Result<ConnId, ConnectError> {
         if path.local.is_ipv4() != path.remote.is_ipv4() {
             return Err(ConnectError::Families);
+        }
+        if let Some(end) = [path.local, path.remote]
+            .into_iter()
+            .find(|end| !is_host(*end))
+        {
+            return Err(ConnectError::NoHost(end.ip()));
         }
         if self.paths.contains_key(&path) {
             return Err(ConnectError::InUse);
@@ -271,4 +280,11 @@ fn is_of_the_future(options: &ReceivedOptions, config: &conn::Config) -> bool {
     let is_extended =
         |capable: &Capable| capable.version == Version::V0.number() && capable.flags.extensible();
     is_old && options.capable.as_ref().is_some_and(is_extended)
+}
+
+/// Whether one host can be at this end: its address is neither that of many nor none (RFC 9293 §3.9.2.3).
+pub(super) fn is_host(end: SocketAddr) -> bool {
+    let ip = end.ip().to_canonical();
+    let is_broadcast = matches!(ip, std::net::IpAddr::V4(ip) if ip.is_broadcast());
+    !(ip.is_multicast() || ip.is_unspecified() || is_broadcast)
 }

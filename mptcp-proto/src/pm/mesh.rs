@@ -38,6 +38,10 @@ struct Failure {
     times: u32,
     /// Whether a host wanted it to end.
     is_wanted: bool,
+    /// Since when there is one again.
+    up_since: Option<Instant>,
+    /// How often such a subflow broke soon after it was up.
+    broken: u32,
     retry: Retry,
 }
 
@@ -62,7 +66,12 @@ impl Mesh {
             PmEvent::SubflowDown { subflow, why } => self.fail(view.now, subflow, *why),
             PmEvent::SubflowUp(id) => {
                 if let Some(up) = view.subflows.iter().find(|subflow| subflow.id == *id) {
-                    self.failures.retain(|failure| !failure.is_of(up));
+                    let mut failures = self.failures.iter_mut();
+                    if let Some(failure) = failures.find(|failure| failure.is_of(up)) {
+                        failure.up_since = Some(view.now);
+                        failure.times = 0;
+                        failure.retry = Retry::Now;
+                    }
                 }
             }
             PmEvent::AddressAnnounced(remote) => {
@@ -94,7 +103,9 @@ impl Mesh {
     /// host may create a new one that belongs to the connection. Nothing else can save the connection.
     fn try_all_again(&mut self, now: Instant) {
         for failure in &mut self.failures {
-            let is_over = failure.retry == Retry::Never && failure.times < MAX_RETRIES;
+            let is_over = failure.retry == Retry::Never
+                && failure.times < MAX_RETRIES
+                && failure.broken < MAX_BROKEN;
             if is_over && !failure.is_wanted {
                 failure.retry = Retry::At(now + FIRST_RETRY * (1 << failure.times));
             }
@@ -111,11 +122,11 @@ impl Mesh {
             DownReason::TimedOut | DownReason::Unreachable => true,
         };
         let known = self.failures.iter().position(|known| known.is_of(subflow));
-        let times = match known {
-            Some(index) => self.failures.swap_remove(index).times.saturating_add(1),
-            None => 0,
+        let (times, broken) = match known {
+            Some(index) => self.failures.swap_remove(index).counts_after(now, why),
+            None => (0, 0),
         };
-        let retry = if is_transient && times < MAX_RETRIES {
+        let retry = if is_transient && times < MAX_RETRIES && broken < MAX_BROKEN {
             Retry::At(now + FIRST_RETRY * (1 << times))
         } else {
             Retry::Never
@@ -128,6 +139,8 @@ impl Mesh {
             remote: subflow.remote,
             times,
             is_wanted,
+            up_since: None,
+            broken,
             retry,
         });
     }
@@ -203,6 +216,19 @@ impl Mesh {
 }
 
 impl Failure {
+    /// How often it was not there, and how often it broke, with this time.
+    fn counts_after(&self, now: Instant, why: DownReason) -> (u32, u32) {
+        let Some(since) = self.up_since else {
+            return (self.times.saturating_add(1), self.broken);
+        };
+        let is_broken = matches!(why, DownReason::Broken | DownReason::Reset(_));
+        if is_broken && now.since(since) < STEADY {
+            (0, self.broken.saturating_add(1))
+        } else {
+            (0, 0)
+        }
+    }
+
     fn is_of(&self, subflow: &PmSubflow) -> bool {
         self.local == subflow.local.ip().to_canonical() && self.remote == subflow.remote
     }
@@ -245,6 +271,13 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// The last retry is a minute after the one before.
 const MAX_RETRIES: u32 = 7;
+
+/// A path that lets handshakes pass and breaks all that follows does not have subflows opened without end. Each
+/// may have brought some data, so that it has many.
+const MAX_BROKEN: u32 = 64;
+
+/// A subflow that was up for so long was a good one.
+const STEADY: Duration = Duration::from_secs(60);
 
 /// Most pairs of addresses whose failure is remembered; beyond them the oldest is forgotten.
 const MAX_FAILURES: usize = 128;

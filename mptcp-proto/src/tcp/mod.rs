@@ -40,6 +40,7 @@ pub use config::{
 pub use congestion::{AckSample, CongestionHook};
 pub use counters::Counters;
 pub use handshake::reset_reply;
+pub use receiver::MAX_OUT_OF_ORDER_PIECES;
 pub use report::{
     Acked, IcmpError, Outgoing, OutgoingKind, Received, TcpEvent, TcpEvents, TcpInfo, TimedOut,
 };
@@ -151,6 +152,11 @@ impl Tcp {
     /// Bytes that arrived and wait for what precedes them, or for [`Tcp::next_received`].
     pub const fn out_of_order(&self) -> u64 {
         self.receiver.waiting_bytes()
+    }
+
+    /// Pieces of them.
+    pub fn out_of_order_pieces(&self) -> usize {
+        self.receiver.waiting_pieces()
     }
 
     /// Whether the windows of both ends are shared with other connections, as in MPTCP (RFC 8684

@@ -81,6 +81,10 @@ impl Receiver {
         self.waiting_bytes
     }
 
+    pub(super) fn waiting_pieces(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(super) const fn full_segment(&self) -> u64 {
         self.full_segment
     }
@@ -322,7 +326,7 @@ impl Receiver {
 
 /// Pieces that may wait for earlier data. With the largest piece it is 128 MiB, which the window
 /// forbids; with one-byte segments in the worst order it is a few hundred KiB.
-pub(super) const MAX_OUT_OF_ORDER_PIECES: usize = 2048;
+pub const MAX_OUT_OF_ORDER_PIECES: usize = 2048;
 /// Adjacent segments are kept together up to this size, in bytes.
 const MAX_PIECE: usize = 64 * 1024;
 /// A SACK option of an otherwise empty option area has room for so many.

@@ -230,6 +230,7 @@ pub struct TcpInfo {
     pub counters: Counters,
 }
 
+/// Why a connection ended comes before its end.
 const ALL_EVENTS: [TcpEvent; 10] = [
     TcpEvent::Connected,
     TcpEvent::PeerClosed,

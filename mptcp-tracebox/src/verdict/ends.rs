@@ -223,10 +223,20 @@ fn bare_acks(packets: &Packets<'_>) -> Vec<Instant> {
             let is_bare = flags.ack() && !flags.syn() && !flags.rst();
             // Nobody refuses what was accepted.
             let is_odd = flags.rst() && is_accepted(sent);
-            is_bare || is_odd || !belongs(segment, sent)
+            is_bare || is_odd || !belongs(segment, sent) || is_second(segment, sent)
         })
     });
     bare.map(|(_, answer)| answer.at).collect()
+}
+
+/// Whether a SYN/ACK says something else of MPTCP than the first one for this SYN: a box lowered its number to one
+/// that it had seen, and it is for another SYN.
+fn is_second(segment: &SegmentAnswer, sent: &Sent) -> bool {
+    let segments = sent.answers.iter().filter_map(Answer::segment);
+    let mut accepted = segments.filter(|it| it.flags.syn());
+    let first = accepted.next();
+    let is_other = |first: &SegmentAnswer| mptcp(&first.options).ne(mptcp(&segment.options));
+    segment.flags.syn() && first.is_some_and(is_other)
 }
 
 fn is_accepted(sent: &Sent) -> bool {

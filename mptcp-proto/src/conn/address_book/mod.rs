@@ -30,6 +30,16 @@ pub struct AddressBook {
     signalled: Vec<AddressId>,
 }
 
+/// Entries of the lists of a book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub(crate) local: usize,
+    pub(crate) remote: usize,
+    pub(crate) announcements: usize,
+    pub(crate) echoes: usize,
+    pub(crate) removals: usize,
+}
+
 /// How addresses are advertised and accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressConfig {
@@ -217,6 +227,17 @@ impl AddressBook {
     /// Our addresses.
     pub fn locals(&self) -> &[LocalAddress] {
         &self.local
+    }
+
+    /// How much is in each list.
+    pub(crate) fn sizes(&self) -> Sizes {
+        Sizes {
+            local: self.local.len(),
+            remote: self.remote.len(),
+            announcements: self.announcements.len(),
+            echoes: self.echoes.len(),
+            removals: self.removals.len(),
+        }
     }
 
     /// How many of them were advertised and not withdrawn.

@@ -135,6 +135,18 @@ impl SendBuffer {
         narrow(self.end().saturating_sub(self.acked))
     }
 
+    /// Blocks in which they are kept.
+    pub fn blocks(&self) -> usize {
+        self.data
+            .piece_count()
+            .saturating_add(usize::from(!self.tail.is_empty()))
+    }
+
+    /// Ranges of data that `subflow` carries.
+    pub fn ranges_of(&self, subflow: SubflowId) -> usize {
+        self.holders.of(subflow).map_or(0, Ranges::count)
+    }
+
     /// Bytes that may be kept.
     pub const fn capacity(&self) -> usize {
         self.capacity

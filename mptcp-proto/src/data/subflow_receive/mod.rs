@@ -339,6 +339,16 @@ impl SubflowMappings {
         first.map_or(0, |mapping| mapping.len.saturating_sub(mapping.seen))
     }
 
+    /// Mappings that are known, those whose data were delivered included.
+    pub fn mappings(&self) -> usize {
+        self.mappings.len()
+    }
+
+    /// What [`Self::poll`] would still give.
+    pub fn undelivered(&self) -> usize {
+        self.delivered.len()
+    }
+
     /// Position after the last byte that came.
     pub const fn received(&self) -> u64 {
         self.received

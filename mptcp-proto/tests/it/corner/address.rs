@@ -8,7 +8,7 @@ use mptcp_proto::key::AddressId;
 use mptcp_proto::path::SubflowId;
 use mptcp_proto::version::Version;
 use mptcp_proto::wire::mptcp::{AddAddr, AddressIds, MptcpOption, Priority, RemoveAddr};
-use mptcp_proto::wire::segment::Segment;
+use mptcp_proto::wire::segment::{Flags, Segment};
 use mptcp_proto::wire::tcp_option::{KIND_TIMESTAMPS, TcpOptions};
 
 use super::puppet::{Puppet, Reply, payload};
@@ -227,6 +227,44 @@ fn addresses_that_cannot_be_hosts_are_refused_and_odd_ports_are_not() {
     let zero = add_addr_hmac(key.0, key.1, AddressId(3), ip, Some(0));
     puppet.ack(0, &[add_with(3, "10.0.5.3", None, Some(zero))]);
     assert_eq!(puppet.picked(announced).len(), 3);
+}
+
+/// Case 42
+#[test]
+fn only_advertised_addresses_that_can_be_hosts_are_joined_and_a_refusal_ends_nothing_else() {
+    let config = Config {
+        path_manager: mptcp_proto::pm::Kind::Fullmesh,
+        ..Config::default()
+    };
+    let mut puppet = Puppet::called(config);
+    puppet.host.address_up("10.0.0.1".parse().unwrap());
+    let option = puppet.data_ack();
+    puppet.ack(0, &[option]);
+    let mut replies = Vec::new();
+    for (id, text) in [
+        (1, "224.0.0.5"),
+        (2, "127.0.0.1"),
+        (3, "10.0.5.1"),
+        (4, "0.0.0.0"),
+    ] {
+        let option = add(&puppet, id, text, Some(9));
+        replies.extend(puppet.ack(0, &[option]));
+    }
+    replies.extend(puppet.wait(Duration::from_millis(500)));
+    let syns: Vec<_> = replies
+        .iter()
+        .filter(|reply| reply.segment().flags == Flags::SYN)
+        .collect();
+    let [syn] = syns[..] else {
+        panic!("{} SYNs", syns.len());
+    };
+    assert_eq!(syn.segment().destination, address("10.0.5.1:9"));
+    let near = syn.segment().source.to_string();
+    let line = puppet.line("10.0.5.1:9", &near);
+    puppet.lines[line].expected = syn.segment().seq.0.wrapping_add(1);
+    puppet.send(line, 0, Flags::RST.with(Flags::ACK), &[], &[]);
+    assert_eq!(puppet.conn().info().subflows_total, 1);
+    assert_eq!(puppet.write(b"goes on").len(), 1);
 }
 
 /// Case 43

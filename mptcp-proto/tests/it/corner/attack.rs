@@ -284,7 +284,15 @@ fn options_that_are_unknown_or_do_not_parse_are_as_if_they_were_not_there() {
         assert!(reset(&replies).is_none());
     }
     assert!(puppet.fallbacks().is_empty());
-    assert_eq!(puppet.conn().info().subflows_total, 1);
+    let info = puppet.conn().info();
+    assert_eq!(info.subflows_total, 1);
+    // Each of those that are options at all came twice: 7 unknown subtypes, and 9 that are cut short.
+    assert_eq!(
+        (info.bytes_received, info.options_ignored),
+        (10 * odd.len() as u64, 2 * (7 + 9))
+    );
+    puppet.write(b"both ways");
+    assert_eq!(puppet.violations(), []);
 }
 
 /// Case 71

@@ -138,6 +138,11 @@ fn a_connection_whose_subflows_are_reset_at_once_waits_for_another_and_then_ends
         pair.run_for(Duration::from_millis(300));
         pair.hook = None;
         assert_eq!(pair.picked(0, down).len(), 2);
+        assert_eq!(pair.client(ids[0]).info().subflows_total, 0);
+        // Only what arrived before the resets is there.
+        let mut got = Vec::new();
+        read_all(pair.server(ids[1]), &mut got);
+        assert!(got.len() < data.len() && got == data[..got.len()]);
         assert_eq!(pair.client(ids[0]).state(), State::Established);
         if is_saved {
             let ends = ("10.0.2.1:40002", crate::endpoint::pair::SERVER);
@@ -145,19 +150,27 @@ fn a_connection_whose_subflows_are_reset_at_once_waits_for_another_and_then_ends
             pair.client(ids[0])
                 .open_subflow(local, remote, Priority::Regular)
                 .unwrap();
-            let mut got = Vec::new();
             pair.run_until(Duration::from_secs(10), |pair| {
                 read_all(pair.server(ids[1]), &mut got);
                 got.len() == data.len()
             });
             assert!(got == data);
         } else {
+            // A minute is what it waits, on both sides, and no longer.
+            let closed = |pair: &Pair, side| {
+                pair.picked(side, |event| match event {
+                    Event::Closed { how } => Some(*how),
+                    _ => None,
+                })
+            };
+            pair.run_for(Duration::from_secs(55));
+            assert_eq!((closed(&pair, 0), closed(&pair, 1)), (vec![], vec![]));
+            assert_eq!(pair.client(ids[0]).state(), State::Established);
+            pair.run_for(Duration::from_secs(10));
+            let end = vec![ConnectionEnd::TimedOut];
+            assert_eq!((closed(&pair, 0), closed(&pair, 1)), (end.clone(), end));
             pair.run_for(Duration::from_secs(300));
-            let closed = pair.picked(0, |event| match event {
-                Event::Closed { how } => Some(*how),
-                _ => None,
-            });
-            assert_eq!(closed, [ConnectionEnd::TimedOut]);
+            assert_eq!(pair.client.table_sizes().tokens, 0);
         }
     }
 }

@@ -6,10 +6,10 @@ use mptcp_proto::conn::{Config, ConnectionEnd, Event, State, Violation};
 use mptcp_proto::wire::mptcp::{Dss, MptcpOption, Priority};
 use mptcp_proto::wire::segment::{Flags, Segment};
 
-use super::puppet::{KEY, Puppet, Reply, reset};
+use super::puppet::{KEY, Puppet, Reply, payload, reset};
 use crate::endpoint::join::{established, join};
 use crate::endpoint::meddle::{meddle, reset_of};
-use crate::endpoint::pair::{CLIENT, Pair, Way, address, check_back_off, pattern};
+use crate::endpoint::pair::{CLIENT, Pair, SERVER, Way, address, check_back_off, pattern};
 
 fn closed(event: &Event) -> Option<ConnectionEnd> {
     match event {
@@ -83,17 +83,29 @@ fn a_data_fin_before_the_last_data_waits_for_them() {
             .distance_from(puppet.dsn(0))
             .unwrap()
     };
-    if let Some(reply) = replies.last() {
-        assert_eq!(acked(&puppet, reply), 0);
-    }
+    assert_eq!(
+        acked(&puppet, replies.last().expect("an acknowledgement")),
+        0
+    );
     let data = pattern(10, 1);
-    puppet.data(0, 0, &data);
-    assert_eq!(puppet.read(), data);
-    assert_eq!(peer_closed(&puppet), 1);
-    let replies = puppet.wait(Duration::from_millis(300));
-    if let Some(reply) = replies.last() {
-        assert_eq!(acked(&puppet, reply), 11);
-    }
+    // All but the last byte: the end is still not reached.
+    puppet.data(0, 0, &data[..9]);
+    assert_eq!(
+        (puppet.read(), peer_closed(&puppet)),
+        (data[..9].to_vec(), 0)
+    );
+    assert_eq!(puppet.state(), State::Established);
+    let mut replies = puppet.data(0, 9, &data[9..]);
+    assert_eq!(puppet.read(), &data[9..]);
+    assert_eq!(
+        (peer_closed(&puppet), puppet.state()),
+        (1, State::CloseWait)
+    );
+    replies.extend(puppet.wait(Duration::from_millis(300)));
+    assert_eq!(
+        acked(&puppet, replies.last().expect("an acknowledgement")),
+        11
+    );
 }
 
 /// Case 51
@@ -145,6 +157,10 @@ fn a_second_data_fin_with_another_number_is_ignored() {
     assert_eq!(puppet.violations(), [Violation::SecondDataFin]);
     puppet.data(0, 0, &pattern(10, 1));
     assert_eq!(peer_closed(&puppet), 1);
+    // Nothing of what it would have been the end of is taken.
+    puppet.read();
+    puppet.data(0, 10, &pattern(10, 2));
+    assert_eq!((puppet.read(), puppet.state()), (vec![], State::CloseWait));
 }
 
 /// Case 52
@@ -339,4 +355,35 @@ fn data_fins_survive_a_path_that_takes_the_options_of_one_direction() {
         pair.picked(1, |event| matches!(event, Event::PeerClosed).then_some(())),
         [()]
     );
+}
+
+/// Case 52
+#[test]
+fn data_that_wait_go_over_a_subflow_with_a_fin_while_a_join_is_still_under_way() {
+    const BYTES: usize = 100_000;
+    let mut puppet = Puppet::established(Config::default());
+    let written = puppet.conn().write(&pattern(BYTES, 1));
+    assert_eq!(written, Ok(BYTES));
+    puppet.conn().shutdown_write();
+    let mut replies = puppet.hear();
+    let (near, far) = (address(SERVER), address("10.0.1.1:40001"));
+    let opened = puppet.conn().open_subflow(near, far, Priority::Regular);
+    opened.unwrap();
+    puppet.hear();
+    // What a client sends that is TCP by now, and does not know what the server is.
+    let fin = puppet.data_fin(0);
+    let next = puppet.lines[0].next;
+    replies.extend(puppet.send(0, next, Flags::FIN.with(Flags::ACK), &[fin], &[]));
+    for _ in 0..200 {
+        puppet.got = payload(&replies) as u64;
+        let option = puppet.data_ack();
+        let more = puppet.ack(0, &[option]);
+        replies.extend(more);
+        let is_over = replies.iter().any(|reply| reply.segment().flags.fin());
+        if is_over {
+            break;
+        }
+        replies.extend(puppet.wait(Duration::from_millis(10)));
+    }
+    assert_eq!(payload(&replies), BYTES);
 }

@@ -242,7 +242,12 @@ fn late_duplicates_of_the_handshake_change_nothing() {
         let answer = puppet.capable_answer();
         let replies = puppet.send(0, 0, Flags::SYN.with(Flags::ACK), &[answer], &[]);
         puppet.key.0[0] ^= bit;
-        // The third ACK again (RFC 8684 §3.1), or a challenge ACK (RFC 5961 §4).
+        // The third ACK again (RFC 8684 §3.1), or a challenge ACK (RFC 5961 §4); never with another key.
+        let keys = replies.iter().filter_map(|reply| reply.options().capable);
+        assert!(
+            keys.map(|keys| keys.receiver_key)
+                .all(|key| key == Some(puppet.key))
+        );
         assert!(
             replies
                 .iter()

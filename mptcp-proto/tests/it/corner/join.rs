@@ -62,16 +62,37 @@ fn an_hmac_of_zeros_or_of_another_join_proves_nothing() {
     puppet.join_ack(first, replayed);
     assert_eq!(puppet.picked(up).len(), 2);
     // The same nonce and the same third ACK again, from elsewhere.
-    for (hmac, near) in [
-        (replayed, "10.0.2.1:40002"),
-        (JoinHmac::from_bytes([0; 20]), "10.0.3.1:40003"),
-    ] {
-        let line = puppet.line(near, SERVER);
-        puppet.join_syn(line, 2, NONCE);
+    for (n, forged) in [
+        None,
+        Some((0, 0xff)),
+        Some((0, 0x80)),
+        Some((19, 1)),
+        Some((10, 16)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let line = puppet.line(&format!("10.0.{}.1:40002", 2 + n), SERVER);
+        let answer = puppet.join_syn(line, 2, NONCE);
+        // Zeros; or the right one but for some bits, wherever they are; or that of the other join.
+        let mut right = *puppet.join_hmac(&answer[0], NONCE).as_bytes();
+        let hmac = match forged {
+            Some((_, 0xff)) => JoinHmac::from_bytes([0; 20]),
+            Some((at, bits)) => {
+                right[at] ^= bits;
+                JoinHmac::from_bytes(right)
+            }
+            None => replayed,
+        };
         let replies = puppet.join_ack(line, hmac);
         check_refused(&replies, ResetReason::MPTCP_SPECIFIC);
         assert_eq!(puppet.violations().last(), Some(&Violation::JoinAckHmac));
+        // What comes over it then belongs to nothing.
+        let stray = puppet.data(line, 0, b"forged");
+        assert!(reset(&stray).is_some());
+        assert_eq!(puppet.read(), b"");
     }
+    assert_eq!(puppet.violations().len(), 5);
     assert_eq!(puppet.picked(up).len(), 2);
     puppet.data(0, 0, b"goes on");
     assert_eq!(puppet.read(), b"goes on");
@@ -286,9 +307,15 @@ fn a_join_through_a_nat_is_known_by_its_token() {
     }));
     join(&mut pair, ids[0], Priority::Regular);
     let seen = pair.server(ids[1]).subflows().nth(1).unwrap();
-    assert_eq!(seen.path.remote, outside);
+    assert_eq!((seen.path.remote, seen.is_up), (outside, true));
+    // Each knows it by the address that it sees, and both by the id of MP_JOIN.
+    let ours = pair.client(ids[0]).subflows().nth(1).unwrap();
+    assert_eq!((ours.path.local, ours.local_id), (inside, seen.remote_id));
     let limit = Duration::from_secs(20);
     pair.transfer(ids, &pattern(500_000, 1), &pattern(500_000, 2), limit);
+    for subflow in pair.server(ids[1]).subflows() {
+        assert!(subflow.tcp.counters.segments_in > 50, "{subflow:?}");
+    }
 }
 
 /// Case 40
@@ -303,13 +330,25 @@ fn an_advertised_address_that_nobody_reaches_is_tried_and_given_up() {
     let private = address("192.168.7.7:80");
     pair.hook = Some(drop_if(move |seen| seen.segment.destination == private));
     pair.server(ids[1]).announce(AddressId(3), private);
-    pair.run_for(Duration::from_secs(600));
+    pair.run_for(Duration::from_secs(10_000));
     let syns = pair.log.iter().filter(|sent| {
         let segment = Segment::parse(&sent.packet, false).unwrap();
         segment.destination == private
     });
     let syns: Vec<_> = syns.map(|sent| sent.at).collect();
-    assert!((2..40).contains(&syns.len()), "{} SYNs", syns.len());
+    // Eight tries, each of as many SYNs with growing waits, and each begins later after the last one.
+    let tries: Vec<_> = syns.chunks(8).collect();
+    assert_eq!((syns.len(), tries.len()), (64, 8));
+    for times in &tries {
+        check_back_off(&times[..7]);
+    }
+    let rests = tries
+        .windows(2)
+        .map(|two| two[1][0].since(two[0][7]).as_secs());
+    assert_eq!(
+        rests.collect::<Vec<_>>(),
+        [121, 122, 124, 128, 136, 152, 184]
+    );
     assert_eq!(pair.client(ids[0]).info().subflows_total, 1);
     pair.exchange(ids, &pattern(1000, 1), &pattern(1000, 2));
 }

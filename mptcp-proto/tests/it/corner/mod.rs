@@ -16,3 +16,4 @@ mod puppet;
 mod reinjection;
 mod reset;
 mod window;
+mod wrap;

@@ -20,7 +20,7 @@ use mptcp_proto::wire::mptcp::{
 use mptcp_proto::wire::segment::{Ecn, Flags, Segment};
 use mptcp_proto::wire::writer::OptionArea;
 
-use crate::endpoint::pair::{CLIENT, SERVER, Seeded, address, path, read_all};
+use crate::endpoint::pair::{CLIENT, SERVER, Seeded, address, check_queues, path, read_all};
 
 /// A TCP connection of the puppet with the host under test.
 #[derive(Debug, Clone, Copy)]
@@ -372,6 +372,7 @@ impl Puppet {
         while let Some(event) = self.host.poll_event() {
             self.events.push(event);
         }
+        check_queues(&self.host);
         replies
     }
 

@@ -221,6 +221,7 @@ impl Pair {
             if host.poll_timeout().is_some_and(|at| at <= self.now) {
                 host.handle_timeout(self.now);
             }
+            check_queues(host);
         }
         true
     }
@@ -334,6 +335,15 @@ impl Pair {
             out.extend_from_slice(&sent.packet);
         }
         out
+    }
+}
+
+/// Every queue keeps to its limit, at each step of each test.
+pub(crate) fn check_queues(host: &Endpoint) {
+    for connection in host.connections().take(2) {
+        for queue in connection.queues() {
+            assert!(queue.is_within(), "{queue:?}: {:?}", connection.info());
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use mptcp_cli::style::{self, paint};
 
 pub use self::live::Live;
 use crate::run::{Names, Run};
-use crate::trace::{Flow, Trace};
+use crate::trace::{Flow, Hop, Trace};
 
 /// How text is to look.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +68,11 @@ fn after_hops(out: &mut dyn Write, trace: &Trace, flow: &Flow, look: Look<'_>) -
     end::write(out, trace, flow, look)?;
     hop::write_changes(out, flow, look)?;
     if flow.is_balanced {
-        let text = "More than one router answers at a hop: packets of this flow take several ways.";
+        let text = if flow.hops.iter().any(Hop::is_balanced) {
+            "More than one router answers at a hop: packets of this flow take several ways."
+        } else {
+            "Packets of this flow take several ways: one came where another was stopped."
+        };
         writeln!(out, "{}", paint(style::WARN, text))?;
     }
     Ok(())

@@ -315,7 +315,7 @@ fn payload(spec: &str, is_v0: bool, place: Place, paths: usize) -> Allowed {
 
 /// All that may happen: with losses, what the box has changed may be lost behind it.
 fn alternatives(case: Case, place: Place, column: Column, loss_percent: u32) -> Vec<Allowed> {
-    let Column { offer, paths } = column;
+    let Column { offer, paths, .. } = column;
     let mut all = vec![expected(case, place, offer, paths)];
     let has = |words: &str| case.spec.contains(words);
     if loss_percent == 0 || place == Place::Second {

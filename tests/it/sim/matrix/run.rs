@@ -11,15 +11,15 @@ use mptcp_analyze::capture::Captures;
 use mptcp_analyze::model::{Analysis, Blame, Severity};
 use mptcp_analyze::rebuild::RebuildOptions;
 use mptcp_proto::conn::config::Offer;
-use mptcp_proto::conn::{Config, ConnectionEnd, Event, FallbackReason, SubflowEnd};
+use mptcp_proto::conn::{Config, ConnectionEnd, Counter, Event, FallbackReason, SubflowEnd};
 use mptcp_proto::pm;
 use mptcp_proto::tcp::{FastOpen, FastOpenCookie, KeepAlive};
 use mptcp_proto::time::Instant;
-use mptcp_proto::wire::mptcp::ResetReason;
+use mptcp_proto::wire::mptcp::{Priority, ResetReason};
 use mptcp_tests::middlebox::spec::Spec;
 use mptcp_tests::middlebox::{Departure, Direction, Middlebox};
 use mptcp_tests::sim::{
-    CLIENT, Link, MptcpStack, Net, Node, Pair, PathId, SERVER, Script, Seed, Stop, Stream, secs,
+    CLIENT, Link, MptcpStack, Net, Node, Pair, PathId, SERVER, Script, Seed, Stop, Stream, ms, secs,
 };
 
 use super::super::PORT;
@@ -48,6 +48,8 @@ pub(super) struct Setup {
     /// Whether the first data go with the SYN, as a cookie of Fast Open allows.
     pub(super) is_early: bool,
     pub(super) seed: Seed,
+    /// Whether the second path is that of an address which the server advertises, makes a backup and withdraws.
+    pub(super) signals: bool,
 }
 
 /// What came of it.
@@ -93,8 +95,25 @@ pub(super) struct Host {
     pub(super) end: Option<ConnectionEnd>,
     /// Subflows that were given up before they were up, because all was said.
     pub(super) late_joins: usize,
+    /// What it has heard of addresses and priorities.
+    pub(super) heard: Heard,
+    /// ADD_ADDRs that it sent.
+    pub(super) add_addrs: u64,
     /// When the first subflow had been without an answer for too long.
     pub(super) gave_up_at: Option<Instant>,
+}
+
+/// Signals that a host got.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each signal comes or not, whatever the others do"
+)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Heard {
+    pub(super) add_addr: bool,
+    pub(super) echo: bool,
+    pub(super) prio: bool,
+    pub(super) remove_addr: bool,
 }
 
 /// What the analyzer says.
@@ -157,44 +176,76 @@ impl Setup {
         near.through(&far)
     }
 
-    fn network(&self, touched: &Touched) -> (Net, Hosts) {
+    fn network(&self, touched: &Touched) -> (Net, Hosts, Vec<PathId>) {
         let seed = self.seed;
         let mut net = Net::new(seed);
         let paths: Vec<PathId> = (0..self.paths)
             .map(|path| net.path(self.link(path, touched)))
             .collect();
+        net.limits.events = MOST_EVENTS;
         net.record(CLIENT);
         net.record(SERVER);
         let mut client = self.config(FastOpen::Cookie);
         client.path_manager = pm::Kind::Fullmesh;
         let mut client = MptcpStack::new(client, seed.derive("client"));
-        for path in &paths {
-            client.endpoint.address_up(net.client_address(*path));
+        let mut server = self.config(|cookie| FastOpen::Accept(Some(cookie)));
+        if self.signals {
+            server.path_manager = pm::Kind::Signal;
+            server.patience.add_addr = ADD_ADDR_WAIT;
         }
-        let server = self.config(|cookie| FastOpen::Accept(Some(cookie)));
-        let server = MptcpStack::new(server, seed.derive("server"));
+        let mut server = MptcpStack::new(server, seed.derive("server"));
+        if self.signals {
+            let near = net.client_address(paths[0]);
+            client.endpoint.address_up(near);
+            for path in &paths {
+                let far = net.server_address(*path);
+                server.endpoint.address_up(far);
+                net.join(*path, (CLIENT, &[near]), (SERVER, &[far]));
+            }
+        } else {
+            for path in &paths {
+                client.endpoint.address_up(net.client_address(*path));
+            }
+        }
         let mut hosts = Pair {
             client: Node::new(client),
             server: Node::new(server),
         };
         let local = SocketAddr::new(net.client_address(paths[0]), 40_000);
         let remote = SocketAddr::new(net.server_address(paths[0]), PORT);
-        let mut up = Script::new("up").send(LEN).wait_for_end().close();
+        let len = self.len();
+        let mut up = Script::new("up").send(len).wait_for_end().close();
         if self.is_early {
             up = up.early();
         }
         hosts.client.dial(Instant::ZERO, local, remote, up);
-        hosts.server.serve(PORT, || {
-            Script::new("down").send(LEN).close().wait_for_end()
+        hosts.server.serve(PORT, move || {
+            Script::new("down").send(len).close().wait_for_end()
         });
-        (net, hosts)
+        (net, hosts, paths)
+    }
+
+    /// Whether the server's second address goes away.
+    fn withdraws(&self) -> bool {
+        let options = ["add_addr", "remove_addr", "mp_prio"];
+        let spec = self.case.spec;
+        self.signals && (spec.is_empty() || options.iter().any(|name| spec.contains(name)))
+    }
+
+    /// Bytes in each direction.
+    fn len(&self) -> u64 {
+        if self.withdraws() { LONG_LEN } else { LEN }
     }
 
     /// Lets it happen.
     pub(super) fn run(&self) -> Outcome {
         let touched = Touched::default();
-        let (mut net, mut hosts) = self.network(&touched);
+        let (mut net, mut hosts, paths) = self.network(&touched);
         net.note(format!("{self:?}"));
+        if self.signals {
+            let withdrawn = self.withdraws().then_some(paths[1]);
+            change_addresses(&mut net, &mut hosts, self.len(), withdrawn);
+        }
         let stop = net.run_until(&mut hosts, PATIENCE, |hosts| has_ended(hosts));
         let seen = [CLIENT, SERVER].map(|host| {
             let pcapng = net.pcapng(host, None).expect("it was recorded");
@@ -207,8 +258,8 @@ impl Setup {
         Outcome {
             stop,
             received: [
-                received(&hosts.server, "up"),
-                received(&hosts.client, "down"),
+                received(&hosts.server, "up", self.len()),
+                received(&hosts.client, "down", self.len()),
             ],
             hosts: stacks.map(Host::of),
             left: stacks
@@ -221,6 +272,32 @@ impl Setup {
             touched: touched.load(Ordering::Relaxed),
             beyond_tcp,
         }
+    }
+}
+
+/// In mid-transfer, the second subflow becomes a backup, and later the server's address on a path goes away.
+fn change_addresses(net: &mut Net, hosts: &mut Hosts, len: u64, withdrawn: Option<PathId>) {
+    let has = |hosts: &Hosts, bytes: u64| {
+        let outcome = hosts.client.outcomes().into_iter().next();
+        outcome.is_some_and(|outcome| outcome.received_bytes >= bytes)
+    };
+    net.run_until(hosts, LONG_WAIT, |hosts| has(hosts, len / 3));
+    let client = &mut hosts.client.stack.endpoint;
+    let ids: Vec<_> = client.connection_ids().collect();
+    for id in ids {
+        let Some(connection) = client.connection_mut(id) else {
+            continue;
+        };
+        let subflow = connection.subflows().map(|subflow| subflow.id).nth(1);
+        if let Some(subflow) = subflow {
+            // Where the connection is TCP by now, there is nothing to change.
+            let _ = connection.set_priority(subflow, Priority::Backup);
+        }
+    }
+    net.run_until(hosts, LONG_WAIT, |hosts| has(hosts, len / 3 * 2));
+    if let Some(path) = withdrawn {
+        let gone = net.server_address(path);
+        hosts.server.stack.endpoint.address_down(gone);
     }
 }
 
@@ -272,13 +349,13 @@ fn has_ended(hosts: &Hosts) -> bool {
     is_begun && is_over(&hosts.client) && is_over(&hosts.server)
 }
 
-fn received(node: &Node<MptcpStack>, stream: &str) -> Data {
+fn received(node: &Node<MptcpStack>, stream: &str, len: u64) -> Data {
     let Some(outcome) = node.outcomes().into_iter().next() else {
         return Data::Short;
     };
-    if outcome.received_sha256 == Stream::new(stream).sha256(LEN) {
+    if outcome.received_sha256 == Stream::new(stream).sha256(len) {
         Data::Whole
-    } else if outcome.ended_at.is_some() && outcome.received_bytes.abs_diff(LEN) < 1000 {
+    } else if outcome.ended_at.is_some() && outcome.received_bytes.abs_diff(len) < 1000 {
         Data::Changed
     } else {
         Data::Short
@@ -292,7 +369,10 @@ impl Host {
     }
 
     fn of(stack: &MptcpStack) -> Self {
-        let mut host = Self::default();
+        let mut host = Self {
+            add_addrs: stack.endpoint.counters().value(Counter::AddAddrTx),
+            ..Self::default()
+        };
         for (at, _, event) in stack.events() {
             if matches!(
                 event,
@@ -312,6 +392,10 @@ impl Host {
                     host.late_joins += 1;
                     host.lost += 1;
                 }
+                Event::AddressAnnounced { .. } => host.heard.add_addr = true,
+                Event::AddressEchoed { .. } => host.heard.echo = true,
+                Event::PriorityChanged { .. } => host.heard.prio = true,
+                Event::AddressRemoved { .. } => host.heard.remove_addr = true,
                 Event::FellBack { reason } => host.fallback = Some(*reason),
                 Event::SubflowUp { .. } => host.up += 1,
                 Event::SubflowDown { how, .. } if *how != SubflowEnd::Closed => host.lost += 1,
@@ -365,8 +449,20 @@ impl Seen {
     }
 }
 
+/// The same where addresses come and go meanwhile.
+const LONG_LEN: u64 = 400_000;
+
+/// For a third of that.
+const LONG_WAIT: Duration = secs(100);
+
+/// Time to the first repetition of an ADD_ADDR without echo.
+const ADD_ADDR_WAIT: Duration = ms(100);
+
+/// A run needs some ten thousand: who needs so many sends without end.
+const MOST_EVENTS: u64 = 500_000;
+
 /// Bytes in each direction.
-pub(super) const LEN: u64 = 120_000;
+const LEN: u64 = 120_000;
 /// RFC 9293 §3.8.4: two hours of silence at least; then as Linux has it.
 const KEEP_ALIVE: KeepAlive = KeepAlive {
     idle: secs(2 * 3600),

@@ -16,33 +16,41 @@ use super::{LOSSES, Row};
 pub(super) struct Column {
     pub(super) offer: Offer,
     pub(super) paths: usize,
+    /// See [`super::run::Setup::signals`].
+    pub(super) signals: bool,
 }
 
 impl Column {
     pub(super) fn name(self) -> String {
-        format!("{:?}/{}", self.offer, self.paths)
+        let signals = if self.signals { "+" } else { "" };
+        format!("{:?}/{}{signals}", self.offer, self.paths)
+    }
+}
+
+const fn column(offer: Offer, paths: usize, signals: bool) -> Column {
+    Column {
+        offer,
+        paths,
+        signals,
     }
 }
 
 /// All of them.
 pub(super) const COLUMNS: [Column; 4] = [
-    Column {
-        offer: Offer::V1,
-        paths: 1,
-    },
-    Column {
-        offer: Offer::V1,
-        paths: 2,
-    },
-    Column {
-        offer: Offer::V0,
-        paths: 1,
-    },
-    Column {
-        offer: Offer::V0,
-        paths: 2,
-    },
+    column(Offer::V1, 1, false),
+    column(Offer::V1, 2, false),
+    column(Offer::V0, 1, false),
+    column(Offer::V0, 2, false),
 ];
+
+/// Those in which addresses come and go.
+pub(super) const SIGNALS: [Column; 2] = [column(Offer::V1, 2, true), column(Offer::V0, 2, true)];
+
+fn names(rows: &[Row]) -> Vec<String> {
+    let columns = rows.first().map(|row| &row.mptcp);
+    let columns = columns.into_iter().flatten();
+    columns.map(|(column, _)| column.name()).collect()
+}
 
 /// What became of data and connection. A cell has a word for each loss, or one for all.
 pub(super) fn outcomes(rows: &[Row]) -> String {
@@ -61,7 +69,7 @@ pub(super) fn outcomes(rows: &[Row]) -> String {
             .chain([merged(&row.tcp.each_ref().map(|outcome| word(outcome, 0)))])
             .collect()
     };
-    let names = COLUMNS.map(Column::name);
+    let names = names(rows);
     let names: Vec<&str> = names.iter().map(String::as_str).chain(["TCP"]).collect();
     print(rows, &names, cells)
 }
@@ -77,7 +85,7 @@ pub(super) fn findings(rows: &[Row]) -> String {
         });
         seen.collect()
     };
-    let names = COLUMNS.map(Column::name);
+    let names = names(rows);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     print(rows, &names, cells)
 }

@@ -1,6 +1,8 @@
 //! One sentence for all of it.
 
 mod data;
+mod options;
+mod signals;
 pub(super) mod silence;
 mod way_back;
 
@@ -47,7 +49,7 @@ impl Code {
             Self::ServerNoMptcp => 5,
             Self::Mirror => 6,
             Self::ProxyOnPath => 7,
-            Self::PathBreaksJoin => 8,
+            Self::PathBreaksJoin | Self::PathRejectsOption | Self::PathDropsOption => 8,
             Self::PathAltersMptcp => 9,
             Self::ProactiveAck => 10,
             Self::PayloadModified => 11,
@@ -89,6 +91,9 @@ impl Facts<'_> {
             Self::join_stripped,
             Self::join_dropped,
             Self::join_refused,
+            Self::signal_lost,
+            Self::option_refused,
+            Self::option_dropped,
             Self::never_acknowledged,
             Self::hops_missing,
             Self::spoken,
@@ -339,15 +344,11 @@ impl Facts<'_> {
     /// A SYN with MPTCP is not answered, however often it is sent; plain ones in between are.
     fn lost_syns(&self, probe: &Probe, code: Code, effect: &str) -> Option<Verdict> {
         let end = self.end(probe)?;
-        let is_lost = end.answer == EndAnswer::Silent && end.sent >= LEAST_SILENT;
-        // Where plain SYNs are often in vain, silence says nothing.
-        let control = self.end(&Probe::Syn)?;
-        let is_heard = control.answered * 3 >= control.sent * 2;
         let name = match probe {
             Probe::Join => "MP_JOIN",
             _ => "MP_CAPABLE",
         };
-        (is_lost && is_heard).then(|| {
+        self.is_silent(end, LEAST_SILENT).then(|| {
             let between = self.narrowed(probe);
             Verdict {
                 code,
@@ -448,7 +449,11 @@ impl Facts<'_> {
             } else {
                 Blame::Path
             },
-            confidence: Confidence::Proven,
+            confidence: if code == Code::MptcpOk && self.unheard().is_some() {
+                Confidence::Likely
+            } else {
+                Confidence::Proven
+            },
             between: self.flow.changes.first().map(|located| located.between),
             kernel_effect: match self.flow.talk.map(|talk| talk.acked) {
                 Some(Acked::Never) => data::HANGS.to_owned(),
@@ -471,7 +476,8 @@ impl Facts<'_> {
             .talk
             .filter(|talk| talk.passes_holes == Some(false));
         let holes = talk.map(|_| " Data behind a hole are not acknowledged.".to_owned());
-        [stateful, unseen, holes].into_iter().flatten().collect()
+        let notes = [stateful, unseen, holes, self.unheard()];
+        notes.into_iter().flatten().collect()
     }
 
     /// Changes that leave MPTCP alone.

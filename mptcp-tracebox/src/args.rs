@@ -19,7 +19,8 @@ use crate::target::{Family, Target};
     name = "mptcp-tracebox",
     version,
     after_help = AFTER_HELP,
-    args_conflicts_with_subcommands = true
+    args_conflicts_with_subcommands = true,
+    mut_arg("json", |json| json.help(JSON).long_help(JSON))
 )]
 pub struct Args {
     /// Flags that all commands have in common.
@@ -136,6 +137,8 @@ impl TraceArgs {
     }
 }
 
+const JSON: &str =
+    "Write lines of JSON instead of text: one for each event, and the result as the last";
 const AFTER_HELP: &str = "\
 Exit codes: 0 nothing in the way, 1 something is, 2 usage, 3 failed, 4 cannot be told.
 Ctrl-C ends a run and prints what it found so far.";

@@ -82,6 +82,8 @@ pub struct Talk {
     pub was_reset: bool,
     /// The reason that it gave for that with MP_TCPRST (RFC 8684 §3.6).
     pub reset_reason: Option<u8>,
+    /// Where somebody who is nearer than the target answers copies of data with RST.
+    pub reset_between: Option<Interval>,
     /// Where somebody acknowledges copies of data, though no copy can have reached the target.
     pub acked_between: Option<Interval>,
     /// What was sent behind a hole was acknowledged by SACK; none if that was not tried.
@@ -309,6 +311,10 @@ pub enum Code {
     PathDropsCapable,
     /// SYNs with MPTCP are answered with RST or ICMP.
     PathRejects,
+    /// SYNs with another option are dropped.
+    PathDropsOption,
+    /// SYNs with another option are answered with RST or ICMP.
+    PathRejectsOption,
     /// Segments are split or joined.
     PathResegments,
     /// The payload is rewritten.
@@ -374,6 +380,8 @@ impl Code {
             Self::PathAltersMptcp => "path_alters_mptcp",
             Self::PathDropsCapable => "path_drops_capable",
             Self::PathRejects => "path_rejects",
+            Self::PathDropsOption => "path_drops_option",
+            Self::PathRejectsOption => "path_rejects_option",
             Self::PathResegments => "path_resegments",
             Self::PayloadModified => "payload_modified",
             Self::ProactiveAck => "proactive_ack",

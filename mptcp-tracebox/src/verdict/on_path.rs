@@ -40,8 +40,7 @@ impl Facts<'_> {
                 Confidence::Likely
             },
             between: Some(between),
-            kernel_effect: "Connections use MPTCP with one path: further subflows are refused."
-                .to_owned(),
+            kernel_effect: self.without_joins("are refused"),
         })
     }
 

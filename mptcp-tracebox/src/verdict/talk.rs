@@ -9,7 +9,7 @@ use mptcp_proto::wire::tcp_option::{KIND_MPTCP, KIND_SACK, TcpOptions};
 use super::Packets;
 use super::ends::{acks, reset_reason};
 use super::other::way_back;
-use crate::evidence::{Purpose, Role, SegmentAnswer, Sent};
+use crate::evidence::{Answer, Purpose, Role, SegmentAnswer, Sent};
 use crate::packet::fields::Fields;
 use crate::probe::{Phase, Probe};
 use crate::trace::{Acked, Interval, Place, Talk};
@@ -42,6 +42,7 @@ pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
             }
         }
     }
+    talk.reset_between = reset_between(packets);
     talk.acked_between = acked_from(packets).map(|ttl| acked_between(packets, ttl));
     // The worst of them: who falls back acknowledges the first data still in the other way.
     let acked = ours.iter().map(|sent| acked(sent));
@@ -71,13 +72,8 @@ fn last_connection<'a>(ours: &'a [&'a Sent]) -> &'a [&'a Sent] {
 /// no DATA_ACK. Without these two it may be the target, which got the copy out of the hands of who joins
 /// segments, or of who makes TTLs larger.
 fn acked_from(packets: &Packets<'_>) -> Option<u8> {
+    let target = target_back(packets)?;
     let packets = packets.iter().map(|(_, sent)| *sent);
-    let target = packets
-        .clone()
-        .filter(|sent| sent.purpose.role == Role::End && sent.purpose.probe.phase() == Phase::Syn);
-    let answers = target.flat_map(|sent| &sent.answers);
-    let answers = answers.filter(|answer| answer.segment().is_some_and(|it| it.flags.syn()));
-    let target = answers.map(way_back).min()?;
     let copies: Vec<&Sent> = packets
         .filter(|sent| {
             let Purpose { role, probe, .. } = &sent.purpose;
@@ -97,6 +93,40 @@ fn acked_from(packets: &Packets<'_>) -> Option<u8> {
     let is_alike = |sent: &&&Sent| sent.at < at && data_seq(sent) == data_seq(first);
     let alike = copies.iter().filter(is_alike);
     alike.map(|sent| sent.purpose.ttl).max()
+}
+
+/// Hops that answers of the target take.
+fn target_back(packets: &Packets<'_>) -> Option<u8> {
+    let packets = packets.iter().map(|(_, sent)| *sent);
+    let target = packets
+        .filter(|sent| sent.purpose.role == Role::End && sent.purpose.probe.phase() == Phase::Syn);
+    let answers = target.flat_map(|sent| &sent.answers);
+    let answers = answers.filter(|answer| answer.segment().is_some_and(|it| it.flags.syn()));
+    answers.map(way_back).min()
+}
+
+/// Where somebody who is nearer than the target answers copies of data with RST. The first data go one by one, so
+/// that it is known which of them is meant.
+fn reset_between(packets: &Packets<'_>) -> Option<Interval> {
+    let target = target_back(packets)?;
+    let copies = packets.iter().map(|(_, sent)| *sent).filter(|sent| {
+        let Purpose { role, probe, .. } = &sent.purpose;
+        *role == Role::Ladder && *probe == Probe::Dss
+    });
+    let is_reset = |answer: &Answer| {
+        answer.segment().is_some_and(|it| it.flags.rst()) && way_back(answer) < target
+    };
+    let reset = copies
+        .clone()
+        .filter(|sent| sent.answers.iter().any(is_reset));
+    let until = reset.map(|sent| sent.purpose.ttl).min()?;
+    let quoted = copies.filter(|sent| sent.answers.iter().any(|it| it.expired().is_some()));
+    let after = quoted.map(|sent| sent.purpose.ttl).max().unwrap_or(0);
+    Some(Interval {
+        // On several ways some copies go farther.
+        after: if after < until { after } else { 0 },
+        until: Place::Hop(until),
+    })
 }
 
 /// The sequence number of a packet.

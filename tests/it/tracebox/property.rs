@@ -8,7 +8,7 @@ use mptcp_tests::path::{
 };
 use mptcp_tests::sim::Seed;
 use mptcp_tracebox::probe::Probe;
-use mptcp_tracebox::trace::{Acked, Blame, Code};
+use mptcp_tracebox::trace::{Acked, Blame, Code, Place};
 
 use super::{Run, plan, run, truth};
 
@@ -132,6 +132,16 @@ fn is_founded(run: &Run, path: &Path, plan: &PathPlan) -> bool {
         }
         Code::PathDropsCapable | Code::PathRejects => {
             truth::is_stopped(0, verdict.between, passages)
+        }
+        Code::PathDropsOption | Code::PathRejectsOption => {
+            truth::is_stopped(0, verdict.between, passages)
+        }
+        // No more than a suspicion, but not of somebody else.
+        Code::Undecided if verdict.between.is_some_and(|it| it.until != Place::Target) => {
+            truth::is_anything_stopped(verdict.between, passages)
+        }
+        Code::PathStripsData if verdict.sentence.contains("are dropped") => {
+            truth::is_anything_stopped(verdict.between, passages)
         }
         Code::PathStripsData => {
             is_touched(Direction::ToServer) || is_touched(Direction::ToClient) || is_data_touched

@@ -1,5 +1,6 @@
 //! Paths in TOML, one file each, and what the tracebox must say of them.
 
+use std::iter;
 use std::path::PathBuf;
 
 use mptcp_tests::path::{Family, Path, PathPlan};
@@ -22,6 +23,9 @@ struct Scenario {
     /// `both` asks in an established connection too.
     #[serde(default)]
     phases: Phases,
+    /// Only these are asked, and the control; all, if nothing is said.
+    #[serde(default)]
+    probes: Vec<String>,
     path: PathPlan,
     expected: Expected,
 }
@@ -59,7 +63,7 @@ fn every_scenario_gets_its_verdict_and_its_interval() {
         let scenario: Scenario = toml::from_str(&text).expect(&name);
         assert!(!scenario.shows.is_empty(), "{name}");
         for &family in &scenario.families {
-            let trace = traced(&scenario.path, family, scenario.phases);
+            let trace = traced(&scenario, family);
             let found = Expected::of(&trace);
             if found != scenario.expected {
                 let expected = &scenario.expected;
@@ -73,12 +77,16 @@ fn every_scenario_gets_its_verdict_and_its_interval() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn traced(plan: &PathPlan, family: Family, phases: Phases) -> Trace {
+fn traced(scenario: &Scenario, family: Family) -> Trace {
     let seed = Seed::from_env_or(1);
-    let mut path = Path::new(plan, family, seed).unwrap();
-    let mut plan = self::plan(&path);
-    if phases == Phases::Both {
+    let mut path = Path::new(&scenario.path, family, seed).unwrap();
+    let mut plan = plan(&path);
+    if scenario.phases == Phases::Both {
         plan.probes = Probe::ALL.to_vec();
+    }
+    if !scenario.probes.is_empty() {
+        let named = scenario.probes.iter().map(|text| text.parse().unwrap());
+        plan.probes = iter::once(Probe::Syn).chain(named).collect();
     }
     run(&mut path, plan, seed).unwrap().trace
 }

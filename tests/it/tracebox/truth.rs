@@ -175,6 +175,16 @@ pub(super) fn is_stopped(subtype: u8, between: Option<Interval>, passages: &[Pas
     })
 }
 
+/// Whether a box in the interval took a packet on its way there and let nothing of it go on.
+pub(super) fn is_anything_stopped(between: Option<Interval>, passages: &[Passage]) -> bool {
+    passages.iter().any(|passage| {
+        let mut after = passage.after.iter();
+        passage.direction == Direction::ToServer
+            && is_within(passage, between)
+            && !after.any(|(way, _)| *way == passage.direction)
+    })
+}
+
 /// Whether a box in the interval changed the MPTCP option of a packet of this direction.
 pub(super) fn is_touched(
     direction: Direction,

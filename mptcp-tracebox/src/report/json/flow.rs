@@ -37,6 +37,7 @@ struct TalkView {
     failed: bool,
     was_reset: bool,
     reset_reason: Option<u8>,
+    reset_between: Option<IntervalView>,
     acked_between: Option<IntervalView>,
     passes_holes: Option<bool>,
 }
@@ -165,6 +166,7 @@ impl TalkView {
             failed: talk.failed,
             was_reset: talk.was_reset,
             reset_reason: talk.reset_reason,
+            reset_between: talk.reset_between.map(IntervalView::new),
             acked_between: talk.acked_between.map(IntervalView::new),
             passes_holes: talk.passes_holes,
         }

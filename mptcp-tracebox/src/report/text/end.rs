@@ -32,7 +32,8 @@ pub(super) fn write(
     let note = paint(style::FAINT, format!("{name}the target"));
     writeln!(out, "{line}  {note}")?;
     for (text, probes) in alike(&flow.ends) {
-        let text = format!("{probes}: {text}");
+        // An option without a value ends in a colon itself.
+        let text = format!("{}: {text}", probes.trim_end_matches(':'));
         writeln!(out, "     {}", wrap(&text, look.width, 7))?;
     }
     Ok(())

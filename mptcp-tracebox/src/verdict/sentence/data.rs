@@ -101,13 +101,18 @@ impl Facts<'_> {
             Acked::ByMptcp => false,
         };
         let is_lost = is_vain && self.flow.changes.is_empty();
-        // Where is not said, whoever is silent: nothing else was asked at the same time, and the path may have been
-        // down.
-        let between = Interval::WHOLE_PATH;
-        let what = if talk.was_reset {
-            "it resets the connection instead"
-        } else {
-            "they, or what acknowledges them, are lost"
+        let reset = talk.reset_between.filter(|_| !self.flow.is_balanced);
+        // Copies with small TTLs went out just before, and tell where they end.
+        let vanished = self.vanished(&Probe::Dss);
+        let located = vanished.filter(|it| !talk.was_reset && it.is_located());
+        let (what, between) = match (reset, located) {
+            (Some(between), _) => ("somebody before it resets the connection instead", between),
+            (None, Some(vanished)) => ("they are lost", vanished.between),
+            _ if talk.was_reset => ("it resets the connection instead", Interval::WHOLE_PATH),
+            _ => (
+                "they, or what acknowledges them, are lost",
+                Interval::WHOLE_PATH,
+            ),
         };
         is_lost.then(|| Verdict {
             code: Code::Undecided,

@@ -1,6 +1,8 @@
 //! One sentence for all of it.
 
 mod data;
+mod options;
+mod signals;
 pub(super) mod silence;
 mod way_back;
 
@@ -47,7 +49,7 @@ impl Code {
             Self::ServerNoMptcp => 5,
             Self::Mirror => 6,
             Self::ProxyOnPath => 7,
-            Self::PathBreaksJoin => 8,
+            Self::PathBreaksJoin | Self::PathRejectsOption | Self::PathDropsOption => 8,
             Self::PathAltersMptcp => 9,
             Self::ProactiveAck => 10,
             Self::PayloadModified => 11,
@@ -80,12 +82,18 @@ impl Facts<'_> {
             Self::answered_nearer,
             Self::stripped_on_the_way_back,
             Self::altered,
-            Self::join_refused,
             Self::acknowledged_early,
             Self::stripped_from_data,
             Self::payload_modified,
             Self::not_acknowledged,
             Self::reset_by_mptcp,
+            // What is behind here leaves connections their MPTCP.
+            Self::join_stripped,
+            Self::join_dropped,
+            Self::join_refused,
+            Self::signal_lost,
+            Self::option_refused,
+            Self::option_dropped,
             Self::never_acknowledged,
             Self::hops_missing,
             Self::spoken,
@@ -288,19 +296,19 @@ impl Facts<'_> {
     }
 
     fn stripped_on_the_way(&self) -> Option<Verdict> {
-        let (code, located) = self
-            .first_lost(&Probe::CapableV1)
-            .map(|located| (Code::PathStripsSyn, located))
-            .or_else(|| Some((Code::PathBreaksJoin, self.first_lost(&Probe::Join)?)))?;
+        let effect = "Linux falls back to TCP at once: the connection works, with one path.";
+        self.stripped(&Probe::CapableV1, Code::PathStripsSyn, effect)
+    }
+
+    fn join_stripped(&self) -> Option<Verdict> {
+        let effect = self.without_joins("are refused");
+        self.stripped(&Probe::Join, Code::PathBreaksJoin, &effect)
+    }
+
+    fn stripped(&self, probe: &Probe, code: Code, effect: &str) -> Option<Verdict> {
         let Located {
             change, between, ..
-        } = located;
-        let effect = match code {
-            Code::PathStripsSyn => {
-                "Linux falls back to TCP at once: the connection works, with one path."
-            }
-            _ => "Connections use MPTCP with one path: further subflows are refused.",
-        };
+        } = self.first_lost(probe)?;
         Some(Verdict {
             code,
             sentence: format!("{} is {}, {between}.", change.field, change.how),
@@ -323,40 +331,51 @@ impl Facts<'_> {
         })
     }
 
-    /// A SYN with MPTCP is not answered, however often it is sent; plain ones in between are.
     fn dropped(&self) -> Option<Verdict> {
-        let (code, end) = [
-            (Code::PathDropsCapable, Probe::CapableV1),
-            (Code::PathBreaksJoin, Probe::Join),
-        ]
-        .into_iter()
-        .find_map(|(code, probe)| {
-            let end = self.end(&probe)?;
-            let is_lost = end.answer == EndAnswer::Silent && end.sent >= LEAST_SILENT;
-            // Where plain SYNs are often in vain, silence says nothing.
-            let control = self.end(&Probe::Syn)?;
-            let is_heard = control.answered * 3 >= control.sent * 2;
-            (is_lost && is_heard).then_some((code, end))
-        })?;
-        let between = self.narrowed(&end.probe);
-        let (name, effect) = match code {
-            Code::PathDropsCapable => (
-                "MP_CAPABLE",
-                "Linux sends three SYNs in vain (3 s), falls back to TCP, and then leaves MPTCP off for an hour.",
-            ),
-            _ => (
-                "MP_JOIN",
-                "Connections use MPTCP with one path: further subflows time out.",
-            ),
+        let effect = "Linux sends three SYNs in vain (3 s), falls back to TCP, and then leaves MPTCP off for an hour.";
+        self.lost_syns(&Probe::CapableV1, Code::PathDropsCapable, effect)
+    }
+
+    fn join_dropped(&self) -> Option<Verdict> {
+        let effect = self.without_joins("time out");
+        self.lost_syns(&Probe::Join, Code::PathBreaksJoin, &effect)
+    }
+
+    /// A SYN with MPTCP is not answered, however often it is sent; plain ones in between are.
+    fn lost_syns(&self, probe: &Probe, code: Code, effect: &str) -> Option<Verdict> {
+        let end = self.end(probe)?;
+        let name = match probe {
+            Probe::Join => "MP_JOIN",
+            _ => "MP_CAPABLE",
         };
-        Some(Verdict {
-            code,
-            sentence: format!("SYNs with {name} are dropped, {between}; plain SYNs pass."),
-            blame: Blame::Path,
-            confidence: Confidence::Likely,
-            between: Some(between),
-            kernel_effect: effect.to_owned(),
+        self.is_silent(end, LEAST_SILENT).then(|| {
+            let between = self.narrowed(probe);
+            Verdict {
+                code,
+                sentence: format!("SYNs with {name} are dropped, {between}; plain SYNs pass."),
+                blame: Blame::Path,
+                confidence: Confidence::Likely,
+                between: Some(between),
+                kernel_effect: effect.to_owned(),
+            }
         })
+    }
+
+    /// What becomes of connections whose further subflows meet with this.
+    pub(super) fn without_joins(&self, fate: &str) -> String {
+        match self.answer(&Probe::CapableV1) {
+            Some(EndAnswer::SynAck { option, .. }) if !matches!(option, EndOption::Capable(_)) => {
+                "Linux falls back to TCP at once: the target does not answer with MPTCP.".to_owned()
+            }
+            _ if self
+                .flow
+                .talk
+                .is_some_and(|talk| talk.acked == Acked::Never) =>
+            {
+                data::HANGS.to_owned()
+            }
+            _ => format!("Connections use MPTCP with one path: further subflows {fate}."),
+        }
     }
 
     /// MP_CAPABLE itself, so that its answer is not the one that it would have had.
@@ -430,7 +449,11 @@ impl Facts<'_> {
             } else {
                 Blame::Path
             },
-            confidence: Confidence::Proven,
+            confidence: if code == Code::MptcpOk && self.unheard().is_some() {
+                Confidence::Likely
+            } else {
+                Confidence::Proven
+            },
             between: self.flow.changes.first().map(|located| located.between),
             kernel_effect: match self.flow.talk.map(|talk| talk.acked) {
                 Some(Acked::Never) => data::HANGS.to_owned(),
@@ -453,7 +476,8 @@ impl Facts<'_> {
             .talk
             .filter(|talk| talk.passes_holes == Some(false));
         let holes = talk.map(|_| " Data behind a hole are not acknowledged.".to_owned());
-        [stateful, unseen, holes].into_iter().flatten().collect()
+        let notes = [stateful, unseen, holes, self.unheard()];
+        notes.into_iter().flatten().collect()
     }
 
     /// Changes that leave MPTCP alone.

@@ -88,6 +88,16 @@ impl Answers {
         }
     }
 
+    /// Whether it answers any.
+    pub(super) fn is_there(self) -> bool {
+        self.came > 0.0
+    }
+
+    /// Whether it answers all of them.
+    pub(super) fn is_whole(self) -> bool {
+        self.is_there() && self.lost < 0.5
+    }
+
     /// Whether so many losses in a row are too many to be chance.
     pub(in crate::verdict) fn is_no_chance(self, tries: u32, all: &Self) -> bool {
         self.came > 0.0 && self.chance_of_silence(tries, all) < CHANCE
@@ -95,7 +105,7 @@ impl Answers {
 
     /// How likely so many losses in a row are by chance, after what is known of this hop and, as far as
     /// hops of one path are alike, of the others: a beta prior of the weight of [`ALIKE`] answers.
-    fn chance_of_silence(self, tries: u32, all: &Self) -> f64 {
+    pub(super) fn chance_of_silence(self, tries: u32, all: &Self) -> f64 {
         let share = (all.lost + 0.5) / (all.lost + all.came + 1.0);
         let lost = self.lost + share * ALIKE;
         let known = self.lost + self.came + ALIKE;

@@ -130,12 +130,10 @@ fn is_founded(run: &Run, path: &Path, plan: &PathPlan) -> bool {
         Code::PathBreaksJoin => {
             is_touched(Direction::ToServer) || truth::is_stopped(1, verdict.between, passages)
         }
-        Code::PathDropsCapable | Code::PathRejects => {
-            truth::is_stopped(0, verdict.between, passages)
-        }
-        Code::PathDropsOption | Code::PathRejectsOption => {
-            truth::is_stopped(0, verdict.between, passages)
-        }
+        Code::PathDropsCapable
+        | Code::PathRejects
+        | Code::PathDropsOption
+        | Code::PathRejectsOption => truth::is_stopped(0, verdict.between, passages),
         // No more than a suspicion, but not of somebody else.
         Code::Undecided if verdict.between.is_some_and(|it| it.until != Place::Target) => {
             truth::is_anything_stopped(verdict.between, passages)

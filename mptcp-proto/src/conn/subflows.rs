@@ -41,8 +41,8 @@ impl Connection {
         self.end_subflow(index, SubflowEnd::ResetByUs { reason });
     }
 
-    /// A segment came; the subflow was stale before, or not. RFC 8684 §3.6, reason 4: where the subflow would be busy for long with what other
-    /// subflows have brought over meanwhile, a new one is better.
+    /// A segment came; the subflow was stale before, or not. RFC 8684 §3.6, reason 4: where the subflow would
+    /// be busy for long with what other subflows have brought over meanwhile, a new one is better.
     pub(super) fn shed_outstanding(&mut self, index: usize, was_stale: bool) {
         let subflow = &self.subflows[index];
         if !was_stale || !self.is_mptcp() || !subflow.is_up() {

@@ -5,11 +5,11 @@
 //! that the peer did not take are sent again as the first ones that have a mapping.
 
 use crate::conn::handshake::Session;
-use crate::conn::open::Begin;
+use crate::conn::open::{Begin, FIRST_DSN};
 use crate::conn::timer::Timer;
 use crate::conn::{Connection, Role};
 use crate::data::send::DataAcked;
-use crate::data::{ReceiveBuffer, SentMappings, SubflowMappings};
+use crate::data::{Payload, ReceiveBuffer, SentMappings, SubflowMappings};
 use crate::seq::Dsn;
 use crate::tcp::{FastOpen, Tcp};
 use crate::time::Instant;
@@ -56,15 +56,53 @@ impl Connection {
         }
     }
 
+    /// The same for a connection that is TCP from the begin: no number depends on what the peer takes.
+    pub(super) fn schedule_syn_of_tcp(&mut self, now: Instant) {
+        let Some(subflow) = self.subflows.first_mut() else {
+            return;
+        };
+        let room = subflow.tcp.syn_room(now, 0);
+        if room == 0 || subflow.tcp.queued() > 0 {
+            return;
+        }
+        self.send.set_window(self.send.unacked_dsn(), room as u64);
+        if let Some((_, payload)) = self.send.take_new(subflow.id, room) {
+            subflow.outgoing.skip(payload.len() as u64);
+            subflow.tcp.push(payload, TCP_TAG);
+        }
+    }
+
+    /// Gives the application what came with the SYN, before the handshake is complete (RFC 7413 §4.2.2). Only
+    /// the numbers of these data wait for the keys.
+    pub(super) fn take_early(&mut self, now: Instant) {
+        let Some(subflow) = self.subflows.first_mut() else {
+            return;
+        };
+        if subflow.tcp.early_received() == 0 {
+            return;
+        }
+        subflow.incoming.fall_back(0, FIRST_DSN);
+        while let Some((position, bytes)) = subflow.tcp.next_received() {
+            subflow.incoming.push(position, Payload::from_vec(bytes));
+        }
+        self.take_mapped(now, 0);
+    }
+
     /// Both keys are known: numbers begin after what went with the SYNs.
     pub(super) fn number_streams(&mut self, now: Instant, session: &Session, index: usize) {
         let first = session.remote_idsn.add(1);
-        let capacity = self.receive.capacity();
         let window = self.config.buffers.max_receive as u64;
         let subflow = &mut self.subflows[index];
         let received = subflow.tcp.early_received();
-        self.receive = ReceiveBuffer::new(Dsn(first.0.wrapping_sub(received)), capacity);
-        subflow.incoming = SubflowMappings::after_early(session.checksum, window, received, first);
+        let checksum = session.checksum;
+        if self.role == Role::Server {
+            self.receive.number(first);
+            subflow.incoming = SubflowMappings::behind_early(checksum, window, received, first);
+        } else {
+            let capacity = self.receive.capacity();
+            self.receive = ReceiveBuffer::new(Dsn(first.0.wrapping_sub(received)), capacity);
+            subflow.incoming = SubflowMappings::after_early(checksum, window, received, first);
+        }
         let early = self.early.clone();
         let taken = subflow.tcp.acked_until().min(early.len() as u64);
         subflow.outgoing = SentMappings::after_early(session.checksum, taken);
@@ -88,6 +126,8 @@ impl Connection {
 
 /// Tag of the data in the SYN. It is no number of a mapping, so that they share no segment with others.
 pub(super) const EARLY_TAG: u64 = u64::MAX - 1;
+/// Tag of all data of a connection that is TCP: runs of one tag may share segments.
+pub(super) const TCP_TAG: u64 = u64::MAX;
 
 #[cfg(test)]
 mod tests {

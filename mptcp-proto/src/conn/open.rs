@@ -72,7 +72,9 @@ impl Connection {
             config.tcp.fast_open = fast_open;
             tcp = Tcp::accept(&config.tcp, path, isn, syn, now);
         }
-        Self::new(Role::Server, config, begin, tcp)
+        let mut connection = Self::new(Role::Server, config, begin, tcp);
+        connection.take_early(now);
+        connection
     }
 
     /// A connection whose initial subflow is this one.
@@ -511,4 +513,4 @@ impl Connection {
 }
 
 /// What stands for the DSN of the first byte where there are no keys.
-const FIRST_DSN: Dsn = Dsn(1);
+pub(super) const FIRST_DSN: Dsn = Dsn(1);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::conn::early::TCP_TAG;
 use crate::conn::timer::Timer;
 use crate::conn::{Connection, Counter, Phase, State};
 use crate::data::{Payload, SendBuffer};
@@ -46,7 +47,10 @@ impl Connection {
     pub(super) fn schedule(&mut self, now: Instant) {
         match self.phase {
             Phase::Mptcp(_) if self.state != State::FastCloseWait => self.schedule_mptcp(now),
-            Phase::Tcp(_) => self.schedule_tcp(now),
+            Phase::Tcp(_) => {
+                self.schedule_syn_of_tcp(now);
+                self.schedule_tcp(now);
+            }
             Phase::SynSent(_) => self.schedule_early(now),
             _ => {}
         }
@@ -58,27 +62,28 @@ impl Connection {
         let Some(index) = self
             .subflows
             .iter()
-            .position(super::subflow::Subflow::is_up)
+            .position(|subflow| subflow.is_up() || subflow.answers_early())
         else {
             return;
         };
         let id = self.subflows[index].id;
         // The window is that of the subflow, which TCP obeys.
         self.send.set_window(self.send.unacked_dsn(), NO_LIMIT);
-        if !self.subflows[index].is_usable() {
+        let subflow = &self.subflows[index];
+        if !subflow.is_usable() && !subflow.answers_early() {
             // Its FIN is under way: what is left cannot follow.
             return;
         }
         while let Some((_, payload)) = self.send.take_new(id, SendBuffer::MAX_CHUNK) {
             let subflow = &mut self.subflows[index];
             subflow.outgoing.skip(payload.len() as u64);
-            // Runs of one tag may share segments.
-            if subflow.tcp.push(payload, u64::MAX).is_none() {
+            if subflow.tcp.push(payload, TCP_TAG).is_none() {
                 return;
             }
         }
         // A DATA_FIN that was sent before the fallback does not stand for the FIN.
-        if self.send.fin_dsn().is_some() && self.send.unsent() == 0 {
+        let is_up = self.subflows[index].is_up();
+        if self.send.fin_dsn().is_some() && self.send.unsent() == 0 && is_up {
             self.send.on_fin_sent();
             self.subflows[index].close();
         }

@@ -12,7 +12,7 @@ use crate::key::AddressId;
 use crate::path::{PathView, SubflowId};
 use crate::pm::PmSubflow;
 use crate::seq::{Dsn, TcpSeq};
-use crate::tcp::{Path, Tcp};
+use crate::tcp::{Path, State, Tcp};
 use crate::time::Instant;
 use crate::wire::mptcp::{Priority, ResetReason, TcpReset};
 
@@ -178,6 +178,12 @@ impl Subflow {
     /// Whether it may carry data.
     pub(crate) fn is_usable(&self) -> bool {
         self.is_up() && !self.is_closing && self.tcp.state().may_push()
+    }
+
+    /// Whether data of ours may follow the SYN/ACK at once, as the peer's SYN had data (RFC 7413 §4.2.2).
+    pub(crate) fn answers_early(&self) -> bool {
+        let is_open = self.step == Step::Initial && self.end.is_none();
+        is_open && self.tcp.early_received() > 0 && self.tcp.state() == State::SynReceived
     }
 
     /// The peer has sent a DATA_ACK on it, in a segment with this acknowledgement. One that left before

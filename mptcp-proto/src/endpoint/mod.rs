@@ -355,12 +355,12 @@ impl Endpoint {
 }
 
 impl Entry {
-    /// Next event. An application hears of a connection that came in when it is established.
+    /// Next event. An application hears of a connection that came in when it is established, or its SYN had data.
     fn next_event(&mut self) -> Option<Event> {
         if self.incoming.is_none() {
             return self.connection.poll_event();
         }
-        if !self.connection.is_connected() {
+        if !self.connection.is_connected() && self.connection.readable() == 0 {
             return None;
         }
         let listener = self.incoming.take()?;

@@ -114,7 +114,9 @@ pub enum FastOpen {
     /// Client: the SYN carries this cookie and what has been pushed before it leaves.
     Cookie(FastOpenCookie),
     /// Server: data in the SYN is taken, and the SYN/ACK grants this cookie. In the configuration of a
-    /// listener the cookie, or one for each address of a client, is what such a SYN must show.
+    /// listener the cookie, or one for each address of a client, is what such a SYN must show. The application
+    /// has the data at once, and may have them again from another connection if this SYN was an old one
+    /// (RFC 7413 §2.1).
     Accept(Option<FastOpenCookie>),
     /// Server: data in the SYN is not taken, and the SYN/ACK grants this cookie.
     Grant(FastOpenCookie),

@@ -97,6 +97,12 @@ impl ReceiveBuffer {
         }
     }
 
+    /// The byte after those that are here in order, read or not, has the DSN `next`: they came with a SYN, before
+    /// the numbers were known.
+    pub fn number(&mut self, next: Dsn) {
+        self.first = Dsn(next.0.wrapping_sub(self.ready.end()));
+    }
+
     /// Takes `payload`, which `subflow` brought and whose first byte has the DSN `dsn`.
     pub fn insert(&mut self, subflow: SubflowId, dsn: Dsn, payload: Payload) -> Inserted {
         let mut done = Inserted::default();

@@ -17,9 +17,9 @@ pub use outcome::{Delivered, Mapped, MappingFault};
 /// of one.
 ///
 /// Positions count the bytes of the subflow from 0, without wrapping: the byte with the subflow
-/// sequence number 1 has position 0, unless data came with the SYN. A mapping may come before its data, with them or after them. It
-/// is fixed once it was declared: the same again changes nothing, another one for the same bytes is a
-/// fault.
+/// sequence number 1 has position 0, unless data came with the SYN. A mapping may come before its data, with
+/// them or after them. It is fixed once it was declared: the same again changes nothing, another one for the
+/// same bytes is a fault.
 #[derive(Debug, Clone)]
 pub struct SubflowMappings {
     checksum: bool,
@@ -93,6 +93,17 @@ impl SubflowMappings {
                 held: Pieces::default(),
             });
         }
+        mappings
+    }
+
+    /// The same where those bytes are with the application already.
+    pub fn behind_early(checksum: bool, max_unmapped: u64, early: u64, first: Dsn) -> Self {
+        let mut mappings = Self::after_early(checksum, max_unmapped, early, first);
+        mappings.received = early;
+        if let Some(mapping) = mappings.mappings.back_mut() {
+            mapping.seen = early;
+        }
+        mappings.finish();
         mappings
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mptcp_proto::conn::command::Read;
 use mptcp_proto::conn::handshake::Wishes;
-use mptcp_proto::conn::{Config, FallbackReason};
+use mptcp_proto::conn::{Config, Event, FallbackReason};
 use mptcp_proto::endpoint::{self, ConnId, Endpoint, SynCookies, TableSizes};
 use mptcp_proto::tcp::{FastOpen, FastOpenCookie};
 use mptcp_proto::wire::mptcp::{Capable, Dss, MptcpOption, Priority, Subtype};
@@ -40,7 +40,7 @@ fn cookie(pair: &mut Pair, offer: Offer) -> FastOpenCookie {
     let ours = pair.connect(client(offer, FastOpen::Request, false), server());
     pair.run_for(Duration::from_millis(100));
     let connection = pair.client(ours);
-    assert!(connection.session().is_some());
+    assert_eq!(connection.session().is_some(), offer != Offer::Off);
     let info = connection.subflows().next().unwrap();
     info.tcp.fast_open_cookie.expect("a cookie was granted")
 }
@@ -458,5 +458,104 @@ fn data_of_the_syn_survive_that_the_option_is_given_up() {
         early.pair.run_for(Duration::from_secs(30));
         early.check_whole();
         assert_eq!(early.fallbacks()[0], [FallbackReason::Blackhole]);
+    }
+}
+
+/// Nothing comes from the client but its SYN, for a while.
+fn only_syns() -> Hook {
+    drop_if(|seen| seen.way == Way::ToServer && !seen.is_syn())
+}
+
+#[test]
+fn an_application_reads_the_data_of_a_syn_before_the_third_ack() {
+    for offer in [Offer::V1, Offer::V0, Offer::Off] {
+        for reads in [EARLY, 100] {
+            let mut early = Early::begin(offer, offer != Offer::Off, Some(only_syns()));
+            early.pair.run_for(Duration::from_millis(15));
+            let theirs = early.pair.accepted();
+            let server = early.pair.server(theirs);
+            assert!(!server.is_connected(), "{offer:?}");
+            let mut got = vec![0; reads];
+            assert_eq!(server.read(&mut got), Read::Data(reads), "{offer:?}");
+            early.pair.run_for(Duration::from_millis(50));
+            early.pair.hook = None;
+            early.pair.run_for(Duration::from_secs(8));
+            read_all(early.pair.server(theirs), &mut got);
+            assert!(got == early.data, "{offer:?} {reads}: {}", got.len());
+            let ids = [early.ours, theirs];
+            let (up, down) = (pattern(100_000, 1), pattern(100_000, 2));
+            early
+                .pair
+                .transfer(ids, &up, &down, Duration::from_secs(60));
+            let is_mptcp = early.pair.server(theirs).session().is_some();
+            assert_eq!(is_mptcp, offer != Offer::Off);
+            assert!(early.fallbacks()[0].is_empty(), "{offer:?}");
+        }
+    }
+}
+
+#[test]
+fn data_of_a_syn_that_were_read_early_begin_the_stream_of_a_connection_that_falls_back() {
+    let hook = meddle(|seen, options, _| {
+        if seen.way == Way::ToServer && !seen.is_syn() {
+            super::meddle::blank(options, |_| true);
+        }
+        true
+    });
+    let mut early = Early::begin(Offer::V1, false, Some(hook));
+    early.pair.run_for(Duration::from_millis(15));
+    let theirs = early.pair.accepted();
+    let mut got = vec![0; 100];
+    assert_eq!(early.pair.server(theirs).read(&mut got), Read::Data(100));
+    early.pair.run_for(Duration::from_secs(1));
+    read_all(early.pair.server(theirs), &mut got);
+    assert!(got == early.data);
+    let ids = [early.ours, theirs];
+    let (up, down) = (pattern(10_000, 1), pattern(10_000, 2));
+    early
+        .pair
+        .transfer(ids, &up, &down, Duration::from_secs(60));
+    assert!(early.pair.server(theirs).session().is_none());
+}
+
+#[test]
+fn a_tcp_server_answers_the_data_of_a_syn_before_the_third_ack() {
+    for (offer, is_early) in [(Offer::Off, true), (Offer::V1, false), (Offer::V0, false)] {
+        let mut early = Early::begin(offer, false, Some(only_syns()));
+        early.pair.run_for(Duration::from_millis(12));
+        let theirs = early.pair.accepted();
+        let answer = pattern(5000, 3);
+        let server = early.pair.server(theirs);
+        assert_eq!(server.write(&answer), Ok(5000));
+        server.shutdown_write();
+        early.pair.run_for(Duration::from_millis(15));
+        let client = early.ours;
+        // A host that speaks MPTCP takes no data before it has heard both keys.
+        let readable = if is_early { answer.len() } else { 0 };
+        assert_eq!(early.pair.client(client).readable(), readable, "{offer:?}");
+        early.pair.hook = None;
+        early.pair.run_for(Duration::from_secs(5));
+        let mut got = Vec::new();
+        read_all(early.pair.client(client), &mut got);
+        assert!(got == answer, "{offer:?}: {}", got.len());
+        assert_eq!(early.pair.client(client).read(&mut [0]), Read::End);
+        assert!(early.fallbacks()[0].is_empty(), "{offer:?}");
+    }
+}
+
+#[test]
+fn an_application_that_was_given_the_data_of_a_syn_hears_that_nothing_follows() {
+    for offer in [Offer::V1, Offer::Off] {
+        let mut early = Early::begin(offer, false, Some(only_syns()));
+        early.pair.run_for(Duration::from_millis(15));
+        let theirs = early.pair.accepted();
+        early.pair.client(early.ours).abort();
+        early.pair.hook = None;
+        early.pair.run_for(Duration::from_secs(400));
+        let closed = |event: &Event| matches!(event, Event::Closed { .. }).then_some(());
+        assert_eq!(early.pair.picked(1, closed), [()], "{offer:?}");
+        assert!(early.pair.server.connection(theirs).is_none());
+        // That of the connection that asked for the cookie.
+        assert_eq!(early.pair.server.table_sizes().paths, 1);
     }
 }

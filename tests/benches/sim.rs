@@ -49,6 +49,7 @@ fn alone(path: &str) -> u64 {
         ack: mptcp_proto::seq::TcpSeq(1),
         flags: Flags::ACK,
         window: 1,
+        urgent: 0,
         ecn: Ecn::NotCapable,
         options: &[],
         payload: &[0; 1460],

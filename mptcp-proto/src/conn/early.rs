@@ -177,6 +177,7 @@ mod tests {
             ack: TcpSeq(8),
             flags: Flags::SYN.with(Flags::ACK),
             window: 65_535,
+            urgent: 0,
             ecn: Ecn::NotCapable,
             options: &[],
             payload: &[],

@@ -32,6 +32,10 @@ pub enum Event {
     FullyEstablished,
     /// There is something to read.
     Readable,
+    /// The peer has sent urgent data, which begin or go on: [`Connection::urgent`] says how far (RFC 9293 §3.8.5).
+    ///
+    /// [`Connection::urgent`]: crate::conn::Connection::urgent
+    Urgent,
     /// There is room to write again.
     Writable,
     /// The peer will send no more data: its DATA_FIN, or FIN after fallback, is reached.

@@ -42,6 +42,7 @@ mod subflows;
 pub mod timer;
 mod timers;
 mod transmit;
+mod urgent;
 pub mod violation;
 
 use std::collections::VecDeque;
@@ -150,6 +151,8 @@ struct Progress {
     is_connected: bool,
     /// RFC 8684 §3.1: the peer has shown that options pass in both directions.
     is_fully_established: bool,
+    /// DSN after our last urgent byte.
+    urgent: Option<Dsn>,
     /// A DSS came, or the data with MP_CAPABLE that are like one.
     has_dss: bool,
     /// The path manager knows that joins are possible.

@@ -167,6 +167,7 @@ impl Connection {
             has_copies: false,
             bare_acks: 0,
             proof: Proof::None,
+            urgent: None,
             timeouts: 0,
             is_stale: false,
             is_closed_by_peer: false,

@@ -22,7 +22,7 @@ use crate::wire::segment::Segment;
 
 impl Connection {
     /// Takes a segment of the subflow with this id. Says whether it is a SYN that begins a new connection
-    /// where this one is in TIME-WAIT (RFC 9293 §3.6.1); the subflow is forgotten then.
+    /// where this one is in TIME-WAIT (RFC 9293 §3.6.1) or half open; the subflow is forgotten then.
     pub(crate) fn handle_segment(
         &mut self,
         now: Instant,
@@ -72,6 +72,7 @@ impl Connection {
             if goes_on && !is_waiting && self.subflows[index].end.is_none() {
                 let is_mapped = !options.is_empty() && received.delivered.is_some();
                 self.deliver(now, index, segment, received.delivered.clone(), position);
+                self.note_urgent(index, received.urgent);
                 self.judge_unmapped(now, index, is_mapped);
             }
             self.shed_outstanding(index, was_stale);
@@ -85,12 +86,20 @@ impl Connection {
         self.settle(now);
         let reopens = received.events.contains(TcpEvent::Reopen);
         if reopens {
-            let path = self.subflows[index].path();
-            self.end_subflow(index, SubflowEnd::Closed);
-            self.subflows.remove(index);
-            self.changes.push_back(Change::PathClosed(path));
+            self.make_way(index);
         }
         reopens
+    }
+
+    /// Forgets a subflow in whose place another connection begins.
+    fn make_way(&mut self, index: usize) {
+        let path = self.subflows[index].path();
+        self.end_subflow(index, SubflowEnd::Closed);
+        self.subflows.remove(index);
+        self.changes.push_back(Change::PathClosed(path));
+        if self.state == State::Opening {
+            self.refused(ConnectionEnd::Refused);
+        }
     }
 
     /// Takes an ICMP message about a segment of this subflow: what it says holds for the subflow alone.

@@ -74,12 +74,14 @@ impl Connection {
             // Its FIN is under way: what is left cannot follow.
             return;
         }
-        while let Some((_, payload)) = self.send.take_new(id, SendBuffer::MAX_CHUNK) {
+        while let Some((dsn, payload)) = self.send.take_new(id, SendBuffer::MAX_CHUNK) {
             let subflow = &mut self.subflows[index];
-            subflow.outgoing.skip(payload.len() as u64);
-            if subflow.tcp.push(payload, TCP_TAG).is_none() {
+            let len = payload.len() as u64;
+            subflow.outgoing.skip(len);
+            let Some(position) = subflow.tcp.push(payload, TCP_TAG) else {
                 return;
-            }
+            };
+            self.mark_urgent(index, position, dsn, len);
         }
         // A DATA_FIN that was sent before the fallback does not stand for the FIN.
         let is_up = self.subflows[index].is_up();
@@ -223,6 +225,7 @@ impl Connection {
             return false;
         };
         subflow.linear.note(position, dsn);
+        self.mark_urgent(index, position, dsn, len);
         if let Some(view) = self.views.iter_mut().find(|view| view.id == on) {
             view.queued = view.queued.saturating_add(len);
         }

@@ -53,7 +53,7 @@ impl Connection {
             self.pace(now, index, outgoing.payload.len());
         }
         let start = out.len();
-        if outgoing.segment().emit(out).is_err() {
+        if outgoing.emit(out).is_err() {
             // Only a payload that IP cannot hold, which the MSS rules out.
             out.truncate(start);
             return false;

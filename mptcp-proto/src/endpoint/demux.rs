@@ -14,7 +14,7 @@ use crate::tcp::{IcmpError, Path, reset_reply};
 use crate::time::Instant;
 use crate::version::Version;
 use crate::wire::mptcp::{Join, MptcpOption, ResetReason, TcpReset};
-use crate::wire::segment::Segment;
+use crate::wire::segment::{IpChoice, Segment};
 
 impl Endpoint {
     /// Takes a packet, from its IP header on.
@@ -49,6 +49,8 @@ impl Endpoint {
             if !reopens {
                 return Handled::Connection(id);
             }
+            // Its place in the backlog is free for the one that begins.
+            self.remove_if_gone(id);
         }
         self.handle_stranger(now, segment)
     }
@@ -208,13 +210,13 @@ impl Endpoint {
             }
             reply.area.pad();
         }
-        self.reply(&reply.segment(), Handled::Reset)
+        self.reply(&reply.segment(), reply.ip, Handled::Reset)
     }
 
     /// Queues a segment that belongs to no connection.
-    pub(super) fn reply(&mut self, segment: &Segment<'_>, done: Handled) -> Handled {
+    pub(super) fn reply(&mut self, segment: &Segment<'_>, ip: IpChoice, done: Handled) -> Handled {
         let mut packet = Vec::new();
-        if self.replies.len() >= MAX_REPLIES || segment.emit(&mut packet).is_err() {
+        if self.replies.len() >= MAX_REPLIES || segment.emit_in(ip, &mut packet).is_err() {
             self.dropped.replies = self.dropped.replies.saturating_add(1);
             return Handled::Dropped;
         }

@@ -96,13 +96,14 @@ impl Endpoint {
             ack: segment.seq.add(1),
             flags: Flags::SYN.with(Flags::ACK),
             window: u16::try_from(window).unwrap_or(u16::MAX),
+            urgent: 0,
             ecn: Ecn::NotCapable,
             options: area.as_bytes(),
             payload: &[],
             payload_sum: None,
         };
         self.dropped.cookies = self.dropped.cookies.saturating_add(1);
-        self.reply(&answer, Handled::Cookie)
+        self.reply(&answer, config.ip, Handled::Cookie)
     }
 
     /// Without timestamps a cookie cannot remember window scale and SACK.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::hmac::equal_in_constant_time;
 use crate::time::Instant;
+use crate::wire::segment::IpChoice;
 
 /// The 4-tuple of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +31,8 @@ impl Path {
 pub struct Config {
     /// Largest packet that the local interface takes, with its IP header, in bytes.
     pub mtu: u32,
+    /// What the IP headers say beside addresses.
+    pub ip: IpChoice,
     /// Shift of our windows (RFC 7323 §2), at most 14; none to leave the option out.
     pub window_scale: Option<u8>,
     /// Offset of our timestamp clock, which should be random (RFC 7323 §5.4); none to leave the
@@ -71,6 +74,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             mtu: 1500,
+            ip: IpChoice::default(),
             window_scale: Some(7),
             timestamps: Some(0),
             sack: true,

@@ -19,7 +19,7 @@ use super::{Counters, Tcp};
 use crate::data::Payload;
 use crate::seq::TcpSeq;
 use crate::time::Instant;
-use crate::wire::segment::{Ecn, Flags, Segment};
+use crate::wire::segment::{Ecn, Flags, IpChoice, Segment};
 use crate::wire::writer::{MAX_OPTION_AREA, OptionArea};
 
 impl Tcp {
@@ -139,6 +139,7 @@ impl Tcp {
             outbox: Outbox::default(),
             probes: Probes::default(),
             challenges: ChallengeLimit::default(),
+            urgent: None,
             path_mtu: config.mtu.max(MIN_MTU),
             is_window_shared: false,
             is_cwnd_limited: false,
@@ -317,6 +318,8 @@ impl Tcp {
             },
             flags: self.syn_flags(is_answer, is_first),
             window: self.window_field(u64::from(self.config.initial_window), is_scaled),
+            urgent: 0,
+            ip: self.config.ip,
             ecn: Ecn::NotCapable,
             stream: 0..len,
             tag,
@@ -415,11 +418,11 @@ pub fn reset_reply(segment: &Segment<'_>) -> Option<Outgoing> {
             ack: Some(segment.seq.add(segment.seq_len())),
         }
     };
-    Some(reset.into_outgoing(path))
+    Some(reset.into_outgoing(path, IpChoice::default()))
 }
 
 impl Reset {
-    pub(super) const fn into_outgoing(self, path: Path) -> Outgoing {
+    pub(super) const fn into_outgoing(self, path: Path, ip: IpChoice) -> Outgoing {
         let (flags, ack) = match self.ack {
             Some(ack) => (Flags::RST.with(Flags::ACK), ack),
             None => (Flags::RST, TcpSeq(0)),
@@ -431,6 +434,8 @@ impl Reset {
             ack,
             flags,
             window: 0,
+            urgent: 0,
+            ip,
             ecn: Ecn::NotCapable,
             stream: 0..0,
             tag: 0,

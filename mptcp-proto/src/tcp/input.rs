@@ -80,6 +80,10 @@ impl Tcp {
             self.handle_reset(now, offset, received);
             return None;
         }
+        if flags.syn() && self.may_listen_again(segment) {
+            received.events.insert(TcpEvent::Reopen);
+            return None;
+        }
         if flags.syn() && segment.seq != self.irs {
             // RFC 5961 §4.2: whoever sent it, the true peer answers a challenge with a reset if it
             // has restarted.
@@ -92,6 +96,12 @@ impl Tcp {
             return None;
         }
         Some(start)
+    }
+
+    /// RFC 9293 §3.10.7.4: who was opened by a SYN and hears of another one returns to LISTEN.
+    fn may_listen_again(&self, segment: &Segment<'_>) -> bool {
+        let is_opening = self.state == State::SynReceived && self.handshake.is_passive;
+        is_opening && segment.seq != self.irs && !segment.flags.ack()
     }
 
     /// The peer's SYN again: alone, the SYN/ACK was lost; with an ACK, both have opened at once.
@@ -274,6 +284,10 @@ impl Tcp {
         }
         let takes = self.state.may_receive();
         if takes {
+            if segment.flags.contains(Flags::URG) && segment.urgent > 0 {
+                let end = checked.start.saturating_add(i64::from(segment.urgent));
+                received.urgent = u64::try_from(end).ok();
+            }
             self.take_payload(now, checked.start, segment, received);
         } else if !segment.payload.is_empty() {
             self.counters.data_after_close += 1;

@@ -89,6 +89,8 @@ pub struct Tcp {
     outbox: Outbox,
     probes: Probes,
     challenges: ChallengeLimit,
+    /// Position after the last byte of our urgent data.
+    urgent: Option<u64>,
     /// Largest packet that the path takes, in bytes with the IP header.
     path_mtu: u32,
     is_window_shared: bool,
@@ -104,6 +106,11 @@ impl Tcp {
     /// A segment never holds bytes of two runs with different tags.
     pub fn push(&mut self, run: Payload, tag: u64) -> Option<u64> {
         (self.state.may_push() && !self.fin_queued).then(|| self.queue.push(run, tag))
+    }
+
+    /// What was pushed before this position of our stream is urgent (RFC 9293 §3.8.5).
+    pub const fn set_urgent(&mut self, end: u64) {
+        self.urgent = Some(end);
     }
 
     /// Bytes given and not yet acknowledged.

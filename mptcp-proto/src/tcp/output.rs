@@ -43,7 +43,7 @@ impl Tcp {
 
     fn next_outgoing(&mut self, now: Instant, limits: &SendLimits) -> Option<Outgoing> {
         if let Some(reset) = self.outbox.reset.take() {
-            return Some(reset.into_outgoing(self.path));
+            return Some(reset.into_outgoing(self.path, self.config.ip));
         }
         if self.state == State::Closed {
             return None;
@@ -309,7 +309,18 @@ impl Tcp {
         outgoing.tag = draft.tag;
         outgoing.payload = draft.payload;
         outgoing.is_retransmission = draft.is_retransmission;
+        self.urge(&mut outgoing, draft.start);
         outgoing
+    }
+
+    /// RFC 9293 §3.8.5: all segments before the end of urgent data say where that is, or as far as 16 bits go.
+    fn urge(&self, outgoing: &mut Outgoing, position: u64) {
+        let end = self.urgent.filter(|end| *end > position);
+        if let Some(end) = end {
+            let distance = end.saturating_sub(position);
+            outgoing.urgent = u16::try_from(distance).unwrap_or(u16::MAX);
+            outgoing.flags = outgoing.flags.with(Flags::URG);
+        }
     }
 
     fn pure_ack(&mut self, now: Instant, limits: &SendLimits) -> Outgoing {
@@ -323,14 +334,17 @@ impl Tcp {
             self.board.nxt()
         };
         let seq = seq_at(self.iss, position);
-        self.header(
+        let mut ack = self.header(
             now,
             limits.window,
             OutgoingKind::Ack,
             Flags::ACK,
             seq,
             limits.reserve_ack,
-        )
+        );
+        // A peer whose window is shut hears that way that it should read.
+        self.urge(&mut ack, position);
+        ack
     }
 
     /// A segment with a number that was acknowledged long ago: the answer says how the peer stands
@@ -392,6 +406,8 @@ impl Tcp {
                 flags
             },
             window: self.window_field(window, true),
+            urgent: 0,
+            ip: self.config.ip,
             ecn: Ecn::NotCapable,
             stream: 0..0,
             tag: 0,

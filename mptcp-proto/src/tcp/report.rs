@@ -9,7 +9,7 @@ use super::state::State;
 use crate::data::Payload;
 use crate::path::LossState;
 use crate::seq::TcpSeq;
-use crate::wire::segment::{Ecn, Flags, Segment};
+use crate::wire::segment::{Ecn, EmitSegmentError, Flags, IpChoice, Segment};
 use crate::wire::writer::OptionArea;
 
 /// What became of a segment. Stream positions count from 0, the first byte after the SYN.
@@ -25,6 +25,8 @@ pub struct Received {
     /// takes them now, and then calls [`Tcp::next_received`](super::Tcp::next_received) until none
     /// for what had been waiting for them.
     pub delivered: Option<Range<usize>>,
+    /// Position after the peer's urgent data, as it says (RFC 9293 §3.8.5).
+    pub urgent: Option<u64>,
     /// What of our stream it acknowledged for the first time.
     pub acked: Option<Acked>,
     /// What it changed.
@@ -61,8 +63,8 @@ pub enum TcpEvent {
     Closed,
     /// The peer's SYN came again, and the SYN/ACK goes out again.
     DuplicateSyn,
-    /// In TIME-WAIT, a SYN that may begin a new connection (RFC 9293 §3.6.1, RFC 6191): the caller
-    /// drops this one, and treats the SYN as if there were none.
+    /// A SYN that may begin a new connection, in TIME-WAIT (RFC 9293 §3.6.1, RFC 6191) or in SYN-RECEIVED after a
+    /// passive open (§3.10.7.4): the caller drops this one, and treats the SYN as if there were none.
     Reopen,
 }
 
@@ -134,6 +136,10 @@ pub struct Outgoing {
     pub flags: Flags,
     /// Window as in the header, scaled.
     pub window: u16,
+    /// Urgent pointer, if the URG bit is set.
+    pub urgent: u16,
+    /// What was chosen of the IP header.
+    pub ip: IpChoice,
     /// ECN field of the IP header.
     pub ecn: Ecn,
     /// Where the payload lies in our stream.
@@ -154,6 +160,14 @@ impl Outgoing {
         self.area.room()
     }
 
+    /// Appends the packet to `out`, from the IP header on.
+    ///
+    /// # Errors
+    /// As [`Segment::emit`].
+    pub fn emit(&self, out: &mut Vec<u8>) -> Result<(), EmitSegmentError> {
+        self.segment().emit_in(self.ip, out)
+    }
+
     /// The segment, ready to be emitted.
     pub fn segment(&self) -> Segment<'_> {
         Segment {
@@ -163,6 +177,7 @@ impl Outgoing {
             ack: self.ack,
             flags: self.flags,
             window: self.window,
+            urgent: self.urgent,
             ecn: self.ecn,
             options: self.area.as_bytes(),
             payload: self.payload.as_slice(),

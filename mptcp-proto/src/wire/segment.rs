@@ -107,6 +107,40 @@ impl Ecn {
     }
 }
 
+/// A differentiated services codepoint (RFC 2474 §3): six bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Dscp(u8);
+
+impl Dscp {
+    /// The codepoint of this number; none above 63.
+    pub const fn new(bits: u8) -> Option<Self> {
+        if bits < 64 { Some(Self(bits)) } else { None }
+    }
+
+    /// Its number, below 64.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+}
+
+/// What a host may choose of the IP headers of a connection (RFC 9293 §3.9.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IpChoice {
+    /// Differentiated services field, the upper six bits of it.
+    pub dscp: Dscp,
+    /// Time to live, or hop limit. Zero leaves no host.
+    pub hop_limit: u8,
+}
+
+impl Default for IpChoice {
+    fn default() -> Self {
+        Self {
+            dscp: Dscp::default(),
+            hop_limit: HOP_LIMIT,
+        }
+    }
+}
+
 /// A TCP segment with the addresses of its IP header. Options and payload lie where they came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment<'a> {
@@ -122,6 +156,8 @@ pub struct Segment<'a> {
     pub flags: Flags,
     /// Window as in the header, not scaled.
     pub window: u16,
+    /// Urgent pointer: from `seq` to the byte after the urgent data; without meaning unless the URG bit is set.
+    pub urgent: u16,
     /// ECN field of the IP header.
     pub ecn: Ecn,
     /// The option area, a multiple of four bytes and at most [`MAX_OPTION_AREA`].
@@ -221,7 +257,10 @@ impl<'a> Segment<'a> {
             flags,
             w0,
             w1,
-            ..,
+            _,
+            _,
+            u0,
+            u1,
         ] = *header;
         let area_len = usize::from(offset >> 4)
             .saturating_mul(4)
@@ -235,6 +274,7 @@ impl<'a> Segment<'a> {
             ack: TcpSeq(u32::from_be_bytes([a0, a1, a2, a3])),
             flags: Flags(flags),
             window: u16::from_be_bytes([w0, w1]),
+            urgent: u16::from_be_bytes([u0, u1]),
             ecn,
             options,
             payload,
@@ -255,13 +295,21 @@ impl<'a> Segment<'a> {
     /// When the addresses are not of one family, the option area is no multiple of four or longer
     /// than [`MAX_OPTION_AREA`], or IP has no room for the payload.
     pub fn emit(&self, out: &mut Vec<u8>) -> Result<(), EmitSegmentError> {
+        self.emit_in(IpChoice::default(), out)
+    }
+
+    /// The same with an IP header as chosen.
+    ///
+    /// # Errors
+    /// As [`Segment::emit`].
+    pub fn emit_in(&self, ip: IpChoice, out: &mut Vec<u8>) -> Result<(), EmitSegmentError> {
         let options = self.options.len();
         if options > MAX_OPTION_AREA || !options.is_multiple_of(4) {
             return Err(EmitSegmentError::Options(options));
         }
         let header_len = HEADER_LEN.saturating_add(options);
         let len = header_len.saturating_add(self.payload.len());
-        self.emit_ip(len, out)?;
+        self.emit_ip(ip, len, out)?;
         let start = out.len();
         out.reserve(len);
         let words = u8::try_from(header_len / 4).unwrap_or(0);
@@ -271,7 +319,8 @@ impl<'a> Segment<'a> {
         out.extend_from_slice(&self.ack.0.to_be_bytes());
         out.extend_from_slice(&[words << 4, self.flags.0]);
         out.extend_from_slice(&self.window.to_be_bytes());
-        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&[0; 2]);
+        out.extend_from_slice(&self.urgent.to_be_bytes());
         out.extend_from_slice(self.options);
         out.extend_from_slice(self.payload);
         let segment = out.get(start..).unwrap_or_default();
@@ -285,31 +334,32 @@ impl<'a> Segment<'a> {
         Ok(())
     }
 
-    fn emit_ip(&self, len: usize, out: &mut Vec<u8>) -> Result<(), EmitSegmentError> {
+    fn emit_ip(&self, ip: IpChoice, len: usize, out: &mut Vec<u8>) -> Result<(), EmitSegmentError> {
         let too_long = EmitSegmentError::TooLong(len);
         match (self.source.ip(), self.destination.ip()) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let len = u16::try_from(len).map_err(|_| too_long)?;
                 let mut header = Ipv4Header::new(
                     len,
-                    HOP_LIMIT,
+                    ip.hop_limit,
                     IpNumber::TCP,
                     source.octets(),
                     destination.octets(),
                 )
                 .map_err(|_| too_long)?;
                 header.dont_fragment = true;
+                header.dscp = etherparse::IpDscp::try_new(ip.dscp.bits()).unwrap_or_default();
                 header.ecn = etherparse::IpEcn::try_new(self.ecn.bits()).unwrap_or_default();
                 header.header_checksum = header.calc_header_checksum();
                 out.extend_from_slice(&header.to_bytes());
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 let header = Ipv6Header {
-                    traffic_class: self.ecn.bits(),
+                    traffic_class: ip.dscp.bits() << 2 | self.ecn.bits(),
                     flow_label: Ipv6FlowLabel::ZERO,
                     payload_length: u16::try_from(len).map_err(|_| too_long)?,
                     next_header: IpNumber::TCP,
-                    hop_limit: HOP_LIMIT,
+                    hop_limit: ip.hop_limit,
                     source: source.octets(),
                     destination: destination.octets(),
                 };
@@ -353,6 +403,7 @@ mod tests {
             ack: TcpSeq(7),
             flags: Flags::ACK.with(Flags::PSH),
             window: 512,
+            urgent: 3,
             ecn: Ecn::Ect0,
             options: &[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2],
             payload,

@@ -166,7 +166,7 @@ impl TcpHost {
             self.feed();
         } else if let Some(reset) = reset_reply(segment) {
             let mut packet = Vec::new();
-            reset.segment().emit(&mut packet).expect("a reset fits");
+            reset.emit(&mut packet).expect("a reset fits");
             self.resets.push_back(packet);
         }
     }
@@ -228,10 +228,7 @@ impl TcpHost {
             return false;
         };
         outgoing.area.pad();
-        outgoing
-            .segment()
-            .emit(out)
-            .expect("a segment fits in a packet");
+        outgoing.emit(out).expect("a segment fits in a packet");
         true
     }
 

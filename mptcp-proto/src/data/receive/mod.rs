@@ -24,6 +24,8 @@ pub struct ReceiveBuffer {
     capacity: usize,
     /// Place after the last one that was announced to the peer.
     edge: u64,
+    /// Place after the last byte of urgent data.
+    urgent: u64,
     /// After fallback: nothing lies beyond the window.
     trusts_tcp: bool,
 }
@@ -92,6 +94,7 @@ impl ReceiveBuffer {
             fin: None,
             rival: None,
             capacity,
+            urgent: 0,
             trusts_tcp: false,
             edge: wide(capacity).min(Self::MAX_WINDOW),
         }
@@ -186,6 +189,20 @@ impl ReceiveBuffer {
         let is_possible =
             (data_end..=self.last_place()).contains(&place) && known > self.ready.end();
         is_possible && heard >= MOST_RIVALS
+    }
+
+    /// The peer's urgent data end before the DSN `end`. Whether the application does not know yet that there are
+    /// some: once it does, it reads until they end (RFC 9293 §3.8.5).
+    pub fn note_urgent(&mut self, end: Dsn) -> bool {
+        let place = self.place(end).unwrap_or(0);
+        let is_new = self.urgent() == 0 && place > self.ready.start();
+        self.urgent = self.urgent.max(place);
+        is_new
+    }
+
+    /// Bytes that are not read yet, up to the last one that is urgent; 0 where none is.
+    pub fn urgent(&self) -> u64 {
+        self.urgent.saturating_sub(self.ready.start())
     }
 
     /// What to acknowledge: the DSN after the last one before which nothing is missing (RFC 8684

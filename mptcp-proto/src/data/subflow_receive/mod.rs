@@ -246,6 +246,19 @@ impl SubflowMappings {
         Some((last.end(), last.fin_dsn()))
     }
 
+    /// DSN of the byte at this position; none while no mapping for it is known.
+    pub fn dsn_at(&self, position: u64) -> Option<Dsn> {
+        if let Some((from, dsn)) = self.infinite
+            && let Some(distance) = position.checked_sub(from)
+        {
+            return Some(dsn.add(distance));
+        }
+        let before = self.begun_by(position).checked_sub(1)?;
+        let mapping = self.mappings.get(before)?;
+        let distance = position.checked_sub(mapping.position)?;
+        (position < mapping.end()).then(|| mapping.dsn.add(distance))
+    }
+
     /// Where the infinite mapping begins: a position, and its DSN.
     pub const fn infinite(&self) -> Option<(u64, Dsn)> {
         self.infinite

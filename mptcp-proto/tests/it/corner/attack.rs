@@ -315,6 +315,7 @@ fn a_syn_with_garbled_options_is_answered_as_tcp() {
             ack: mptcp_proto::seq::TcpSeq(0),
             flags: mptcp_proto::wire::segment::Flags::SYN,
             window: 65_535,
+            urgent: 0,
             ecn: mptcp_proto::wire::segment::Ecn::default(),
             options: &bytes,
             payload: &[],

@@ -220,6 +220,7 @@ fn hear(
         ack: TcpSeq(ack),
         flags,
         window: 65_535,
+        urgent: 0,
         ecn: Ecn::default(),
         options: area.as_bytes(),
         payload: &[],

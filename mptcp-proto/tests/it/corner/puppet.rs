@@ -307,6 +307,7 @@ impl Puppet {
             ack: TcpSeq(if flags.ack() { end.expected } else { 0 }),
             flags,
             window: self.window,
+            urgent: 0,
             ecn: Ecn::default(),
             options,
             payload,

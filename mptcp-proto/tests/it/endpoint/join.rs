@@ -268,6 +268,7 @@ fn answer_to_stray_join(mptcp: Offer) -> (Flags, Vec<u8>) {
         ack: TcpSeq(0),
         flags: Flags::SYN,
         window: 1000,
+        urgent: 0,
         ecn: Ecn::NotCapable,
         options: &[30, 12, 0x10, 1, 1, 2, 3, 4, 5, 6, 7, 8],
         payload: &[],

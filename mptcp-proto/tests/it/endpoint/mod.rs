@@ -20,5 +20,6 @@ mod refused;
 mod stateless;
 mod tcp_rules;
 mod transfer;
+mod urgent;
 mod version;
 mod window;

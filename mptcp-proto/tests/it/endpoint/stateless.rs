@@ -108,6 +108,7 @@ fn a_cookie_is_good_for_nothing_where_none_was_given() {
             ack: iss.add(1),
             flags: Flags::ACK,
             window: 1000,
+            urgent: 0,
             ecn: Ecn::NotCapable,
             options: &[],
             payload: &[],

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use etherparse::IpSlice;
 use mptcp_proto::conn::config::{Offer, Switch};
 use mptcp_proto::conn::{Config, ConnectionEnd, Event};
 use mptcp_proto::endpoint::{self, ConnectError, Endpoint, Handled};
@@ -9,7 +10,7 @@ use mptcp_proto::path::SubflowId;
 use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::tcp::{self, Path};
 use mptcp_proto::time::Instant;
-use mptcp_proto::wire::segment::{Ecn, Flags, Segment};
+use mptcp_proto::wire::segment::{Dscp, Ecn, Flags, IpChoice, Segment};
 
 use super::join::established;
 use super::meddle::drop_if;
@@ -66,6 +67,7 @@ fn segments_from_or_to_many_are_dropped_in_silence() {
             ack: TcpSeq(0),
             flags,
             window: 1000,
+            urgent: 0,
             ecn: Ecn::default(),
             options: &[],
             payload: &[],
@@ -178,4 +180,73 @@ fn an_idle_connection_says_nothing() {
     pair.run_for(Duration::from_secs(7 * 86_400));
     assert_eq!(pair.log.len(), before);
     pair.transfer(ids, b"still", b"there", Duration::from_secs(5));
+}
+
+/// RFC 9293 §3.9.2 (MUST-48, MUST-49).
+#[test]
+fn every_packet_of_a_connection_has_the_codepoint_and_hop_limit_that_were_chosen() {
+    for (local, remote) in [
+        ("10.0.0.1:4000", SERVER),
+        ("[fd00::1]:4000", "[fd00::2]:80"),
+    ] {
+        let mut config = Config::default();
+        config.tcp.ip = IpChoice {
+            dscp: Dscp::new(46).unwrap(),
+            hop_limit: 9,
+        };
+        let mut pair = Pair::new(3);
+        let server = config.clone();
+        pair.server.listen(address(remote), 4, server).unwrap();
+        let ours = pair.client.connect(pair.now, path(local, remote), config);
+        pair.client(ours.unwrap()).write(b"hello").unwrap();
+        pair.run_for(Duration::from_secs(1));
+        pair.client(ours.unwrap()).abort();
+        pair.run_for(Duration::from_secs(1));
+        assert!(pair.log.len() >= 5);
+        for sent in &pair.log {
+            let (dscp, hop_limit) = match IpSlice::from_slice(&sent.packet).unwrap() {
+                IpSlice::Ipv4(v4) => (v4.header().dcp().value(), v4.header().ttl()),
+                IpSlice::Ipv6(v6) => (v6.header().dscp().value(), v6.header().hop_limit()),
+            };
+            assert_eq!((dscp, hop_limit), (46, 9));
+            assert!(Segment::parse(&sent.packet, false).is_ok());
+        }
+    }
+    assert_eq!(Dscp::new(64), None);
+}
+
+/// RFC 9293 §3.10.7.4: in SYN-RECEIVED after a passive open, another SYN in the window begins anew.
+#[test]
+fn a_syn_with_another_number_takes_the_place_of_a_half_open_connection() {
+    for mptcp in [Offer::Off, Offer::V1] {
+        let server = Config {
+            mptcp,
+            ..Config::default()
+        };
+        let mut host = Endpoint::new(endpoint::Config::default(), Box::new(Seeded(1)));
+        host.listen(address(SERVER), 1, server).unwrap();
+        let mut now = Instant::from_millis(1);
+        let mut out = Vec::new();
+        // The backlog has one place: the second begins only if the first has left.
+        for isn in [TcpSeq(1000), TcpSeq(2000)] {
+            let mut other = Endpoint::new(endpoint::Config::default(), Box::new(Seeded(2)));
+            let ends = path("10.0.0.1:4000", SERVER);
+            let config = Config {
+                mptcp,
+                ..Config::default()
+            };
+            other.connect_from(now, ends, config, isn).unwrap();
+            assert!(other.poll_transmit(now, &mut out));
+            assert!(matches!(host.handle_packet(now, &out), Handled::Began(_)));
+            assert!(host.poll_transmit(now, &mut out));
+            let answer = Segment::parse(&out, false).unwrap();
+            assert_eq!(answer.flags, Flags::SYN.with(Flags::ACK));
+            assert_eq!(answer.ack, isn.add(1), "{mptcp:?}");
+            now += Duration::from_millis(1);
+            while host.poll_transmit(now, &mut out) {}
+        }
+        assert_eq!(host.connection_count(), 1);
+        assert_eq!(host.table_sizes().paths, 1);
+        assert!(host.poll_event().is_none());
+    }
 }

@@ -267,6 +267,7 @@ fn segment(from: Peer<'_>) -> Segment<'_> {
         ack: TcpSeq(from.ack),
         flags: from.flags,
         window: from.window,
+        urgent: 0,
         ecn: from.ecn,
         options: from.options,
         payload: from.payload,

@@ -10,6 +10,7 @@ mod fast_open;
 mod impaired;
 mod joins;
 mod roles;
+mod urgent;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ const HOST: Node = Node::Client;
 struct Plan<'a> {
     /// Our endpoint listens and the kernel connects, or the other way round.
     listens: bool,
+    /// What the kernel's application speaks, and whether it reads.
+    socket: &'a str,
     /// 4 or 6.
     family: &'a str,
     /// Words for our endpoint.
@@ -47,6 +50,7 @@ struct Plan<'a> {
 /// Our endpoint connects over IPv4, and nothing is special.
 const CLIENT: Plan<'_> = Plan {
     listens: false,
+    socket: "mptcp read",
     family: "4",
     settings: "",
     before: "",
@@ -126,7 +130,7 @@ impl Plan<'_> {
         let recording = self.prepare(lab);
         let to = self.pick("10.200.0.2:5001", "[fd00:200:0::2]:5001");
         let line = match self.early {
-            None => format!("connect mptcp read {to}"),
+            None => format!("connect {} {to}", self.socket),
             Some(bytes) => format!("connect-fast mptcp read {to} {bytes}"),
         };
         let kernel = app(lab, HOST, &line, "connected");
@@ -138,7 +142,12 @@ impl Plan<'_> {
     fn kernel_listens(&self, lab: &Lab) -> (Process, Process, Option<(Recording, PathBuf)>) {
         let at = self.pick("0.0.0.0:5001", "[::]:5001");
         let role = self.early.map_or("listen", |_| "listen-fast");
-        let kernel = app(lab, HOST, &format!("{role} mptcp read {at}"), "listening");
+        let kernel = app(
+            lab,
+            HOST,
+            &format!("{role} {} {at}", self.socket),
+            "listening",
+        );
         let to = self.pick("10.200.0.1:5001", "[fd00:200:0::1]:5001");
         let line = format!("tun connect {} {to} later {}", self.family, self.settings);
         let mut ours = app(lab, HOST, &line, "devices");

@@ -6,6 +6,8 @@
 //! |---|---|
 //! | `send N` | writes the next N bytes of its payload stream |
 //! | `say TEXT` | writes TEXT and CR LF, for boxes that read a protocol of lines |
+//! | `urge TEXT` | writes TEXT as urgent data (plain TCP) |
+//! | `urgent` | waits for the last byte of urgent data, prints `urgent BYTE` |
 //! | `read N` | waits until N bytes have arrived in total |
 //! | `read N MS` | the same for so long at most; prints `arrived N` |
 //! | `eof` | waits for the peer's end of data, or its reset |
@@ -20,9 +22,10 @@ use std::io::{BufRead, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::str::FromStr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use rustix::net::{RecvFlags, recv};
 use sha2::{Digest, Sha256};
 use socket2::SockRef;
 
@@ -181,6 +184,12 @@ impl Session {
                     let text = line.strip_prefix("say ").unwrap_or_default();
                     self.write(format!("{text}\r\n").as_bytes());
                 }
+                ["urge", text] => {
+                    let taken = SockRef::from(&self.stream).send_out_of_band(text.as_bytes())?;
+                    self.sent
+                        .add(text.as_bytes().get(..taken).unwrap_or_default());
+                }
+                ["urgent"] => print(&format!("urgent {}", char::from(self.urgent()?)))?,
                 ["shutdown"] => self.stream.shutdown(Shutdown::Write)?,
                 ["report"] => self.report()?,
                 ["info"] => print(&info::connection(&self.stream)?)?,
@@ -210,6 +219,20 @@ impl Session {
             self.write(&piece);
             left = left.saturating_sub(piece.len());
         }
+    }
+
+    /// The last byte of urgent data, which the kernel keeps apart.
+    fn urgent(&self) -> anyhow::Result<u8> {
+        let since = Instant::now();
+        let mut byte = [0];
+        while since.elapsed() < PATIENCE {
+            // An error for as long as there is none.
+            if let Ok((1, _)) = recv(&self.stream, &mut byte, RecvFlags::OOB) {
+                return Ok(byte[0]);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        bail!("no urgent data after {PATIENCE:?}")
     }
 
     fn write(&mut self, piece: &[u8]) {

@@ -125,6 +125,13 @@ impl Orders {
                 self.owed += bytes.parse::<usize>()?;
                 self.flush(machine);
             }
+            ["urge", text] => {
+                let taken = machine.connection()?.write_urgent(text.as_bytes())?;
+                self.sent.0 += taken as u64;
+                self.sent
+                    .1
+                    .update(text.as_bytes().get(..taken).unwrap_or_default());
+            }
             ["hold"] => self.holds = true,
             ["take"] => self.holds = false,
             ["report"] => self.report()?,

@@ -70,6 +70,11 @@ impl Ranges {
         self.runs.front().cloned()
     }
 
+    /// The highest run.
+    pub(super) fn last(&self) -> Option<Range<u64>> {
+        self.runs.back().cloned()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }

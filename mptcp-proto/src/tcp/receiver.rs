@@ -227,7 +227,8 @@ impl Receiver {
     /// A FIN after the byte before `position`. Whether it is believed: data beyond it, or another
     /// FIN elsewhere, would contradict.
     pub(super) fn set_fin(&mut self, position: u64) -> bool {
-        if self.fin.is_some_and(|fin| fin != position) || position < self.next {
+        let end = self.ranges.last().map_or(self.next, |last| last.end);
+        if self.fin.is_some_and(|fin| fin != position) || position < end {
             return false;
         }
         self.fin = Some(position);
@@ -373,6 +374,15 @@ mod tests {
         assert_eq!(receiver.sack_blocks(4).collect::<Vec<_>>(), [0..2, 5..6]);
         receiver.clear_duplicate();
         assert_eq!(receiver.sack_blocks(4).next(), Some(5..6));
+    }
+
+    #[test]
+    fn a_fin_before_data_that_came_is_not_believed() {
+        let mut receiver = Receiver::new(1000);
+        receiver.insert(10, b"abc");
+        assert!(!receiver.set_fin(0));
+        assert!(!receiver.set_fin(12));
+        assert!(receiver.set_fin(13));
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub(super) struct Conversation {
     released: Vec<(TcpSeq, Instant)>,
     /// The last segment that carried data, from which others are made.
     model: Option<Packet>,
+    /// A RST came while copies were under way: whose it is, and for which of them, shows when they are sent again,
+    /// one by one, from this time on.
+    reset_until: Option<Instant>,
     /// Behind the last byte that the target has sent.
     heard: Option<TcpSeq>,
     in_flight: usize,
@@ -145,6 +148,7 @@ impl Conversation {
             is_acked: false,
             released: Vec::new(),
             model: None,
+            reset_until: None,
             heard: None,
             in_flight: 0,
             is_copied: false,
@@ -169,6 +173,10 @@ impl Conversation {
                 self.pump(now);
             }
             self.forget_hopeless(now, routers);
+            let calm = self.reset_until.filter(|until| now < *until);
+            if let Some(until) = calm.filter(|_| self.is_copy_next()) {
+                return Next::Wait(until);
+            }
             if let Some(prepared) = self.pop(composer) {
                 return Next::Send(Box::new(prepared));
             }
@@ -184,11 +192,16 @@ impl Conversation {
         }
     }
 
+    fn is_copy_next(&self) -> bool {
+        let next = self.queue.front();
+        next.is_some_and(|next| next.purpose.role == Role::Ladder)
+    }
+
     /// The packet at the head of the queue; copies of the first data wait for the answer to the one
     /// before, so that an answer of the target tells from which TTL on it was given.
     fn pop(&mut self, composer: &mut Composer) -> Option<Prepared> {
-        let is_copy = self.queue.front()?.purpose.role == Role::Ladder;
-        let is_serial = self.step == Step::Data(FIRST);
+        let is_copy = self.is_copy_next();
+        let is_serial = self.step == Step::Data(FIRST) || self.reset_until.is_some();
         if is_copy && is_serial && self.in_flight > 0 {
             return None;
         }
@@ -209,7 +222,8 @@ impl Conversation {
             let router = usize::from(ttl).checked_sub(1);
             let router = router.and_then(|at| routers.get(at));
             let is_empty = router.is_some_and(|router| router.ready_at(1, now) > now);
-            if attempt == 0 || !is_empty {
+            // Who resets connections has no limit.
+            if attempt == 0 || !is_empty || self.reset_until.is_some() {
                 break;
             }
             self.queue.pop_front();
@@ -297,6 +311,7 @@ impl Conversation {
             return false;
         }
         self.copies.clear();
+        self.reset_until = None;
         if !self.held.is_empty() {
             self.release(now);
             self.deadline = now + ACKNOWLEDGE;
@@ -426,6 +441,9 @@ impl Conversation {
 
     /// A packet of the target came.
     pub(super) fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
+        if self.in_flight > 0 && self.reset_until.is_none() && is_reset(packet) {
+            self.reset_until = Some(now + CALM);
+        }
         if let Some(ack) = Fields::parse(packet).and_then(|fields| acknowledged(&fields)) {
             let mut released = self.released.iter();
             self.is_acked |=
@@ -483,10 +501,15 @@ impl Conversation {
             return;
         }
         self.in_flight = self.in_flight.saturating_sub(1);
+        let is_doubtful = match outcome {
+            Outcome::Silent => true,
+            Outcome::Reached => self.reset_until.is_some(),
+            Outcome::Expired | Outcome::Refused => false,
+        };
         let copy = self
             .copies
             .get(ask.probe)
-            .filter(|copy| outcome == Outcome::Silent && copy.purpose.attempt + 1 < self.tries());
+            .filter(|copy| is_doubtful && copy.purpose.attempt + 1 < self.tries());
         if let Some(mut again) = copy.cloned() {
             again.purpose.attempt += 1;
             self.queue.push_back(again);
@@ -510,6 +533,12 @@ impl std::fmt::Debug for Conversation {
             .field("in_flight", &self.in_flight)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether it is a RST.
+fn is_reset(packet: &[u8]) -> bool {
+    let fields = Fields::parse(packet).filter(|it| it.ip.protocol == TCP);
+    fields.is_some_and(|it| it.tcp.flags().is_some_and(Flags::rst))
 }
 
 /// What a segment of the target acknowledges.
@@ -580,6 +609,8 @@ const COMPOSE: Duration = Duration::from_millis(250);
 const ASIDE: Duration = Duration::from_millis(100);
 /// Segments that are put aside.
 const MAX_ASIDE: usize = 64;
+/// After a RST, what is sent again waits so long for what else may be under way.
+const CALM: Duration = Duration::from_millis(250);
 /// Between steps, when nothing is waited for.
 const PAUSE: Duration = Duration::from_millis(1);
 /// The least time to the next look.

@@ -96,7 +96,7 @@ fn acked_from(packets: &Packets<'_>) -> Option<u8> {
 }
 
 /// Hops that answers of the target take.
-fn target_back(packets: &Packets<'_>) -> Option<u8> {
+pub(super) fn target_back(packets: &Packets<'_>) -> Option<u8> {
     let packets = packets.iter().map(|(_, sent)| *sent);
     let target = packets
         .filter(|sent| sent.purpose.role == Role::End && sent.purpose.probe.phase() == Phase::Syn);

@@ -66,7 +66,12 @@ struct Tally {
 }
 
 fn check(seed: Seed, tally: &mut Tally) -> Result<(), String> {
-    let (description, family) = random_path(&mut seed.generator("plan"));
+    let boxes = if seed.0 < FIRST_WITH_MORE {
+        BOXES.to_vec()
+    } else {
+        [BOXES, MORE_BOXES].concat()
+    };
+    let (description, family) = random_path(&mut seed.generator("plan"), &boxes);
     let mut path = Path::new(&description, family, seed).map_err(|error| error.to_string())?;
     let mut plan = plan(&path);
     if seed.0.is_multiple_of(2) {
@@ -115,6 +120,7 @@ fn check(seed: Seed, tally: &mut Tally) -> Result<(), String> {
 fn is_founded(run: &Run, path: &Path, plan: &PathPlan) -> bool {
     let passages = path.passages();
     let verdict = &run.trace.verdict;
+    let sentence = &verdict.sentence;
     // Nobody quotes what goes back.
     let is_touched = |direction| {
         let between = verdict.between.filter(|_| direction == Direction::ToServer);
@@ -130,6 +136,9 @@ fn is_founded(run: &Run, path: &Path, plan: &PathPlan) -> bool {
         Code::PathBreaksJoin => {
             is_touched(Direction::ToServer) || truth::is_stopped(1, verdict.between, passages)
         }
+        Code::PathRejects | Code::PathRejectsOption if sentence.contains("of a connection") => {
+            truth::is_refused(verdict.between, passages)
+        }
         Code::PathDropsCapable
         | Code::PathRejects
         | Code::PathDropsOption
@@ -138,7 +147,7 @@ fn is_founded(run: &Run, path: &Path, plan: &PathPlan) -> bool {
         Code::Undecided if verdict.between.is_some_and(|it| it.until != Place::Target) => {
             truth::is_anything_stopped(verdict.between, passages)
         }
-        Code::PathStripsData if verdict.sentence.contains("are dropped") => {
+        Code::PathStripsData if sentence.contains("are dropped") => {
             truth::is_anything_stopped(verdict.between, passages)
         }
         Code::PathStripsData => {
@@ -194,7 +203,7 @@ fn brief(plan: &PathPlan) -> String {
     text
 }
 
-fn random_path(random: &mut fastrand::Rng) -> (PathPlan, Family) {
+fn random_path(random: &mut fastrand::Rng, boxes: &[&str]) -> (PathPlan, Family) {
     let family = *random.choice(&Family::ALL).expect("there are two");
     let loss = if random.bool() {
         0.0
@@ -220,7 +229,7 @@ fn random_path(random: &mut fastrand::Rng) -> (PathPlan, Family) {
             continue;
         };
         let way = random.usize(..routers.len());
-        let text = (*random.choice(BOXES).expect("there are some")).to_owned();
+        let text = (*random.choice(boxes).expect("there are some")).to_owned();
         if random.bool() {
             routers[way].before = Some(text);
         } else {
@@ -328,6 +337,22 @@ const BOXES: &[&str] = &[
     "ack:how=correct",
     "proactive:toward=server",
     "impair:delay_ms=30,jitter_ms=40,order=free,seed=3",
+];
+/// Seeds from here on choose among more boxes; the paths of all before are as they were when they were looked at.
+const FIRST_WITH_MORE: u64 = 40_000_000;
+/// Boxes that refuse or drop what a connection says, or meddle with ECN.
+const MORE_BOXES: &[&str] = &[
+    "refuse:with=add_addr,how=icmp",
+    "refuse:with=add_addr,how=rst",
+    "refuse:with=add_addr",
+    "refuse:with=mp_prio,how=rst",
+    "refuse:with=mp_fastclose,how=icmp",
+    "refuse:with=mp_fastclose,how=rst",
+    "refuse:with=mp_capable,on=data,how=rst",
+    "refuse:with=mp_capable,on=data,how=icmp",
+    "refuse:with=dss,on=data,how=icmp",
+    "refuse:with=dss,on=data,how=rst",
+    "refuse:with=dss,on=data",
 ];
 /// Share of errors that is lost, at most.
 const MOST_LOSS: f64 = 0.6;

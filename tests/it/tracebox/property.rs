@@ -43,7 +43,7 @@ fn no_change_is_reported_that_no_box_made_and_none_outside_its_interval() {
     }
     assert!(wrong.is_empty(), "{wrong}\n{tally:?}");
     // The generator is of use only while boxes are found at all.
-    assert!(tally.changes > tally.paths / 3, "{tally:?}");
+    assert!(count == 1 || tally.changes > tally.paths / 3, "{tally:?}");
     // To say nothing is no way to pass: of all paths with a box, so many are told to have one.
     assert!(
         count == 1 || tally.found * 100 > tally.boxed * LEAST_FOUND,

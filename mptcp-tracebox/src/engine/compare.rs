@@ -27,6 +27,8 @@ pub(super) struct Compare {
     silent: u8,
     is_stray_lost: bool,
     is_other_answered: bool,
+    /// The hop before was silent about the ACK.
+    is_walk_lost: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,7 @@ impl Compare {
             silent: 0,
             is_stray_lost: false,
             is_other_answered: false,
+            is_walk_lost: false,
         };
         if compare.ask().is_none() {
             compare.go(Step::Other);
@@ -125,6 +128,8 @@ impl Compare {
 
     const fn most_tries(&self) -> u8 {
         match self.step {
+            // Where it is lost hangs on the first hop that is silent about it.
+            Step::Walk(_) if !self.is_walk_lost => ATTEMPTS + 2,
             Step::Stray | Step::Other | Step::Walk(_) => ATTEMPTS,
             Step::Deeper(_) | Step::Way(_) if self.is_other_answered => ATTEMPTS,
             _ => 1,
@@ -150,7 +155,10 @@ impl Compare {
             Step::Deeper(ttl) => self.deeper(ttl, outcome),
             Step::Way(_) => self.again(),
             Step::Again if is_silent => Step::Walk(0),
-            Step::Walk(at) => Step::Walk(at + 1),
+            Step::Walk(at) => {
+                self.is_walk_lost = is_silent;
+                Step::Walk(at + 1)
+            }
             Step::Again | Step::Over => Step::Over,
         }
     }
@@ -230,7 +238,7 @@ mod tests {
         });
         let strays = asked.iter().filter(|(probe, _)| *probe == Probe::StrayAck);
         let ttls: Vec<u8> = strays.map(|(_, ttl)| *ttl).collect();
-        assert_eq!(ttls, [64, 64, 64, 64, 1, 1, 1, 2, 2, 2]);
+        assert_eq!(ttls, [64, 64, 64, 64, 1, 1, 1, 1, 1, 2, 2, 2]);
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub(super) struct Conversation {
     /// A RST came while copies were under way: whose it is, and for which of them, shows when they are sent again,
     /// one by one, from this time on.
     reset_until: Option<Instant>,
+    /// The highest TTL of a copy of the step that ran out.
+    passed: u8,
     /// Behind the last byte that the target has sent.
     heard: Option<TcpSeq>,
     in_flight: usize,
@@ -149,6 +151,7 @@ impl Conversation {
             released: Vec::new(),
             model: None,
             reset_until: None,
+            passed: 0,
             heard: None,
             in_flight: 0,
             is_copied: false,
@@ -312,6 +315,7 @@ impl Conversation {
         }
         self.copies.clear();
         self.reset_until = None;
+        self.passed = 0;
         if !self.held.is_empty() {
             self.release(now);
             self.deadline = now + ACKNOWLEDGE;
@@ -501,6 +505,9 @@ impl Conversation {
             return;
         }
         self.in_flight = self.in_flight.saturating_sub(1);
+        if outcome == Outcome::Expired {
+            self.passed = self.passed.max(ask.ttl);
+        }
         let is_doubtful = match outcome {
             Outcome::Silent => true,
             Outcome::Reached => self.reset_until.is_some(),
@@ -509,7 +516,7 @@ impl Conversation {
         let copy = self
             .copies
             .get(ask.probe)
-            .filter(|copy| is_doubtful && copy.purpose.attempt + 1 < self.tries());
+            .filter(|copy| is_doubtful && copy.purpose.attempt + 1 < self.tries(copy));
         if let Some(mut again) = copy.cloned() {
             again.purpose.attempt += 1;
             self.queue.push_back(again);
@@ -517,11 +524,18 @@ impl Conversation {
     }
 
     /// Tries for a copy that is not answered. Those that go one by one have fewer.
-    fn tries(&self) -> u8 {
+    fn tries(&self, copy: &Prepared) -> u8 {
         match self.step {
+            // Where it is dropped hangs on the first hop that is silent about it.
+            _ if self.is_first_silent(copy.purpose.ttl) => ATTEMPTS + 2,
             Step::Data(FIRST) => ATTEMPTS - 1,
             _ => ATTEMPTS,
         }
+    }
+
+    fn is_first_silent(&self, ttl: u8) -> bool {
+        let mut behind = self.ttls.iter().skip_while(|known| **known <= self.passed);
+        behind.next() == Some(&ttl)
     }
 }
 

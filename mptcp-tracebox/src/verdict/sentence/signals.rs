@@ -173,4 +173,4 @@ const SIGNALS: [(&str, Probe); 3] = [
 /// What is less likely by chance is told as a drop.
 const CERTAIN: f64 = 1e-7;
 /// What is less likely by chance leaves the verdict open.
-const SUSPECT: f64 = 1e-4;
+const SUSPECT: f64 = 1e-5;

@@ -27,8 +27,6 @@ pub(super) struct Compare {
     silent: u8,
     is_stray_lost: bool,
     is_other_answered: bool,
-    /// The hop before was silent about the ACK.
-    is_walk_lost: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +64,6 @@ impl Compare {
             silent: 0,
             is_stray_lost: false,
             is_other_answered: false,
-            is_walk_lost: false,
         };
         if compare.ask().is_none() {
             compare.go(Step::Other);
@@ -129,7 +126,7 @@ impl Compare {
     const fn most_tries(&self) -> u8 {
         match self.step {
             // Where it is lost hangs on the first hop that is silent about it.
-            Step::Walk(_) if !self.is_walk_lost => ATTEMPTS + 2,
+            Step::Walk(_) if self.silent == 0 => ATTEMPTS + 2,
             Step::Stray | Step::Other | Step::Walk(_) => ATTEMPTS,
             Step::Deeper(_) | Step::Way(_) if self.is_other_answered => ATTEMPTS,
             _ => 1,
@@ -154,9 +151,16 @@ impl Compare {
             }
             Step::Deeper(ttl) => self.deeper(ttl, outcome),
             Step::Way(_) => self.again(),
-            Step::Again if is_silent => Step::Walk(0),
+            Step::Again if is_silent => {
+                self.silent = 0;
+                Step::Walk(0)
+            }
             Step::Walk(at) => {
-                self.is_walk_lost = is_silent;
+                self.silent = if is_silent {
+                    self.silent.saturating_add(1)
+                } else {
+                    0
+                };
                 Step::Walk(at + 1)
             }
             Step::Again | Step::Over => Step::Over,

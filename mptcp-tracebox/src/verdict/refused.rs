@@ -17,14 +17,15 @@ use crate::trace::{Interval, Place, Refusal, Refused};
 pub(super) fn refused(packets: &Packets<'_>, is_balanced: bool) -> Option<Refused> {
     let back = target_back(packets);
     let packets: Vec<&Sent> = packets.iter().map(|(_, sent)| *sent).collect();
-    ASKED.into_iter().find_map(|probe| {
+    let refused = ASKED.into_iter().find_map(|probe| {
         segments(&packets, &probe).into_iter().find_map(|alike| {
             let by_icmp = || by_icmp(&alike, &probe, is_balanced);
             // On another way a copy may reach the target, which may have forgotten the connection.
             let back = back.filter(|_| !is_balanced);
             by_icmp().or_else(|| by_reset(&packets, &alike, &probe, back?))
         })
-    })
+    });
+    refused.or_else(|| in_full(&packets, back.filter(|_| !is_balanced)?))
 }
 
 /// The packets of a probe, those with one sequence number together.
@@ -107,6 +108,35 @@ fn by_reset(packets: &[&Sent], alike: &[&Sent], probe: &Probe, target: u8) -> Op
         probe: probe.clone(),
         by: Refusal::Reset,
         between,
+    })
+}
+
+/// Data that no copy was refused of, and that somebody nearer than the target answers with RST, in more than one
+/// connection.
+fn in_full(packets: &[&Sent], target: u8) -> Option<Refused> {
+    let is_reset = |answer: &Answer| {
+        answer.segment().is_some_and(|it| it.flags.rst()) && way_back(answer) < target
+    };
+    let all = segments(packets, &Probe::Dss).into_iter();
+    let reset: Vec<Vec<&Sent>> = all
+        .filter(|alike| {
+            let mut full = alike
+                .iter()
+                .filter(|sent| sent.purpose.role == Role::Connection);
+            full.any(|sent| sent.answers.iter().any(is_reset))
+        })
+        .collect();
+    let after = reset
+        .iter()
+        .map(|alike| expired(alike).unwrap_or(0))
+        .min()?;
+    (reset.len() > 1).then_some(Refused {
+        probe: Probe::Dss,
+        by: Refusal::Reset,
+        between: Interval {
+            after,
+            until: Place::Target,
+        },
     })
 }
 

@@ -17,6 +17,7 @@ use mptcp_proto::time::Instant;
 use mptcp_proto::wire::segment::Flags;
 
 use super::compose::{Composer, FULL_TTL};
+use super::hole::Holes;
 use super::pace::Bucket;
 use super::shared_random::SharedRandom;
 use super::{Ask, Outcome};
@@ -40,6 +41,7 @@ pub(super) struct Conversation {
     queue: VecDeque<Prepared>,
     /// Segments with data that wait for their copies.
     held: Vec<Packet>,
+    holes: Holes,
     /// Something of what went out in full was acknowledged.
     is_acked: bool,
     /// Segments with data that went out in full, and when.
@@ -147,6 +149,7 @@ impl Conversation {
             plan,
             queue: VecDeque::new(),
             held: Vec::new(),
+            holes: Holes::default(),
             is_acked: false,
             released: Vec::new(),
             model: None,
@@ -249,6 +252,7 @@ impl Conversation {
             }
             let is_held = !packet.payload.is_empty() && self.holds();
             if !is_held {
+                self.holes.note_again(packet.seq);
                 self.send_in_full(packet, Probe::Dss);
             } else if self.held.iter().all(|known| known.seq != packet.seq) {
                 self.model = Some(packet.clone());
@@ -326,6 +330,9 @@ impl Conversation {
         });
         // What is no MPTCP any more cannot be asked with MPTCP, and what does not work with nothing.
         let is_vain = self.step == Step::Released && !self.is_acked;
+        if self.step == Step::Released && self.holes.is_doubtful() {
+            self.plan.push_front(Step::Hole(SMALL));
+        }
         let next = if speaks && !is_vain {
             self.plan.pop_front()
         } else {
@@ -419,6 +426,9 @@ impl Conversation {
         let mut held = std::mem::take(&mut self.held);
         if matches!(self.step, Step::Hole(_)) {
             held.reverse();
+            held.iter()
+                .take(1)
+                .for_each(|later| self.holes.begin(later));
         }
         self.released.clear();
         for packet in held {
@@ -448,6 +458,7 @@ impl Conversation {
         if self.in_flight > 0 && self.reset_until.is_none() && is_reset(packet) {
             self.reset_until = Some(now + CALM);
         }
+        self.holes.handle_segment(packet);
         if let Some(ack) = Fields::parse(packet).and_then(|fields| acknowledged(&fields)) {
             let mut released = self.released.iter();
             self.is_acked |=

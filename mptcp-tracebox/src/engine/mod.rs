@@ -17,6 +17,7 @@ mod compare;
 mod compose;
 mod conversation;
 mod ends;
+pub(crate) mod hole;
 mod ladder;
 mod pace;
 mod recheck;

@@ -102,6 +102,33 @@ fn a_connection_in_vain_is_begun_again_and_a_second_time_is_enough() {
 }
 
 #[test]
+fn a_path_that_loses_segments_is_not_said_to_lose_those_behind_a_hole() {
+    let mut known = 0;
+    for seed in 0..100 {
+        let lossy = RouterPlan {
+            after: Some(format!("impair:loss=0.3,seed={seed}")),
+            ..RouterPlan::default()
+        };
+        let description = PathPlan {
+            hops: vec![HopPlan::One(RouterPlan::default()), HopPlan::One(lossy)],
+            target: TargetPlan::V1,
+            balance: Spread::Flow,
+            latency_ms: 1.0,
+        };
+        let mut path = Path::new(&description, Family::V4, Seed(seed)).unwrap();
+        let plan = Plan {
+            probes: Probe::ALL.to_vec(),
+            ..plan(&path)
+        };
+        let run = run(&mut path, plan, Seed(seed)).unwrap();
+        let holes = run.trace.flows[0].talk.and_then(|talk| talk.passes_holes);
+        assert_ne!(holes, Some(false), "{seed}");
+        known += u32::from(holes.is_some());
+    }
+    assert!(known > 30, "{known} of 100 passed them");
+}
+
+#[test]
 fn each_syn_of_a_flow_has_a_larger_number_than_the_one_before() {
     for family in Family::ALL {
         let (mut path, plan, seed) = prepared(family, &RouterPlan::default(), 5);

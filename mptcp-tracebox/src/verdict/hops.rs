@@ -276,6 +276,7 @@ fn lacks(comparison: &crate::diff::Comparison, sent: &Sent) -> bool {
             Field::Option(id) => sent.purpose.probe == Probe::Syn || special(id),
             Field::Payload => true,
             Field::Ack => sent.purpose.probe == Probe::UnseenAck,
+            Field::Flags => sent.purpose.probe == Probe::Ecn,
             _ => false,
         };
         matters && state == State::NotQuoted

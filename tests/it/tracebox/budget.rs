@@ -46,7 +46,7 @@ fn a_clean_path_takes_one_packet_for_each_probe_and_hop() {
         let run = traced(family, &RouterPlan::default(), 5);
         assert_eq!(run.trace.verdict.code, Code::MptcpOk);
         let counts = per_hop(&run);
-        let expected = [(1, 4), (2, 4), (3, 4), (4, 4), (5, 4), (6, 2)];
+        let expected = [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5), (6, 2)];
         assert_eq!(counts.into_iter().collect::<Vec<_>>(), expected);
         assert!(run.took < Duration::from_millis(250), "{:?}", run.took);
     }
@@ -64,7 +64,7 @@ fn routers_with_the_limits_of_linux_are_never_taken_for_droppers() {
         let flow = &run.trace.flows[0];
         let cells = flow.hops.iter().flat_map(|hop| &hop.cells);
         let states: Vec<CellState> = cells.map(|cell| cell.state).collect();
-        assert_eq!(states, [CellState::Same; 40]);
+        assert_eq!(states, [CellState::Same; 50]);
         assert!(run.took < Duration::from_millis(most), "{:?}", run.took);
     }
 }
@@ -187,7 +187,7 @@ fn no_hop_gets_more_packets_than_the_documented_bound() {
     }
 }
 
-/// Four probes with three tries each, and a control for each try after the first of the other three; two more of
+/// Five probes with three tries each, and a control for each try after the first of the other four; two more of
 /// each of them where they are dropped; and three more of each of three changes of which it is in doubt where they
 /// are.
-const MOST_PER_HOP: usize = 4 * 3 + 3 * 2 + 3 * 2 * 2 + 3 * 3;
+const MOST_PER_HOP: usize = 5 * 3 + 4 * 2 + 4 * 2 * 2 + 3 * 3;

@@ -58,8 +58,8 @@ pub struct TraceArgs {
     /// Whom to ask: a name or an address; port 443 if none is given. IPv6 with a port: `[ADDRESS]:PORT`.
     #[arg(value_name = "HOST[:PORT]")]
     pub target: Option<Target>,
-    /// What to ask: mpc1, mpc0, join, syn, dss, add-addr, prio, fastclose, unseen-ack, other-port, stray-ack,
-    /// tfo, md5, or an option of a SYN as KIND:HEX; several with commas [default: all before tfo].
+    /// What to ask: mpc1, mpc0, join, ecn, syn, dss, add-addr, prio, fastclose, unseen-ack, other-port,
+    /// stray-ack, tfo, md5, or an option of a SYN as KIND:HEX; several with commas [default: all before tfo].
     #[arg(long, value_name = "PROBE", value_delimiter = ',')]
     pub probe: Vec<Probe>,
     /// When to ask: with the first segment, in an established connection, or both.

@@ -19,6 +19,8 @@ pub enum Probe {
     CapableV0,
     /// A SYN with MP_JOIN and a token that nobody has (RFC 8684 §3.2).
     Join,
+    /// A SYN that asks for ECN with ECE and CWR (RFC 3168 §6.1.1); what is to run out of TTL is ECT(0), too.
+    Ecn,
     /// A SYN with these options, in bytes.
     Options(Vec<u8>),
     /// The first data of a connection, with MP_CAPABLE, and the next, with DSS (RFC 8684 §3.1, §3.3).
@@ -50,11 +52,12 @@ pub enum Phase {
 
 impl Probe {
     /// All that matters for MPTCP, the control first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Syn,
         Self::CapableV1,
         Self::CapableV0,
         Self::Join,
+        Self::Ecn,
         Self::Dss,
         Self::AddAddr,
         Self::Prio,
@@ -77,9 +80,12 @@ impl Probe {
     /// When it is sent.
     pub const fn phase(&self) -> Phase {
         match self {
-            Self::Syn | Self::CapableV1 | Self::CapableV0 | Self::Join | Self::Options(_) => {
-                Phase::Syn
-            }
+            Self::Syn
+            | Self::CapableV1
+            | Self::CapableV0
+            | Self::Join
+            | Self::Ecn
+            | Self::Options(_) => Phase::Syn,
             Self::Dss | Self::AddAddr | Self::Prio | Self::FastClose | Self::UnseenAck => {
                 Phase::Data
             }
@@ -114,6 +120,7 @@ impl fmt::Display for Probe {
             Self::CapableV1 => "mpc1",
             Self::CapableV0 => "mpc0",
             Self::Join => "join",
+            Self::Ecn => "ecn",
             Self::Dss => "dss",
             Self::AddAddr => "add-addr",
             Self::Prio => "prio",
@@ -144,7 +151,7 @@ impl fmt::Display for Probe {
 pub enum ProbeError {
     /// No name, and no `KIND:HEX`.
     #[error(
-        "`{0}` is no probe: mpc1, mpc0, join, syn, dss, add-addr, prio, fastclose, unseen-ack, other-port, stray-ack, tfo, md5, or KIND:HEX like 253:f989"
+        "`{0}` is no probe: mpc1, mpc0, join, ecn, syn, dss, add-addr, prio, fastclose, unseen-ack, other-port, stray-ack, tfo, md5, or KIND:HEX like 253:f989"
     )]
     Unknown(String),
     /// The value is not written in pairs of hexadecimal digits.

@@ -38,6 +38,8 @@ pub struct Flow {
     pub ends: Vec<End>,
     /// What the connection showed that carried the probes of the established phase.
     pub talk: Option<Talk>,
+    /// What somebody refuses of what a connection says; none if nothing is.
+    pub refused: Option<Refused>,
     /// ACKs for data that nobody has sent are lost here.
     pub unseen_lost: Option<Interval>,
     /// What another port of the target showed; none if it was not asked.
@@ -47,6 +49,31 @@ pub struct Flow {
     /// Packets of the flow take more than one way: more than one router answered at one TTL, or a packet came
     /// where another one was stopped.
     pub is_balanced: bool,
+}
+
+/// Packets of a connection that somebody answers with RST or an ICMP error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Which.
+    pub probe: Probe,
+    /// How.
+    pub by: Refusal,
+    /// Where.
+    pub between: Interval,
+}
+
+/// How somebody refuses a packet of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// With RST, from nearer than the target.
+    Reset,
+    /// With an ICMP error.
+    Error {
+        /// Who sent it.
+        from: IpAddr,
+        /// What it says.
+        kind: ErrorKind,
+    },
 }
 
 /// What another port of the target showed, on which nobody is thought to listen.
@@ -309,11 +336,11 @@ pub enum Code {
     PathAltersMptcp,
     /// SYNs with MPTCP are dropped.
     PathDropsCapable,
-    /// SYNs with MPTCP are answered with RST or ICMP.
+    /// SYNs with MPTCP, or data of a connection with it, are answered with RST or ICMP.
     PathRejects,
     /// SYNs with another option are dropped.
     PathDropsOption,
-    /// SYNs with another option are answered with RST or ICMP.
+    /// SYNs with another option, or packets of a connection with one, are answered with RST or ICMP.
     PathRejectsOption,
     /// Segments are split or joined.
     PathResegments,

@@ -125,6 +125,8 @@ impl Compare {
 
     const fn most_tries(&self) -> u8 {
         match self.step {
+            // Where it is lost hangs on the first hop that is silent about it.
+            Step::Walk(_) if self.silent == 0 => ATTEMPTS + 2,
             Step::Stray | Step::Other | Step::Walk(_) => ATTEMPTS,
             Step::Deeper(_) | Step::Way(_) if self.is_other_answered => ATTEMPTS,
             _ => 1,
@@ -149,8 +151,18 @@ impl Compare {
             }
             Step::Deeper(ttl) => self.deeper(ttl, outcome),
             Step::Way(_) => self.again(),
-            Step::Again if is_silent => Step::Walk(0),
-            Step::Walk(at) => Step::Walk(at + 1),
+            Step::Again if is_silent => {
+                self.silent = 0;
+                Step::Walk(0)
+            }
+            Step::Walk(at) => {
+                self.silent = if is_silent {
+                    self.silent.saturating_add(1)
+                } else {
+                    0
+                };
+                Step::Walk(at + 1)
+            }
             Step::Again | Step::Over => Step::Over,
         }
     }
@@ -230,7 +242,7 @@ mod tests {
         });
         let strays = asked.iter().filter(|(probe, _)| *probe == Probe::StrayAck);
         let ttls: Vec<u8> = strays.map(|(_, ttl)| *ttl).collect();
-        assert_eq!(ttls, [64, 64, 64, 64, 1, 1, 1, 2, 2, 2]);
+        assert_eq!(ttls, [64, 64, 64, 64, 1, 1, 1, 1, 1, 2, 2, 2]);
     }
 
     #[test]

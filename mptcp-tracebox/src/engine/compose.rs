@@ -83,16 +83,27 @@ impl Composer {
             _ => FULL_TTL,
         };
         let is_stray = purpose.probe == Probe::StrayAck;
+        let is_ecn = purpose.probe == Probe::Ecn;
+        let flags = match purpose.probe {
+            Probe::StrayAck => Flags::ACK,
+            Probe::Ecn => Flags::SYN.with(Flags::ECE).with(Flags::CWR),
+            _ => Flags::SYN,
+        };
         let packet = Packet {
             source,
             destination: self.destination(target, &purpose.probe),
             ttl,
-            tos: 0,
+            // What is to reach the target keeps to RFC 3168 §6.1.1: a SYN is not ECT.
+            tos: if is_ecn && purpose.role == Role::Ladder {
+                ECT_0
+            } else {
+                0
+            },
             ip_id: self.ip_id,
             flow_label: self.label,
             seq: self.next_seq(),
             ack: TcpSeq(if is_stray { self.random.next_u32() } else { 0 }),
-            flags: if is_stray { Flags::ACK } else { Flags::SYN },
+            flags,
             window: WINDOW,
             options,
             payload: Vec::new(),
@@ -195,6 +206,8 @@ const LEAST_SEQ_STEP: u32 = 0x1_0000;
 const ID_STEP: u16 = 29;
 /// TTL of what is to reach the target.
 pub(super) const FULL_TTL: u8 = 64;
+/// ECN-capable transport (RFC 3168 §5).
+const ECT_0: u8 = 2;
 /// As Linux has it in a SYN.
 const WINDOW: u16 = 64_240;
 const TCP: u8 = 6;

@@ -17,6 +17,7 @@ use mptcp_proto::time::Instant;
 use mptcp_proto::wire::segment::Flags;
 
 use super::compose::{Composer, FULL_TTL};
+use super::hole::Holes;
 use super::pace::Bucket;
 use super::shared_random::SharedRandom;
 use super::{Ask, Outcome};
@@ -40,12 +41,18 @@ pub(super) struct Conversation {
     queue: VecDeque<Prepared>,
     /// Segments with data that wait for their copies.
     held: Vec<Packet>,
+    holes: Holes,
     /// Something of what went out in full was acknowledged.
     is_acked: bool,
     /// Segments with data that went out in full, and when.
     released: Vec<(TcpSeq, Instant)>,
     /// The last segment that carried data, from which others are made.
     model: Option<Packet>,
+    /// A RST came while copies were under way: whose it is, and for which of them, shows when they are sent again,
+    /// one by one, from this time on.
+    reset_until: Option<Instant>,
+    /// The highest TTL of a copy of the step that ran out.
+    passed: u8,
     /// Behind the last byte that the target has sent.
     heard: Option<TcpSeq>,
     in_flight: usize,
@@ -142,9 +149,12 @@ impl Conversation {
             plan,
             queue: VecDeque::new(),
             held: Vec::new(),
+            holes: Holes::default(),
             is_acked: false,
             released: Vec::new(),
             model: None,
+            reset_until: None,
+            passed: 0,
             heard: None,
             in_flight: 0,
             is_copied: false,
@@ -169,6 +179,10 @@ impl Conversation {
                 self.pump(now);
             }
             self.forget_hopeless(now, routers);
+            let calm = self.reset_until.filter(|until| now < *until);
+            if let Some(until) = calm.filter(|_| self.is_copy_next()) {
+                return Next::Wait(until);
+            }
             if let Some(prepared) = self.pop(composer) {
                 return Next::Send(Box::new(prepared));
             }
@@ -184,11 +198,16 @@ impl Conversation {
         }
     }
 
+    fn is_copy_next(&self) -> bool {
+        let next = self.queue.front();
+        next.is_some_and(|next| next.purpose.role == Role::Ladder)
+    }
+
     /// The packet at the head of the queue; copies of the first data wait for the answer to the one
     /// before, so that an answer of the target tells from which TTL on it was given.
     fn pop(&mut self, composer: &mut Composer) -> Option<Prepared> {
-        let is_copy = self.queue.front()?.purpose.role == Role::Ladder;
-        let is_serial = self.step == Step::Data(FIRST);
+        let is_copy = self.is_copy_next();
+        let is_serial = self.step == Step::Data(FIRST) || self.reset_until.is_some();
         if is_copy && is_serial && self.in_flight > 0 {
             return None;
         }
@@ -209,7 +228,8 @@ impl Conversation {
             let router = usize::from(ttl).checked_sub(1);
             let router = router.and_then(|at| routers.get(at));
             let is_empty = router.is_some_and(|router| router.ready_at(1, now) > now);
-            if attempt == 0 || !is_empty {
+            // Who resets connections has no limit.
+            if attempt == 0 || !is_empty || self.reset_until.is_some() {
                 break;
             }
             self.queue.pop_front();
@@ -232,6 +252,7 @@ impl Conversation {
             }
             let is_held = !packet.payload.is_empty() && self.holds();
             if !is_held {
+                self.holes.note_again(packet.seq);
                 self.send_in_full(packet, Probe::Dss);
             } else if self.held.iter().all(|known| known.seq != packet.seq) {
                 self.model = Some(packet.clone());
@@ -297,6 +318,8 @@ impl Conversation {
             return false;
         }
         self.copies.clear();
+        self.reset_until = None;
+        self.passed = 0;
         if !self.held.is_empty() {
             self.release(now);
             self.deadline = now + ACKNOWLEDGE;
@@ -307,6 +330,9 @@ impl Conversation {
         });
         // What is no MPTCP any more cannot be asked with MPTCP, and what does not work with nothing.
         let is_vain = self.step == Step::Released && !self.is_acked;
+        if self.step == Step::Released && self.holes.is_doubtful() {
+            self.plan.push_front(Step::Hole(SMALL));
+        }
         let next = if speaks && !is_vain {
             self.plan.pop_front()
         } else {
@@ -400,6 +426,9 @@ impl Conversation {
         let mut held = std::mem::take(&mut self.held);
         if matches!(self.step, Step::Hole(_)) {
             held.reverse();
+            held.iter()
+                .take(1)
+                .for_each(|later| self.holes.begin(later));
         }
         self.released.clear();
         for packet in held {
@@ -426,6 +455,10 @@ impl Conversation {
 
     /// A packet of the target came.
     pub(super) fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
+        if self.in_flight > 0 && self.reset_until.is_none() && is_reset(packet) {
+            self.reset_until = Some(now + CALM);
+        }
+        self.holes.handle_segment(packet);
         if let Some(ack) = Fields::parse(packet).and_then(|fields| acknowledged(&fields)) {
             let mut released = self.released.iter();
             self.is_acked |=
@@ -483,10 +516,18 @@ impl Conversation {
             return;
         }
         self.in_flight = self.in_flight.saturating_sub(1);
+        if outcome == Outcome::Expired {
+            self.passed = self.passed.max(ask.ttl);
+        }
+        let is_doubtful = match outcome {
+            Outcome::Silent => true,
+            Outcome::Reached => self.reset_until.is_some(),
+            Outcome::Expired | Outcome::Refused => false,
+        };
         let copy = self
             .copies
             .get(ask.probe)
-            .filter(|copy| outcome == Outcome::Silent && copy.purpose.attempt + 1 < self.tries());
+            .filter(|copy| is_doubtful && copy.purpose.attempt + 1 < self.tries(copy));
         if let Some(mut again) = copy.cloned() {
             again.purpose.attempt += 1;
             self.queue.push_back(again);
@@ -494,11 +535,18 @@ impl Conversation {
     }
 
     /// Tries for a copy that is not answered. Those that go one by one have fewer.
-    fn tries(&self) -> u8 {
+    fn tries(&self, copy: &Prepared) -> u8 {
         match self.step {
+            // Where it is dropped hangs on the first hop that is silent about it.
+            _ if self.is_first_silent(copy.purpose.ttl) => ATTEMPTS + 2,
             Step::Data(FIRST) => ATTEMPTS - 1,
             _ => ATTEMPTS,
         }
+    }
+
+    fn is_first_silent(&self, ttl: u8) -> bool {
+        let mut behind = self.ttls.iter().skip_while(|known| **known <= self.passed);
+        behind.next() == Some(&ttl)
     }
 }
 
@@ -510,6 +558,12 @@ impl std::fmt::Debug for Conversation {
             .field("in_flight", &self.in_flight)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether it is a RST.
+fn is_reset(packet: &[u8]) -> bool {
+    let fields = Fields::parse(packet).filter(|it| it.ip.protocol == TCP);
+    fields.is_some_and(|it| it.tcp.flags().is_some_and(Flags::rst))
 }
 
 /// What a segment of the target acknowledges.
@@ -580,6 +634,8 @@ const COMPOSE: Duration = Duration::from_millis(250);
 const ASIDE: Duration = Duration::from_millis(100);
 /// Segments that are put aside.
 const MAX_ASIDE: usize = 64;
+/// After a RST, what is sent again waits so long for what else may be under way.
+const CALM: Duration = Duration::from_millis(250);
 /// Between steps, when nothing is waited for.
 const PAUSE: Duration = Duration::from_millis(1);
 /// The least time to the next look.

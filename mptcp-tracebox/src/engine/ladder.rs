@@ -190,11 +190,33 @@ impl Ladder {
             .queries
             .saturating_sub(step.answered)
             .saturating_sub(step.in_flight);
-        let tries = self.queries.saturating_add(ATTEMPTS - 1);
+        let more = if self.is_first_silent(at) { MORE } else { 0 };
+        let tries = self.queries.saturating_add(ATTEMPTS - 1 + more);
         // A router that does not answer the control will not answer the others: one try is enough.
         let is_hopeless = !is_control && step.sent >= self.queries && control.answered == 0;
         let waits = step.in_flight > 0 && step.sent >= self.queries;
         missing > 0 && step.sent < tries && !is_hopeless && !waits
+    }
+
+    /// Whether this is the first hop that is silent about a probe, though it answers others, and all behind it are
+    /// silent about it too: where it is dropped hangs on this silence.
+    fn is_first_silent(&self, at: usize) -> bool {
+        let (hop, probe) = (at / self.probes, at % self.probes);
+        let tries = self.queries.saturating_add(ATTEMPTS - 1);
+        let is_silent = self.steps[at].sent >= tries && self.steps[at].answered == 0;
+        if probe == CONTROL || !is_silent || self.steps[at - probe].answered == 0 {
+            return false;
+        }
+        let mut column = self.steps.chunks(self.probes);
+        let mut before = column.by_ref().take(hop);
+        let is_heard = before.all(|hop| hop[probe].answered > 0 || hop[CONTROL].answered == 0);
+        is_heard
+            && column.all(|hop| {
+                let step = hop[probe];
+                let is_hopeless = hop[CONTROL].answered == 0 && step.sent >= self.queries;
+                let is_over = step.in_flight == 0 && (step.sent >= tries || is_hopeless);
+                step.answered == 0 && is_over
+            })
     }
 
     pub(super) fn note_sent(&mut self, ask: Ask) {
@@ -233,6 +255,8 @@ impl Ladder {
     }
 }
 
+/// Tries that are added where a probe is dropped.
+const MORE: u8 = 2;
 /// Without a hint, TTLs that are tried at once.
 const WINDOW: u8 = 4;
 /// Routers in a row that do not answer before the way is given up, if the target does not answer either.
@@ -319,12 +343,12 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_probe_gets_three_tries_and_each_further_one_a_control() {
+    fn a_probe_gets_five_tries_where_it_is_dropped_and_each_further_one_a_control() {
         let silent = |probe, _| match probe {
             1 => Outcome::Silent,
             _ => Outcome::Expired,
         };
-        assert_eq!(climbed(silent, 1), [3, 3, 1]);
+        assert_eq!(climbed(silent, 1), [5, 5, 1]);
         let late = |probe, attempt| match (probe, attempt) {
             (1, 0) => Outcome::Silent,
             _ => Outcome::Expired,

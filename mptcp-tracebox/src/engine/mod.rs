@@ -10,15 +10,17 @@
 //! ```
 //!
 //! For each flow: a plain SYN to the target; plain SYNs with growing TTL until one reaches it; the other
-//! probes at each TTL below, again where nothing came back; then each of them to the target; then another
+//! probes at each TTL below, again where nothing came back, or few quotes say where; then each to the target; then another
 //! port of it, to compare; last, if it speaks MPTCP, those of the established phase in a connection.
 
 mod compare;
 mod compose;
 mod conversation;
 mod ends;
+pub(crate) mod hole;
 mod ladder;
 mod pace;
+mod recheck;
 mod shared_random;
 
 use std::collections::VecDeque;
@@ -33,6 +35,7 @@ use self::conversation::{Conversation, Next, Prepared};
 use self::ends::Ends;
 use self::ladder::{Discovery, Ladder};
 use self::pace::Bucket;
+use self::recheck::Recheck;
 use self::shared_random::SharedRandom;
 use crate::evidence::{Evidence, Purpose, Role, SentId};
 use crate::packet::fields::Fields;
@@ -76,6 +79,8 @@ enum Stage {
     Discover(Discovery),
     /// All probes, below the distance.
     Climb(Ladder),
+    /// Some of them, where few quotes say where something happens.
+    Recheck(Recheck),
     /// All probes, to the target.
     Ends(Ends),
     /// Another port of the target.
@@ -221,6 +226,7 @@ impl Engine {
             Stage::Reach(ends) | Stage::Ends(ends) => ends.note_sent(ask),
             Stage::Discover(discovery) => discovery.note_sent(ask),
             Stage::Climb(ladder) => ladder.note_sent(ask),
+            Stage::Recheck(recheck) => recheck.note_sent(ask),
             Stage::Compare(compare) => compare.note_sent(ask),
             Stage::Converse(_) | Stage::Done => {}
         }
@@ -240,6 +246,7 @@ impl Engine {
             Stage::Reach(ends) | Stage::Ends(ends) => ends.want(now, self.quiet),
             Stage::Discover(discovery) => discovery.want(now, &self.routers),
             Stage::Climb(ladder) => ladder.want(now, &self.routers),
+            Stage::Recheck(recheck) => recheck.want(now, &self.routers),
             Stage::Compare(compare) => compare.want(now, &self.routers),
             Stage::Converse(conversation) => {
                 match conversation.next(now, &mut self.composer, &self.routers) {
@@ -292,7 +299,10 @@ impl Engine {
             Stage::Discover(discovery) => {
                 Stage::Climb(Ladder::new(&discovery, probes, self.plan.queries))
             }
-            Stage::Climb(ladder) if ladder.is_target_there() => Stage::Ends(Ends::special(probes)),
+            Stage::Climb(ladder) => Stage::Recheck(self.recheck(ladder.is_target_there())),
+            Stage::Recheck(recheck) if recheck.is_target_there() => {
+                Stage::Ends(Ends::special(probes))
+            }
             Stage::Ends(_) => Stage::Compare(self.comparison()),
             Stage::Compare(_) => self.converse(now),
             // A firewall may have taken it for a connection of before.
@@ -301,9 +311,16 @@ impl Engine {
             {
                 self.converse(now)
             }
-            Stage::Climb(_) | Stage::Converse(_) => self.next_flow(),
+            Stage::Recheck(_) | Stage::Converse(_) => self.next_flow(),
             Stage::Done => Stage::Done,
         };
+    }
+
+    /// What is asked again, because few quotes say where it happens.
+    fn recheck(&self, is_target_there: bool) -> Recheck {
+        let trace = judge(&self.evidence, self.plan.target);
+        let probes = self.plan.probes_in(Phase::Syn);
+        Recheck::new(trace.flows.get(self.flow), &probes, is_target_there)
     }
 
     /// What another port is asked.
@@ -443,6 +460,7 @@ impl Engine {
             Stage::Reach(ends) | Stage::Ends(ends) => ends.settle(ask, outcome),
             Stage::Discover(discovery) => discovery.settle(ask, outcome),
             Stage::Climb(ladder) => ladder.settle(ask, outcome),
+            Stage::Recheck(recheck) => recheck.settle(ask, outcome),
             Stage::Compare(compare) => compare.settle(ask, outcome),
             Stage::Converse(conversation) => conversation.settle(ask, outcome),
             Stage::Done => {}

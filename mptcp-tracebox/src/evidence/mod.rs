@@ -177,6 +177,10 @@ impl Evidence {
                 // Only what runs out must have nothing left.
                 comparison.forget(Field::Ttl);
             }
+            if has_met_congestion(&self.sent.get(id.0)?.bytes, error.quote) {
+                // A router may say so of what is ECT (RFC 3168 §5).
+                comparison.forget(Field::Ecn);
+            }
             let kind = AnswerKind::Error {
                 kind: error.kind,
                 comparison,
@@ -278,6 +282,14 @@ impl Answer {
     }
 }
 
+/// Whether a packet was sent as ECT and is CE now.
+fn has_met_congestion(sent: &[u8], quote: &[u8]) -> bool {
+    let ecn = |packet| Fields::parse(packet).map(|fields| fields.ip.tos & CE);
+    ecn(quote) == Some(CE) && ecn(sent).is_some_and(|ecn| ecn != 0)
+}
+
+/// The ECN bits of a packet that has met congestion (RFC 3168 §5).
+const CE: u8 = 3;
 /// Packets that are kept.
 const MAX_SENT: usize = 65_536;
 /// Answers that are kept for each of them.

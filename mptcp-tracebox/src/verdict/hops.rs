@@ -82,13 +82,38 @@ pub(super) fn hops(packets: &Packets<'_>, probes: &[Probe]) -> Vec<Hop> {
 /// Whether packets take several ways, or one that is not the same for all of them.
 pub(super) fn is_balanced(packets: &Packets<'_>, hops: &[Hop], probes: &[Probe]) -> bool {
     let passes_refusal = |probe: &Probe| {
-        let expired = expired(packets, probe).into_iter().max();
-        let refused = refusals(packets, probe).into_iter().min();
-        matches!((refused, expired), (Some(refused), Some(expired)) if refused < expired)
+        // Who refuses one segment may let another pass.
+        let mut numbers: Vec<_> = packets
+            .iter()
+            .filter_map(|(_, it)| kin(it, probe))
+            .collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.into_iter().any(|number| {
+            let alike = packets
+                .iter()
+                .filter(|(_, it)| kin(it, probe) == Some(number));
+            let alike: Vec<_> = alike.copied().collect();
+            let expired = expired(&alike, probe).into_iter().max();
+            let refused = refusals(&alike, probe).into_iter().min();
+            matches!((refused, expired), (Some(refused), Some(expired)) if refused < expired)
+        })
     };
     hops.iter().any(Hop::is_balanced)
         || goes_on_behind_the_target(packets)
         || probes.iter().any(passes_refusal)
+}
+
+/// What the packets of a probe have in common that are refused together or not at all: the number, once there is a
+/// connection. None for other probes.
+fn kin(sent: &Sent, probe: &Probe) -> Option<u32> {
+    if sent.purpose.probe != *probe {
+        return None;
+    }
+    match probe.phase() {
+        Phase::Data => Some(Fields::parse(&sent.bytes)?.tcp.seq()?.0),
+        Phase::Syn | Phase::Compare => Some(0),
+    }
 }
 
 /// Whether a SYN reached the target with a TTL that ran out on another way: that way is longer.
@@ -251,6 +276,7 @@ fn lacks(comparison: &crate::diff::Comparison, sent: &Sent) -> bool {
             Field::Option(id) => sent.purpose.probe == Probe::Syn || special(id),
             Field::Payload => true,
             Field::Ack => sent.purpose.probe == Probe::UnseenAck,
+            Field::Flags => sent.purpose.probe == Probe::Ecn,
             _ => false,
         };
         matters && state == State::NotQuoted

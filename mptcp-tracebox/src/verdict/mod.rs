@@ -6,6 +6,7 @@ mod kernel;
 mod locate;
 mod on_path;
 mod other;
+mod refused;
 mod sentence;
 mod talk;
 
@@ -74,6 +75,7 @@ fn flow(evidence: &Evidence, number: usize, target: SocketAddr) -> Option<Flow> 
         talk: talk::talk(&packets),
         other,
         hidden,
+        refused: refused::refused(&packets, is_balanced),
         unseen_lost: None,
         is_balanced,
     };

@@ -9,6 +9,7 @@ use mptcp_proto::wire::tcp_option::{KIND_MPTCP, KIND_SACK, TcpOptions};
 use super::Packets;
 use super::ends::{acks, reset_reason};
 use super::other::way_back;
+use crate::engine::hole::HOLES;
 use crate::evidence::{Answer, Purpose, Role, SegmentAnswer, Sent};
 use crate::packet::fields::Fields;
 use crate::probe::{Phase, Probe};
@@ -28,7 +29,7 @@ pub(super) fn talk(packets: &Packets<'_>) -> Option<Talk> {
     }
     let mut talk = Talk {
         attempt: u8::from(ours.len() < all),
-        passes_holes: hole(ours).map(|at| passes(ours, at)),
+        passes_holes: passes_holes(ours),
         ..Talk::default()
     };
     // What comes when we have ended the connection is right to be a RST (RFC 8684 §3.5).
@@ -96,7 +97,7 @@ fn acked_from(packets: &Packets<'_>) -> Option<u8> {
 }
 
 /// Hops that answers of the target take.
-fn target_back(packets: &Packets<'_>) -> Option<u8> {
+pub(super) fn target_back(packets: &Packets<'_>) -> Option<u8> {
     let packets = packets.iter().map(|(_, sent)| *sent);
     let target = packets
         .filter(|sent| sent.purpose.role == Role::End && sent.purpose.probe.phase() == Phase::Syn);
@@ -190,11 +191,6 @@ fn has_data_ack(segment: &SegmentAnswer) -> bool {
 
 fn note(talk: &mut Talk, segment: &SegmentAnswer, is_before_end: bool) {
     for option in TcpOptions::new(&segment.options).map_while(Result::ok) {
-        if option.kind == KIND_SACK
-            && let Some(passes) = &mut talk.passes_holes
-        {
-            *passes = true;
-        }
         if option.kind != KIND_MPTCP {
             continue;
         }
@@ -228,21 +224,63 @@ fn is_end(sent: &Sent) -> bool {
     })
 }
 
-/// Number of the first segment with data that was sent before one with an earlier sequence number.
-fn hole(ours: &[&Sent]) -> Option<usize> {
-    let starts: Vec<(usize, TcpSeq)> = ours
+/// Whether what is behind a hole is acknowledged. None if that was not tried, or where the reason may be that
+/// segments are lost now and then.
+fn passes_holes(ours: &[&Sent]) -> Option<bool> {
+    let holes = holes(ours);
+    if holes.is_empty() {
+        return None;
+    }
+    let mut answers = ours.iter().flat_map(|sent| &sent.answers);
+    let has_sack = answers.any(|answer| answer.segment().is_some_and(has_sack));
+    if has_sack || holes.iter().any(|&at| passes(ours, at)) {
+        return Some(true);
+    }
+    let is_sure = holes.len() >= usize::from(HOLES) && !is_lossy(ours, &holes);
+    is_sure.then_some(false)
+}
+
+fn has_sack(segment: &SegmentAnswer) -> bool {
+    let mut options = TcpOptions::new(&segment.options).map_while(Result::ok);
+    options.any(|option| option.kind == KIND_SACK)
+}
+
+/// Whether a segment with data that was sent in order had to be sent again.
+fn is_lossy(ours: &[&Sent], holes: &[usize]) -> bool {
+    let behind: Vec<Option<TcpSeq>> = holes
         .iter()
-        .enumerate()
-        .filter_map(|(at, sent)| {
-            let tcp = Fields::parse(&sent.bytes)?.tcp;
-            let seq = (!tcp.payload().is_empty()).then(|| tcp.seq()).flatten();
-            Some((at, seq?))
-        })
+        .filter_map(|at| ours.get(*at))
+        .map(|sent| data_seq(sent))
         .collect();
-    let mut pairs = starts.windows(2);
-    let found =
-        pairs.find(|pair| pair[1].1 != pair[0].1 && pair[0].1.distance_from(pair[1].1).is_some());
-    found.map(|pair| pair[0].0)
+    let in_order = starts(ours).into_iter().map(|(_, seq)| seq);
+    let mut in_order: Vec<u32> = in_order
+        .filter(|seq| !behind.contains(&Some(*seq)))
+        .map(|seq| seq.0)
+        .collect();
+    in_order.sort_unstable();
+    in_order.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// Number and sequence number of each segment with data.
+fn starts(ours: &[&Sent]) -> Vec<(usize, TcpSeq)> {
+    let numbered = ours.iter().enumerate();
+    let starts = numbered.filter_map(|(at, sent)| {
+        let tcp = Fields::parse(&sent.bytes)?.tcp;
+        let seq = (!tcp.payload().is_empty()).then(|| tcp.seq()).flatten();
+        Some((at, seq?))
+    });
+    starts.collect()
+}
+
+/// Numbers of the segments with data that were sent for the first time before one with an earlier sequence number.
+fn holes(ours: &[&Sent]) -> Vec<usize> {
+    let starts = starts(ours);
+    let pairs = starts.windows(2).enumerate();
+    let holes = pairs.filter(|(at, pair)| {
+        let is_first = starts[..*at].iter().all(|(_, seq)| *seq != pair[0].1);
+        is_first && pair[1].1 != pair[0].1 && pair[0].1.distance_from(pair[1].1).is_some()
+    });
+    holes.map(|(_, pair)| pair[0].0).collect()
 }
 
 /// Whether the segment behind a hole was acknowledged before it was sent again. SACK says so at once, but an

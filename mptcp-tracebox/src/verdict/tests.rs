@@ -6,7 +6,7 @@ use mptcp_proto::wire::segment::Flags;
 use super::judge;
 use crate::evidence::{Evidence, Purpose, Role, SentId};
 use crate::packet::tests::sample;
-use crate::probe::Probe;
+use crate::probe::{Phase, Probe};
 use crate::trace::{Blame, CellState, Code, EndAnswer, EndOption, Interval, Trace};
 
 const SOURCE: &str = "10.0.0.1:9";
@@ -31,6 +31,10 @@ impl Story {
         packet.ttl = ttl;
         packet.ip_id = 0x0100 + u16::from(number) * 32;
         packet.seq.0 = 1000 * u32::from(number + 1);
+        if probe.phase() == Phase::Data {
+            // Copies have one number.
+            packet.seq.0 = 0x2000_0000;
+        }
         packet.payload = Vec::new();
         packet.options = PLAIN.to_vec();
         packet.options.extend(match probe {
@@ -307,5 +311,60 @@ fn silence_is_an_accusation_only_after_three_tries() {
         story.end(&Probe::CapableV1);
         assert_eq!(story.judge().verdict.code, expected);
         story.syn_ack(&Probe::Syn, PLAIN);
+    }
+}
+
+#[test]
+fn who_refuses_an_option_of_a_connection_is_told_and_where() {
+    let mut story = Story::default();
+    story.syn_ack(&Probe::Syn, PLAIN);
+    story.syn_ack(&Probe::CapableV1, SERVER_CAPABLE);
+    for hop in 1..=3 {
+        story.expire(&Probe::Syn, hop, 40);
+    }
+    for (ttl, error) in [(1, (11, 0, 1)), (2, (11, 0, 1)), (3, (3, 13, 1))] {
+        let id = story.ask(&Probe::AddAddr, Role::Ladder, ttl);
+        // The router at the second hop has the filter.
+        story.error(id, ttl.min(2), 28, error);
+    }
+    let verdict = story.judge().verdict;
+    assert_eq!(
+        verdict.code,
+        Code::PathRejectsOption,
+        "{}",
+        verdict.sentence
+    );
+    let between = verdict.between.map(|between| between.to_string());
+    assert_eq!(between.as_deref(), Some("between hop 2 and hop 3"));
+}
+
+#[test]
+fn a_reset_within_a_connection_is_the_path_only_if_two_come_from_nearer_than_the_target() {
+    for (ttls, resets, expected) in [
+        ([62, 62], 2, Code::PathRejectsOption),
+        ([62, 62], 1, Code::MptcpOk),
+        ([60, 60], 2, Code::MptcpOk),
+    ] {
+        let mut story = Story::default();
+        story.syn_ack(&Probe::Syn, PLAIN);
+        story.syn_ack(&Probe::CapableV1, SERVER_CAPABLE);
+        for hop in 1..=3 {
+            story.expire(&Probe::Syn, hop, 40);
+        }
+        story.expire(&Probe::AddAddr, 1, 28);
+        story.expire(&Probe::AddAddr, 2, 28);
+        for ttl in ttls.into_iter().take(resets) {
+            story.at += Duration::from_millis(400);
+            let id = story.ask(&Probe::AddAddr, Role::Ladder, 3);
+            let mut reset = sample(TARGET, SOURCE);
+            reset.ttl = ttl;
+            reset.flags = Flags(0x04);
+            reset.seq = sample(SOURCE, TARGET).ack;
+            reset.payload = Vec::new();
+            reset.options = Vec::new();
+            story.receive(&reset.emit().unwrap(), Some(id));
+        }
+        let verdict = story.judge().verdict;
+        assert_eq!(verdict.code, expected, "{}", verdict.sentence);
     }
 }

@@ -46,7 +46,7 @@ fn a_clean_path_takes_one_packet_for_each_probe_and_hop() {
         let run = traced(family, &RouterPlan::default(), 5);
         assert_eq!(run.trace.verdict.code, Code::MptcpOk);
         let counts = per_hop(&run);
-        let expected = [(1, 4), (2, 4), (3, 4), (4, 4), (5, 4), (6, 2)];
+        let expected = [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5), (6, 2)];
         assert_eq!(counts.into_iter().collect::<Vec<_>>(), expected);
         assert!(run.took < Duration::from_millis(250), "{:?}", run.took);
     }
@@ -64,7 +64,7 @@ fn routers_with_the_limits_of_linux_are_never_taken_for_droppers() {
         let flow = &run.trace.flows[0];
         let cells = flow.hops.iter().flat_map(|hop| &hop.cells);
         let states: Vec<CellState> = cells.map(|cell| cell.state).collect();
-        assert_eq!(states, [CellState::Same; 40]);
+        assert_eq!(states, [CellState::Same; 50]);
         assert!(run.took < Duration::from_millis(most), "{:?}", run.took);
     }
 }
@@ -99,6 +99,33 @@ fn a_connection_in_vain_is_begun_again_and_a_second_time_is_enough() {
             assert!(run.took < Duration::from_secs(8), "{:?}", run.took);
         }
     }
+}
+
+#[test]
+fn a_path_that_loses_segments_is_not_said_to_lose_those_behind_a_hole() {
+    let mut known = 0;
+    for seed in 0..100 {
+        let lossy = RouterPlan {
+            after: Some(format!("impair:loss=0.3,seed={seed}")),
+            ..RouterPlan::default()
+        };
+        let description = PathPlan {
+            hops: vec![HopPlan::One(RouterPlan::default()), HopPlan::One(lossy)],
+            target: TargetPlan::V1,
+            balance: Spread::Flow,
+            latency_ms: 1.0,
+        };
+        let mut path = Path::new(&description, Family::V4, Seed(seed)).unwrap();
+        let plan = Plan {
+            probes: Probe::ALL.to_vec(),
+            ..plan(&path)
+        };
+        let run = run(&mut path, plan, Seed(seed)).unwrap();
+        let holes = run.trace.flows[0].talk.and_then(|talk| talk.passes_holes);
+        assert_ne!(holes, Some(false), "{seed}");
+        known += u32::from(holes.is_some());
+    }
+    assert!(known > 30, "{known} of 100 passed them");
 }
 
 #[test]
@@ -160,5 +187,7 @@ fn no_hop_gets_more_packets_than_the_documented_bound() {
     }
 }
 
-/// Four probes with three tries each, and a control for each try after the first of the other three.
-const MOST_PER_HOP: usize = 4 * 3 + 3 * 2;
+/// Five probes with three tries each, and a control for each try after the first of the other four; two more of
+/// each of them where they are dropped; and three more of each of three changes of which it is in doubt where they
+/// are.
+const MOST_PER_HOP: usize = 5 * 3 + 4 * 2 + 4 * 2 * 2 + 3 * 3;

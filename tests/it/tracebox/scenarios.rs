@@ -48,6 +48,9 @@ struct Expected {
     changes: Vec<String>,
     /// Where ACKs without a connection are lost.
     stateful: Option<String>,
+    /// Data behind a hole are not acknowledged.
+    #[serde(default)]
+    blocks_holes: bool,
     /// Lowest TTL with which the target is reached.
     distance: Option<u8>,
 }
@@ -104,6 +107,9 @@ impl Expected {
                 .other
                 .and_then(|other| other.stateful)
                 .map(|between| between.to_string()),
+            blocks_holes: flow
+                .talk
+                .is_some_and(|talk| talk.passes_holes == Some(false)),
             distance: flow.distance,
         }
     }

@@ -185,6 +185,22 @@ pub(super) fn is_anything_stopped(between: Option<Interval>, passages: &[Passage
     })
 }
 
+/// Whether a box in the interval took a packet of a connection on its way there and answered it, and let nothing of
+/// it go on.
+pub(super) fn is_refused(between: Option<Interval>, passages: &[Passage]) -> bool {
+    passages.iter().any(|passage| {
+        let is_syn = Raw::of(&passage.before).is_none_or(|raw| raw.tcp[13] & 2 != 0);
+        passage.direction == Direction::ToServer
+            && !is_syn
+            && is_within(passage, between)
+            && !passage.after.is_empty()
+            && passage
+                .after
+                .iter()
+                .all(|(way, _)| *way != passage.direction)
+    })
+}
+
 /// Whether a box in the interval changed the MPTCP option of a packet of this direction.
 pub(super) fn is_touched(
     direction: Direction,

@@ -25,6 +25,8 @@ words! {
         Window = "window",
         /// The four bits between data offset and CWR, `8` is the first one.
         Reserved = "reserved",
+        /// The bits CWR and ECE.
+        EcnFlags = "ecn_flags",
         /// Urgent pointer.
         Urgent = "urgent",
         /// Sequence number. No acknowledgment follows, so that the connection breaks.
@@ -144,6 +146,7 @@ fn spot(field: Field, is_v4: bool) -> Option<Spot> {
         (Field::TimeToLive, false) => (Header::Ip, 4, 0xff),
         (Field::Sequence, _) => (Header::Tcp, 4, 0xffff_ffff),
         (Field::Reserved, _) => (Header::Tcp, 12, 0x0f00_0000),
+        (Field::EcnFlags, _) => (Header::Tcp, 12, 0x00c0_0000),
         (Field::Window, _) => (Header::Tcp, 12, 0xffff),
         (Field::Urgent, _) => (Header::Tcp, 16, 0xffff),
     };
@@ -208,6 +211,7 @@ mod tests {
                 &[0x12, 0x34, 0x56, 0x78],
             );
             check("reserved,set=0xb", is_v6, at + 12, &[0x6b, 0x10]);
+            check("ecn_flags,set=3", is_v6, at + 13, &[0xd0]);
             check("window,set=0x1234", is_v6, at + 14, &[0x12, 0x34]);
             check("urgent,set=0x1234", is_v6, at + 18, &[0x12, 0x34]);
         }

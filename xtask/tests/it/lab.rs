@@ -88,6 +88,22 @@ fn a_command_runs_on_the_client_and_reaches_every_node_by_its_name() {
     }
 }
 
+/// A shell without a terminal gives `/dev/null` to what runs in its background.
+#[test]
+fn a_server_in_the_background_of_a_command_stays() {
+    if !lab::works() {
+        return;
+    }
+    let script = "dir=$(mktemp -d); mkfifo $dir/said; \
+                  server mptcp-lab app serve echo tcp 0.0.0.0:5001 >$dir/said & \
+                  read line <$dir/said; echo \"$line\"; rm -r $dir; \
+                  timeout 1 tail --pid=$! -f /dev/null; echo ended with $?";
+    let text = said(&["lab", "shell", "chain:1", "--", "sh", "-c", script]);
+    assert!(text.contains("listening"), "{text}");
+    // That of `timeout`, which waited in vain for its end.
+    assert!(text.contains("ended with 124"), "{text}");
+}
+
 #[test]
 fn the_exit_code_of_a_command_is_handed_on() {
     if !lab::works() {

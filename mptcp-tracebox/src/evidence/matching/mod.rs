@@ -17,7 +17,7 @@ pub(super) use self::index::Index;
 use super::{Purpose, Role, Sent, SentId};
 use crate::packet::fields::{Fields, TcpFields};
 use crate::probe::Phase;
-use crate::quote::IcmpError;
+use crate::quote::{ErrorKind, IcmpError};
 
 /// What was sent, and how it is found.
 #[derive(Clone, Copy)]
@@ -36,9 +36,11 @@ pub(super) fn quoted(known: Known<'_>, at: Instant, error: &IcmpError<'_>) -> Op
     let numbers = known.index.quoted(&quote);
     best_of_one_ttl(known.among(&numbers), at, seq, |fields, packet| {
         let Purpose { role, ttl, .. } = packet.purpose;
-        let is_copy = role == Role::Ladder && packet.purpose.probe.phase() == Phase::Data;
+        let is_of_connection = role != Role::Reset && packet.purpose.probe.phase() == Phase::Data;
         let is_place = places.is_none_or(|places| places.contains(&ttl));
-        if is_copy && !is_place {
+        // Who refuses a packet need not be where its TTL runs out.
+        let is_expired = error.kind == ErrorKind::TimeExceeded;
+        if is_of_connection && is_expired && !is_place {
             return None;
         }
         if fields.ip.is_v4() != quote.ip.is_v4() || fields.ip.source != error.to {

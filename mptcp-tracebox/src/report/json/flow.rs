@@ -10,7 +10,9 @@ use crate::evidence::{AnswerKind, Evidence};
 use crate::probe::Probe;
 use crate::report::word;
 use crate::run::Names;
-use crate::trace::{Acked, Cell, End, EndAnswer, EndOption, Flow, Hop, Located, Router, Talk};
+use crate::trace::{
+    Acked, Cell, End, EndAnswer, EndOption, Flow, Hop, Located, Refusal, Refused, Router, Talk,
+};
 
 /// A flow.
 #[derive(Serialize)]
@@ -23,6 +25,7 @@ pub(super) struct FlowView<'a> {
     changes: Vec<LocatedView>,
     ends: Vec<EndView>,
     talk: Option<TalkView>,
+    refused: Option<RefusedView>,
     unseen_lost: Option<IntervalView>,
     other: Option<OtherView>,
     hidden: Option<HiddenView>,
@@ -40,6 +43,16 @@ struct TalkView {
     reset_between: Option<IntervalView>,
     acked_between: Option<IntervalView>,
     passes_holes: Option<bool>,
+}
+
+/// What is refused of what a connection says.
+#[derive(Serialize)]
+struct RefusedView {
+    probe: String,
+    by: &'static str,
+    from: Option<IpAddr>,
+    error: Option<ErrorView>,
+    between: IntervalView,
 }
 
 /// What another port showed.
@@ -140,6 +153,7 @@ impl<'a> FlowView<'a> {
             changes: flow.changes.iter().map(LocatedView::new).collect(),
             ends: flow.ends.iter().map(EndView::new).collect(),
             talk: flow.talk.map(TalkView::new),
+            refused: flow.refused.as_ref().map(RefusedView::new),
             unseen_lost: flow.unseen_lost.map(IntervalView::new),
             other: flow.other.map(|other| OtherView {
                 nearer: other.nearer.map(IntervalView::new),
@@ -169,6 +183,24 @@ impl TalkView {
             reset_between: talk.reset_between.map(IntervalView::new),
             acked_between: talk.acked_between.map(IntervalView::new),
             passes_holes: talk.passes_holes,
+        }
+    }
+}
+
+impl RefusedView {
+    fn new(refused: &Refused) -> Self {
+        let (by, from, error) = match refused.by {
+            Refusal::Reset => ("reset", None, None),
+            Refusal::Error { from, kind } => {
+                ("error", Some(from), Some(ErrorView::new(kind, from)))
+            }
+        };
+        Self {
+            probe: refused.probe.to_string(),
+            by,
+            from,
+            error,
+            between: IntervalView::new(refused.between),
         }
     }
 }

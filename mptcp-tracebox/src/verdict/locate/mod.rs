@@ -218,7 +218,10 @@ impl Sights<'_> {
             && self.quotes.iter().any(|(ttl, comparison)| {
                 let mut common = comparison.changes.iter().filter(|it| is_common(it.field));
                 common.any(|change| {
-                    let beyond = others().flat_map(|other| &other.quotes);
+                    // Those that do not ask for ECN have nothing that can be cleared.
+                    let is_ecn = |one: &Self| one.probe == Probe::Ecn && is_of_ecn(change.field);
+                    let others = others().filter(|other| is_ecn(self) == is_ecn(other));
+                    let beyond = others.flat_map(|other| &other.quotes);
                     let mut beyond = beyond.filter(|(at, _)| at >= ttl);
                     beyond.any(|(_, other)| is_clean(change, other))
                 })
@@ -303,6 +306,11 @@ fn is_common(field: Field) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether it is what a probe for ECN has and others have not.
+const fn is_of_ecn(field: Field) -> bool {
+    matches!(field, Field::Flags | Field::Ecn)
 }
 
 /// Whether the quote ends before the length of the TCP header, so that what came or went is not known.

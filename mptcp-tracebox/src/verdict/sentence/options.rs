@@ -88,7 +88,7 @@ impl Facts<'_> {
 
 /// MP_CAPABLE of version 1 and MP_JOIN have verdicts of their own.
 const fn is_meant(probe: &Probe) -> bool {
-    matches!(probe, Probe::CapableV0 | Probe::Options(_))
+    matches!(probe, Probe::CapableV0 | Probe::Ecn | Probe::Options(_))
 }
 
 /// MD5 (RFC 2385) or TCP-AO (RFC 5925).
@@ -99,8 +99,9 @@ fn is_signed(probe: &Probe) -> bool {
 fn name(probe: &Probe) -> String {
     match probe {
         Probe::CapableV0 => "MP_CAPABLE of version 0".to_owned(),
+        Probe::Ecn => "ECE and CWR, which ask for ECN,".to_owned(),
         other => format!("the option {other}"),
     }
 }
 
-const EFFECT: &str = "Connections that begin without that option are not concerned.";
+const EFFECT: &str = "Connections that begin without that are not concerned.";

@@ -1,9 +1,10 @@
 //! Packets of a connection of which the copies are not quoted any more from some hop on.
 
+use super::data::HANGS;
 use super::silence::Answers;
-use super::{Facts, undecided};
+use super::{Facts, reason, undecided};
 use crate::probe::Probe;
-use crate::trace::{Blame, Code, Confidence, Hop, Interval, Place, Verdict};
+use crate::trace::{Blame, Code, Confidence, Hop, Interval, Place, Refusal, Refused, Verdict};
 
 /// Copies that no hop quotes from some hop on, where others are quoted.
 pub(super) struct Vanished {
@@ -63,13 +64,65 @@ impl Facts<'_> {
         *probe == Probe::Dss || cell.is_none_or(|cell| cell.sent == 0 || cell.answered > 0)
     }
 
+    /// Somebody answers data with RST or ICMP.
+    pub(super) fn data_refused(&self) -> Option<Verdict> {
+        self.refused_as(|probe| *probe == Probe::Dss)
+    }
+
+    /// Somebody answers ACKs with another option of MPTCP with RST or ICMP.
+    pub(super) fn signal_refused(&self) -> Option<Verdict> {
+        self.refused_as(|probe| *probe != Probe::Dss)
+    }
+
+    fn refused_as(&self, is_meant: impl Fn(&Probe) -> bool) -> Option<Verdict> {
+        let refused = self.flow.refused.as_ref();
+        let Refused { probe, by, between } = refused.filter(|it| is_meant(&it.probe))?;
+        let signal = SIGNALS.iter().find(|(_, known)| known == probe);
+        let what = match by {
+            Refusal::Reset => "RST".to_owned(),
+            Refusal::Error { kind, .. } => format!("ICMP: {}", reason(*kind, self.target)),
+        };
+        // Copies do not reach the target, unless they take a shorter way than others.
+        let is_target = matches!(by, Refusal::Error { from, .. } if *from == self.target.ip())
+            && between.until == Place::Target;
+        Some(Verdict {
+            code: signal.map_or(Code::PathRejects, |_| Code::PathRejectsOption),
+            sentence: match signal {
+                Some((name, _)) => format!(
+                    "Packets of a connection that have {name} are refused ({what}), {between}."
+                ),
+                None => {
+                    format!("Data of a connection with MPTCP are refused ({what}), {between}.")
+                }
+            },
+            blame: if is_target {
+                Blame::Unknown
+            } else {
+                Blame::Path
+            },
+            confidence: if is_target {
+                Confidence::Likely
+            } else {
+                Confidence::Proven
+            },
+            between: Some(*between),
+            kernel_effect: match (signal, by) {
+                (Some((name, _)), Refusal::Error { .. }) => {
+                    format!("The peer does not get {name}.")
+                }
+                (Some((name, _)), Refusal::Reset) => {
+                    format!("A subflow ends when Linux sends {name} over it.")
+                }
+                (None, Refusal::Error { .. }) => HANGS.to_owned(),
+                (None, Refusal::Reset) => {
+                    "A connection comes to stand and ends with the first data.".to_owned()
+                }
+            },
+        })
+    }
+
     fn signals(&self) -> impl Iterator<Item = (&'static str, Vanished)> {
-        let signals = [
-            ("ADD_ADDR", Probe::AddAddr),
-            ("MP_PRIO", Probe::Prio),
-            ("MP_FASTCLOSE", Probe::FastClose),
-        ];
-        let found = signals.into_iter();
+        let found = SIGNALS.into_iter();
         found.filter_map(|(name, probe)| Some((name, self.vanished(&probe)?)))
     }
 
@@ -111,7 +164,13 @@ impl Facts<'_> {
     }
 }
 
+/// What MPTCP says on ACKs, and the probe of it.
+const SIGNALS: [(&str, Probe); 3] = [
+    ("ADD_ADDR", Probe::AddAddr),
+    ("MP_PRIO", Probe::Prio),
+    ("MP_FASTCLOSE", Probe::FastClose),
+];
 /// What is less likely by chance is told as a drop.
 const CERTAIN: f64 = 1e-7;
 /// What is less likely by chance leaves the verdict open.
-const SUSPECT: f64 = 1e-4;
+const SUSPECT: f64 = 1e-5;

@@ -116,7 +116,7 @@ impl Answers {
 }
 
 /// A silence that is less likely than this is no chance.
-const CHANCE: f64 = 1e-3;
+const CHANCE: f64 = 1e-5;
 /// So many answers of a hop count as much as all of the others.
 const ALIKE: f64 = 20.0;
 
@@ -132,9 +132,9 @@ mod tests {
     fn silence_among_answers_is_no_chance_and_silence_among_losses_is() {
         let clean = answers(30.0, 0.0);
         let lossy = answers(20.0, 12.0);
-        assert!(answers(4.0, 0.0).chance_of_silence(3, &clean) < CHANCE);
-        assert!(answers(4.0, 0.0).chance_of_silence(3, &lossy) > CHANCE);
-        assert!(answers(2.0, 3.0).chance_of_silence(3, &clean) > CHANCE);
+        assert!(answers(4.0, 0.0).chance_of_silence(5, &clean) < CHANCE);
+        assert!(answers(4.0, 0.0).chance_of_silence(5, &lossy) > CHANCE);
+        assert!(answers(2.0, 3.0).chance_of_silence(5, &clean) > CHANCE);
         assert!(answers(4.0, 0.0).chance_of_silence(1, &clean) > CHANCE);
     }
 

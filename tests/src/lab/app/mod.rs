@@ -33,8 +33,11 @@ mod session;
 mod socket;
 mod tun;
 
-use std::io::{IsTerminal, Read, Write};
+use std::fs::File;
+use std::io::{IsTerminal, Read, Stdin, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -163,15 +166,22 @@ fn connect_fast(
 }
 
 /// Waits until nobody talks to us any more, and a moment for connections that are about to end. At a
-/// terminal nobody talks: a shell stops a job in its background that reads from it.
+/// terminal nobody talks: a shell stops a job in its background that reads from it. Nor is `/dev/null` the end of a
+/// talk: a shell without a terminal gives it to such jobs (POSIX, XCU §2.9.3.1).
 fn wait_for_end_of_input(busy: &Busy) -> anyhow::Result<()> {
     let mut input = std::io::stdin();
-    while input.is_terminal() {
+    while input.is_terminal() || is_device(&input) {
         std::thread::park();
     }
     input.read_to_end(&mut Vec::new())?;
     busy.wait_until_idle(LAST_CONNECTIONS);
     Ok(())
+}
+
+fn is_device(input: &Stdin) -> bool {
+    let file = input.as_fd().try_clone_to_owned().map(File::from);
+    let kind = file.and_then(|file| file.metadata());
+    kind.is_ok_and(|kind| kind.file_type().is_char_device())
 }
 
 fn word<T: FromStr<Err = anyhow::Error>>(text: &str) -> anyhow::Result<T> {

@@ -51,6 +51,19 @@ pub(super) struct ConnectionBuilder {
     pub(super) events: Vec<RawEvent>,
     /// Whether it waits for its rest.
     pub(super) is_queued: bool,
+    pub(super) unusual: Unusual,
+}
+
+/// The frame of its latest segment that was not an ordinary one. One that wakes has not had any for long.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Unusual(pub(super) u64);
+
+impl Pack for Unusual {
+    fn pack(&self, _: &mut Packer<'_>) {}
+
+    fn unpack(_: &mut Unpacker<'_>) -> Self {
+        Unusual::default()
+    }
 }
 
 /// Who the hosts of a packed connection are: what the builder begins with.
@@ -200,6 +213,7 @@ impl ConnectionBuilder {
             addresses: AddressBook::default(),
             events: Vec::new(),
             is_queued: false,
+            unusual: Unusual::default(),
         }
     }
 

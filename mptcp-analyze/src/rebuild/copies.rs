@@ -118,16 +118,7 @@ impl CopyWatch {
         let CopyWatch::Few(few) = self else {
             return self.is_copy_of_many(print.print.key, print.print.at, print.point);
         };
-        if few.count == 0 {
-            (few.interface, few.way) = (print.point.interface, print.point.way);
-        } else {
-            if few.holds(print.print.key) || few.point() != print.point {
-                return self.is_copy_of_few(print.print.key, print.print.at, print.point);
-            }
-            few.has_constant_id |= few.newest().has_id_of(&print.print);
-        }
-        few.push(print.print);
-        false
+        !few.passes(print) && self.is_copy_of_few(print.print.key, print.print.at, print.point)
     }
 
     // The parts of the fingerprint, so that it needs no memory where it is made.
@@ -215,6 +206,31 @@ impl Pack for CopyWatch {
 }
 
 impl Few {
+    /// Takes a packet that looks like none of the latest, and came by the same way; otherwise nothing is
+    /// done.
+    #[expect(
+        clippy::inline_always,
+        reason = "once for each packet: the fingerprint stays in registers"
+    )]
+    #[inline(always)]
+    pub(super) fn passes(&mut self, print: Fingerprint) -> bool {
+        if self.count == 0 {
+            (self.interface, self.way) = (print.point.interface, print.point.way);
+        } else {
+            if self.holds(print.print.key) || self.point() != print.point {
+                return false;
+            }
+            self.has_constant_id |= self.newest().has_id_of(&print.print);
+        }
+        self.push(print.print);
+        true
+    }
+
+    /// TTL of all its packets.
+    pub(super) fn ttl(&self) -> u8 {
+        self.way.to_le_bytes()[0]
+    }
+
     #[inline]
     fn point(&self) -> Point {
         Point {

@@ -115,10 +115,9 @@ impl Rebuilder {
 
     /// The model of a connection.
     fn connection(&self, id: u32, index: usize) -> Connection {
-        let Some(asleep) = self.connections.asleep(index) else {
+        let Some((mut builder, mut streams)) = self.unpacked(index) else {
             return self.awake(index).connection(id);
         };
-        let (mut builder, mut streams) = asleep.unpack_for_report(&self.packing.words);
         for (stream, unpacked) in &mut streams {
             if let Some(mptcp) = &mut unpacked.mptcp {
                 builder.settle_stream(*stream, mptcp);

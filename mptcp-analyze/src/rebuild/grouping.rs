@@ -209,6 +209,7 @@ impl Rebuilder {
         options: &SegmentOptions,
     ) {
         let dss = first_dss(options);
+        self.wake_near(place.stream);
         if let Some(fit) = self.find_fit(place, dss, None) {
             self.enter(
                 place.stream,
@@ -252,6 +253,7 @@ impl Rebuilder {
             return;
         }
         mptcp.grouping_tries += 1;
+        self.wake_near(place.stream);
         if let Some(fit) = self.find_fit(place, Some(dss), Some(alone)) {
             self.wake(fit.connection);
             let Some(mptcp) = &self.streams[place.stream].mptcp else {
@@ -264,6 +266,18 @@ impl Rebuilder {
             self.merge(alone, fit.connection, turned);
             if let Some(mptcp) = &mut self.streams[place.stream].mptcp {
                 mptcp.grouping = fit.evidence;
+            }
+        }
+    }
+
+    /// Wakes what has noted segments that a stream without handshake is to be compared with.
+    fn wake_near(&mut self, stream: StreamId) {
+        if !self.connections.has_journals() {
+            return;
+        }
+        for connection in self.index.near_hosts(self.flows.ends(stream)) {
+            if self.connections.journal(connection).is_some() {
+                self.wake(connection);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! How much the rebuilder keeps.
 
-use super::rest::{IDLE_FRAMES, REST_FRAMES, VAIN_FRAMES};
+use super::rest::{IDLE_FRAMES, MAX_AWAKE, REST_FRAMES, VAIN_FRAMES};
 
 /// How much is kept of a capture. What is beyond is counted and reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Limits {
     pub subflows: usize,
     /// HMACs that are computed to find the connection of joins.
     pub hmac_tries: u64,
+    /// Connections that may be awake before open ones with packets are packed too.
+    pub awake: usize,
     /// Frames after which a connection that is over is packed.
     pub rest_frames: u64,
     /// Frames after which an open connection without packets is packed, times the connections that are
@@ -30,6 +32,7 @@ impl Default for Limits {
             connections: MAX_CONNECTIONS,
             subflows: MAX_SUBFLOWS,
             hmac_tries: MAX_HMAC_TRIES,
+            awake: MAX_AWAKE,
             rest_frames: REST_FRAMES,
             idle_frames: IDLE_FRAMES,
             vain_frames: VAIN_FRAMES,

@@ -15,6 +15,7 @@ mod glance;
 mod grouping;
 mod handshake;
 mod join;
+mod journal;
 mod limits;
 mod observe;
 mod options;
@@ -38,7 +39,7 @@ use std::collections::VecDeque;
 use mptcp_proto::wire::mptcp::MptcpOption;
 use tracing::{Level, enabled, info, trace};
 
-use self::connection::ConnectionBuilder;
+use self::connection::{ConnectionBuilder, Unusual};
 use self::data::{Assemble, DataOptions};
 use self::flow::{FlowTable, Located, StreamId};
 use self::grouping::GroupingIndex;
@@ -170,7 +171,12 @@ impl Rebuilder {
             self.streams.push(Stream::new(&whole.segment()));
         }
         self.rest(glance.frame);
-        self.wake_stream(located.stream);
+        if let Some((connection, stream)) = self.streams.sleeps_in(located.stream) {
+            if self.note_asleep(connection, (stream, located.end), glance, whole) {
+                return None;
+            }
+            self.wake(connection);
+        }
         let mut note = self
             .options
             .note_packets
@@ -227,6 +233,9 @@ impl Rebuilder {
         if self.streams[place.stream].mptcp.is_some() {
             self.observe(segment, place, options);
             self.transfer(segment, place, options, note);
+        }
+        if let Some(mptcp) = &self.streams[place.stream].mptcp {
+            self.connections[mptcp.connection].unusual = Unusual(place.frame);
         }
         self.close(segment, place, options);
         if segment.flags.fin() || segment.flags.rst() || !options.are_plain() {

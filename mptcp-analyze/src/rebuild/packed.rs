@@ -126,6 +126,7 @@ pack_fields!(ConnectionBuilder {
     addresses,
     events,
     is_queued,
+    unusual,
 });
 
 pack_fields!(RareConnection {

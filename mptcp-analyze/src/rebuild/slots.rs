@@ -6,6 +6,7 @@ use mptcp_proto::seq::Dsn;
 
 use super::connection::{ConnectionBuilder, StreamSet};
 use super::flow::{End, StreamId};
+use super::journal::Journal;
 use super::pack::pack_fields;
 use super::stream::Stream;
 use crate::model::{Direction, PerDirection};
@@ -22,8 +23,8 @@ pub(super) struct Streams {
 #[derive(Debug)]
 enum StreamSlot {
     Awake(Box<Stream>),
-    /// Packed with the connection of this number.
-    Asleep(usize),
+    /// Packed with this connection, as its stream of this number.
+    Asleep(u32, u8),
 }
 
 impl Streams {
@@ -35,7 +36,7 @@ impl Streams {
     pub(super) fn get(&self, stream: StreamId) -> Option<&Stream> {
         match self.slots.get(stream)? {
             StreamSlot::Awake(awake) => Some(awake),
-            StreamSlot::Asleep(_) => None,
+            StreamSlot::Asleep(..) => None,
         }
     }
 
@@ -43,23 +44,27 @@ impl Streams {
     pub(super) fn get_mut(&mut self, stream: StreamId) -> Option<&mut Stream> {
         match self.slots.get_mut(stream)? {
             StreamSlot::Awake(awake) => Some(awake),
-            StreamSlot::Asleep(_) => None,
+            StreamSlot::Asleep(..) => None,
         }
     }
 
-    /// The connection that the stream is packed with, if it is asleep.
+    /// The connection that the stream is packed with, if it is asleep, and its number there.
     #[inline]
-    pub(super) fn sleeps_in(&self, stream: StreamId) -> Option<usize> {
-        match self.slots.get(stream)? {
+    pub(super) fn sleeps_in(&self, stream: StreamId) -> Option<(usize, usize)> {
+        match *self.slots.get(stream)? {
             StreamSlot::Awake(_) => None,
-            StreamSlot::Asleep(connection) => Some(*connection),
+            StreamSlot::Asleep(connection, number) => {
+                Some((connection as usize, usize::from(number)))
+            }
         }
     }
 
-    /// Lets go of a stream that was packed.
-    pub(super) fn put_to_sleep(&mut self, stream: StreamId, connection: usize) {
+    /// Lets go of a stream that was packed as that of this number.
+    pub(super) fn put_to_sleep(&mut self, stream: StreamId, connection: usize, number: u8) {
         if let Some(slot) = self.slots.get_mut(stream) {
-            *slot = StreamSlot::Asleep(connection);
+            // There are no more connections than the limit, which is far below.
+            let connection = u32::try_from(connection).unwrap_or(u32::MAX);
+            *slot = StreamSlot::Asleep(connection, number);
         }
     }
 
@@ -74,7 +79,7 @@ impl Streams {
     pub(super) fn awake(&self) -> impl Iterator<Item = &Stream> {
         self.slots.iter().filter_map(|slot| match slot {
             StreamSlot::Awake(awake) => Some(awake.as_ref()),
-            StreamSlot::Asleep(_) => None,
+            StreamSlot::Asleep(..) => None,
         })
     }
 }
@@ -100,16 +105,20 @@ impl IndexMut<StreamId> for Streams {
 pub(super) struct Connections {
     slots: Vec<ConnectionSlot>,
     asleep: usize,
+    /// Of those, the ones with a journal.
+    noted: usize,
 }
 
 #[derive(Debug)]
 enum ConnectionSlot {
     Awake(Box<ConnectionBuilder>),
     Asleep(Asleep),
+    /// Asleep, with what came since.
+    Noted(Box<Journal>),
 }
 
 /// A connection that is packed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Asleep {
     /// Its head, the builder, then its streams in their order.
     pub(super) bytes: Box<[u8]>,
@@ -158,6 +167,11 @@ impl Connections {
         self.slots.len().saturating_sub(self.asleep)
     }
 
+    /// How many are awake or have a journal: those that go on.
+    pub(super) fn at_hand(&self) -> usize {
+        self.awake_count().saturating_add(self.noted)
+    }
+
     pub(super) fn push(&mut self, builder: Box<ConnectionBuilder>) {
         self.slots.push(ConnectionSlot::Awake(builder));
     }
@@ -166,7 +180,7 @@ impl Connections {
     pub(super) fn awake(&self, connection: usize) -> Option<&ConnectionBuilder> {
         match self.slots.get(connection)? {
             ConnectionSlot::Awake(awake) => Some(awake),
-            ConnectionSlot::Asleep(_) => None,
+            ConnectionSlot::Asleep(_) | ConnectionSlot::Noted(_) => None,
         }
     }
 
@@ -174,27 +188,70 @@ impl Connections {
     fn awake_mut(&mut self, connection: usize) -> Option<&mut ConnectionBuilder> {
         match self.slots.get_mut(connection)? {
             ConnectionSlot::Awake(awake) => Some(awake),
-            ConnectionSlot::Asleep(_) => None,
+            ConnectionSlot::Asleep(_) | ConnectionSlot::Noted(_) => None,
         }
     }
 
-    /// The connection, if it is asleep.
+    /// The connection, if it is asleep, as it was before what its journal notes.
     pub(super) fn asleep(&self, connection: usize) -> Option<&Asleep> {
         match self.slots.get(connection)? {
             ConnectionSlot::Awake(_) => None,
             ConnectionSlot::Asleep(asleep) => Some(asleep),
+            ConnectionSlot::Noted(journal) => Some(&journal.asleep),
         }
     }
 
-    pub(super) fn put_to_sleep(&mut self, connection: usize, asleep: Asleep) {
-        if let Some(slot) = self.slots.get_mut(connection) {
-            *slot = ConnectionSlot::Asleep(asleep);
-            self.asleep += 1;
+    /// What came for a connection since it was packed, if that is noted.
+    pub(super) fn journal(&self, connection: usize) -> Option<&Journal> {
+        match self.slots.get(connection)? {
+            ConnectionSlot::Noted(journal) => Some(journal),
+            _ => None,
         }
+    }
+
+    /// The same, to add to it.
+    #[inline]
+    pub(super) fn journal_mut(&mut self, connection: usize) -> Option<&mut Journal> {
+        match self.slots.get_mut(connection)? {
+            ConnectionSlot::Noted(journal) => Some(journal),
+            _ => None,
+        }
+    }
+
+    /// Whether there is any journal.
+    pub(super) fn has_journals(&self) -> bool {
+        self.noted > 0
+    }
+
+    /// Takes out the packed form of a connection that has no journal.
+    pub(super) fn take_asleep(&mut self, connection: usize) -> Option<Asleep> {
+        match self.slots.get_mut(connection)? {
+            ConnectionSlot::Asleep(asleep) => Some(std::mem::take(asleep)),
+            _ => None,
+        }
+    }
+
+    /// Puts back what was taken out, or puts a journal there.
+    pub(super) fn put_back(&mut self, connection: usize, rest: Result<Journal, Asleep>) {
+        if let Some(slot) = self.slots.get_mut(connection) {
+            *slot = match rest {
+                Ok(journal) => {
+                    self.noted += 1;
+                    ConnectionSlot::Noted(Box::new(journal))
+                }
+                Err(asleep) => ConnectionSlot::Asleep(asleep),
+            };
+        }
+    }
+
+    pub(super) fn put_to_sleep(&mut self, connection: usize, rest: Result<Journal, Asleep>) {
+        self.asleep += 1;
+        self.put_back(connection, rest);
     }
 
     pub(super) fn wake(&mut self, connection: usize, unpacked: Box<ConnectionBuilder>) {
         if let Some(slot) = self.slots.get_mut(connection) {
+            self.noted -= usize::from(matches!(slot, ConnectionSlot::Noted(_)));
             *slot = ConnectionSlot::Awake(unpacked);
             self.asleep = self.asleep.saturating_sub(1);
         }
@@ -210,21 +267,22 @@ impl Connections {
     pub(super) fn is_over(&self, connection: usize) -> bool {
         match self.slots.get(connection) {
             Some(ConnectionSlot::Awake(builder)) => builder.is_over(),
-            Some(ConnectionSlot::Asleep(asleep)) => asleep.head().is_over,
-            None => true,
+            _ => self
+                .asleep(connection)
+                .is_none_or(|asleep| asleep.head().is_over),
         }
     }
 
-    /// Highest DSN of each direction; their upper halves may be a guess.
+    /// Highest DSN of each direction; their upper halves may be a guess. Wake those with a journal first.
     pub(super) fn near(&self, connection: usize) -> PerDirection<Option<Dsn>> {
-        match self.slots.get(connection) {
-            Some(ConnectionSlot::Awake(builder)) => PerDirection {
+        if let Some(builder) = self.awake(connection) {
+            return PerDirection {
                 to_server: builder.data.of(Direction::ToServer).near(),
                 to_client: builder.data.of(Direction::ToClient).near(),
-            },
-            Some(ConnectionSlot::Asleep(asleep)) => asleep.head().near,
-            None => PerDirection::default(),
+            };
         }
+        let asleep = self.asleep(connection);
+        asleep.map_or_else(PerDirection::default, |asleep| asleep.head().near)
     }
 
     /// Its first streams, which show its hosts.

@@ -51,6 +51,15 @@ pub(super) struct StreamEnd {
     pub(super) copies: CopyWatch,
 }
 
+impl StreamEnd {
+    /// Counts a packet that is no copy.
+    #[inline]
+    pub(super) fn count(&mut self, payload_len: u32) {
+        self.packets = self.packets.saturating_add(1);
+        self.wire_bytes += u64::from(payload_len);
+    }
+}
+
 /// The MPTCP part of a stream.
 #[derive(Debug)]
 pub(super) struct MptcpStream {
@@ -416,6 +425,16 @@ impl Stream {
         reset.is_some() && reset.get() != forged
     }
 
+    /// Counts a packet, copies included.
+    #[inline]
+    pub(super) fn count_seen(&mut self, frame: u64, at: Timestamp) {
+        self.packets += 1;
+        self.first_frame = self.first_frame.min(frame);
+        self.last_frame = self.last_frame.max(frame);
+        self.first_at = self.first_at.min(at);
+        self.last_at = self.last_at.max(at);
+    }
+
     /// Counts a packet; `true` when it is a copy of one that was counted before.
     #[expect(
         clippy::inline_always,
@@ -423,18 +442,13 @@ impl Stream {
     )]
     #[inline(always)]
     pub(super) fn count(&mut self, glance: &Glance, end: End) -> bool {
-        self.packets += 1;
-        self.first_frame = self.first_frame.min(glance.frame);
-        self.last_frame = self.last_frame.max(glance.frame);
-        self.first_at = self.first_at.min(glance.at);
-        self.last_at = self.last_at.max(glance.at);
+        self.count_seen(glance.frame, glance.at);
         let sender = &mut self.ends[end];
         if sender.copies.is_copy(glance.print) {
             self.duplicates += 1;
             return true;
         }
-        sender.packets = sender.packets.saturating_add(1);
-        sender.wire_bytes += u64::from(glance.payload_len);
+        sender.count(glance.payload_len);
         if glance.flags.syn() && !glance.flags.ack() {
             // What was refused before the SYN (captured late, or sent by a host that had forgotten
             // the subflow) does not end what begins now.

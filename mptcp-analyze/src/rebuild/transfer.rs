@@ -121,7 +121,7 @@ impl Rebuilder {
         take_mapping(
             follow,
             (mptcp, builder),
-            segment,
+            (payload_seq(segment), segment.payload_len),
             place,
             (dss, mapping),
             note,
@@ -149,7 +149,8 @@ impl Rebuilder {
         if segment.payload_len > 0 && !segment.flags.syn() {
             let data = builder.data.of_mut(mptcp.direction(place.end));
             data.set_discarding(is_reset);
-            enter_payload(mptcp, data, segment, place, &mut self.pieces);
+            let input = PayloadInput::of(segment);
+            enter_payload(mptcp, data, &input, place, &mut self.pieces);
         }
         if let Some(note) = note {
             note.ssn = mptcp.ends[place.end].data.ssn_of(payload_seq(segment));
@@ -222,11 +223,11 @@ fn payload_seq(segment: &Segment<'_>) -> TcpSeq {
     }
 }
 
-/// Enters the mapping of a DSS.
+/// Enters the mapping of a DSS. `payload` is the number of the segment's first byte, and how many it has.
 pub(super) fn take_mapping(
     follow: &FollowPlan,
     (mptcp, builder): (&mut MptcpStream, &mut ConnectionBuilder),
-    segment: &Segment<'_>,
+    payload: (TcpSeq, u32),
     place: Place,
     (dss, mapping): (&Dss, DssMapping),
     note: Option<&mut PacketNote>,
@@ -254,8 +255,8 @@ pub(super) fn take_mapping(
         checksum: mapping.checksum,
         frame: place.frame,
         at: place.at,
-        segment_seq: payload_seq(segment),
-        segment_len: segment.payload_len,
+        segment_seq: payload.0,
+        segment_len: payload.1,
     };
     enter_mapping(follow, (mptcp, builder), place, &input, note);
 }
@@ -322,23 +323,22 @@ fn enter_mapping(
 pub(super) fn enter_payload(
     mptcp: &mut MptcpStream,
     data: &mut DataDirection,
-    segment: &Segment<'_>,
+    input: &PayloadInput<'_>,
     place: Place,
     pieces: &mut Vec<Piece>,
 ) {
     let end = &mut mptcp.ends[place.end];
-    let input = PayloadInput::of(segment);
     end.data
-        .on_payload(data, place.stream_number(), &input, pieces);
+        .on_payload(data, place.stream_number(), input, pieces);
     end.excess = false;
     if pieces
         .first()
         .is_some_and(|piece| piece.class == ByteClass::TcpRetransmission)
     {
-        end.rare.made().repeats.note(segment.seq, place.frame);
+        end.rare.made().repeats.note(input.seq, place.frame);
     }
     if pieces.iter().any(|piece| piece.dsn.is_none()) {
-        end.mark_unmapped(place.frame, segment.seq, pieces);
+        end.mark_unmapped(place.frame, input.seq, pieces);
         end.excess = pieces.iter().any(|piece| piece.dsn.is_some());
     }
 }

@@ -90,6 +90,16 @@ impl Origin {
         self.settled
     }
 
+    /// The sequence number near which the next ones will be, and that of SSN 0; none while it may change.
+    pub(super) fn settled_numbers(&self) -> Option<(TcpSeq, TcpSeq)> {
+        let anchor = self.anchor.get().filter(|_| self.settled)?;
+        Some(
+            [self.last, self.zero]
+                .map(|place| anchor.add(low(place)))
+                .into(),
+        )
+    }
+
     /// Learns from a mapping in a segment with data.
     ///
     /// Linux repeats a mapping in every segment of it, so that the segment may lie anywhere in the
@@ -134,13 +144,18 @@ impl Origin {
 
 /// The number nearest to `near` whose low 32 bits are `low`.
 #[inline]
-fn expand(low: u32, near: i64) -> i64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the difference is taken in the low 32 bits"
-    )]
-    let near_low = near.cast_unsigned() as u32;
-    near.saturating_add(i64::from(low.wrapping_sub(near_low).cast_signed()))
+fn expand(number: u32, near: i64) -> i64 {
+    near.saturating_add(i64::from(number.wrapping_sub(low(near)).cast_signed()))
+}
+
+/// The low 32 bits.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the low half is what is asked for"
+)]
+#[inline]
+fn low(place: i64) -> u32 {
+    place.cast_unsigned() as u32
 }
 
 #[cfg(test)]

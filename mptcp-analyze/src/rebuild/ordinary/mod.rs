@@ -13,10 +13,11 @@ use super::Rebuilder;
 use super::checksums::ChecksumCounts;
 use super::connection::ConnectionBuilder;
 use super::data::PayloadInput;
+use super::follow::FollowPlan;
 use super::glance::{Glance, Whole};
 use super::stream::{MptcpStream, Place};
 use super::transfer::{enter_payload, take_mapping};
-use crate::model::Segment;
+use crate::model::{Piece, Segment};
 
 impl Rebuilder {
     /// Takes a segment if it is an ordinary one; `false` when it is not, and nothing was done.
@@ -43,17 +44,9 @@ impl Rebuilder {
         if dss.data_fin || mptcp.may_be_regrouped(builder, place.stream) {
             return false;
         }
-        stream.ends[place.end].ttl = Some(glance.ip.ttl);
-        mptcp.packets_with_option += 1;
-        mptcp.note_answer(place.end);
-        let end = &mut mptcp.ends[place.end];
-        end.options.count(Subtype::DSS.0);
-        end.end_bare_run(dss.data_ack.is_some());
-        end.had_option = true;
-        end.sent_dss = true;
         let mut payload_sum = None;
         if self.options.verify_tcp_checksums {
-            let tally = &mut end.tcp_checksums;
+            let tally = &mut mptcp.ends[place.end].tcp_checksums;
             if glance.is_cut {
                 tally.miss();
             } else if is_verified(tally, self.options.tcp_checksum_samples, dss) {
@@ -62,29 +55,52 @@ impl Rebuilder {
                 tally.skip();
             }
         }
-        if let Some(ack) = dss.data_ack {
-            take_data_ack(mptcp, builder, place, ack);
-        }
-        if let Some(mapping) = &dss.mapping
-            && !take_next_mapping(mptcp, builder, glance.seq, place, mapping)
-        {
-            let parts = (&mut *mptcp, &mut *builder);
-            let follow = &self.options.follow;
-            let segment = &whole.segment();
-            take_mapping(follow, parts, segment, place, (dss, *mapping), None);
-        }
-        if glance.payload_len > 0 {
-            let input = payload_of(glance, whole, payload_sum);
-            let data = builder.data.of_mut(mptcp.direction(place.end));
-            let end = &mut mptcp.ends[place.end];
-            if end.data.append(data, place.stream_number(), &input) {
-                end.excess = false;
-            } else {
-                self.pieces.clear();
-                enter_payload(mptcp, data, &whole.segment(), place, &mut self.pieces);
-            }
-        }
+        stream.ends[place.end].ttl = Some(glance.ip.ttl);
+        let payload = (glance.seq, glance.payload_len);
+        let input = || payload_of(glance, whole, payload_sum);
+        let scratch = (&self.options.follow, &mut self.pieces);
+        enter(scratch, (mptcp, builder), place, dss, payload, input);
         true
+    }
+}
+
+/// Enters an ordinary segment: its option, and its payload, of which the first number and the length are
+/// given. The TCP checksum and what counts of any segment are left to the caller.
+#[inline]
+pub(super) fn enter<'a>(
+    (follow, pieces): (&FollowPlan, &mut Vec<Piece>),
+    (mptcp, builder): (&mut MptcpStream, &mut ConnectionBuilder),
+    place: Place,
+    dss: &Dss,
+    payload: (TcpSeq, u32),
+    input: impl FnOnce() -> PayloadInput<'a>,
+) {
+    mptcp.packets_with_option += 1;
+    mptcp.note_answer(place.end);
+    let end = &mut mptcp.ends[place.end];
+    end.options.count(Subtype::DSS.0);
+    end.end_bare_run(dss.data_ack.is_some());
+    end.had_option = true;
+    end.sent_dss = true;
+    if let Some(ack) = dss.data_ack {
+        take_data_ack(mptcp, builder, place, ack);
+    }
+    if let Some(mapping) = &dss.mapping
+        && !take_next_mapping(mptcp, builder, payload.0, place, mapping)
+    {
+        let parts = (&mut *mptcp, &mut *builder);
+        take_mapping(follow, parts, payload, place, (dss, *mapping), None);
+    }
+    if payload.1 > 0 {
+        let input = input();
+        let data = builder.data.of_mut(mptcp.direction(place.end));
+        let end = &mut mptcp.ends[place.end];
+        if end.data.append(data, place.stream_number(), &input) {
+            end.excess = false;
+        } else {
+            pieces.clear();
+            enter_payload(mptcp, data, &input, place, pieces);
+        }
     }
 }
 
@@ -95,8 +111,9 @@ fn is_verified(tally: &ChecksumCounts, samples: Option<u64>, dss: &Dss) -> bool 
     !samples.is_some_and(|samples| tally.are_enough(samples)) || has_checksum(dss)
 }
 
+/// Whether its mapping has a checksum.
 #[inline]
-fn has_checksum(dss: &Dss) -> bool {
+pub(super) fn has_checksum(dss: &Dss) -> bool {
     dss.mapping.as_ref().is_some_and(|m| m.checksum.is_some())
 }
 

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{Analysis, IpFacts, Segment, TcpFlags, Timestamp};
-use crate::rebuild::RebuildOptions;
+use crate::rebuild::{Limits, RebuildOptions};
 
 const KEYS: [Key; 2] = [Key([1; 8]), Key([0x81; 8])];
 const NONCES: [Nonce; 2] = [Nonce(7), Nonce(8)];
@@ -306,11 +306,34 @@ impl Rig {
 }
 
 fn run(steps: &[Step], takes_long_way: bool, begin: Begin) -> Analysis {
-    let mut rig = Rig::new(takes_long_way, begin);
+    take_all(Rig::new(takes_long_way, begin), steps).finish()
+}
+
+fn take_all(mut rig: Rig, steps: &[Step]) -> Rebuilder {
     for &step in steps {
         rig.take(step);
     }
-    rig.rebuilder.finish()
+    rig.rebuilder
+}
+
+/// The same, with the connection packed whenever its latest segments were ordinary, and those that come
+/// then noted.
+fn run_noted(steps: &[Step], begin: Begin) -> Analysis {
+    take_all(rig_with_journal(begin), steps).finish()
+}
+
+fn rig_with_journal(begin: Begin) -> Rig {
+    let mut rig = Rig::new(false, begin);
+    rig.rebuilder.limits = Limits {
+        awake: 0,
+        rest_frames: 0,
+        idle_frames: 2,
+        vain_frames: 0,
+        ..Limits::default()
+    };
+    // The handshake came before the limits.
+    (rig.rebuilder.next_rest, rig.rebuilder.quiet_until) = (0, 0);
+    rig
 }
 
 proptest! {
@@ -322,6 +345,38 @@ proptest! {
         let short = run(&steps, false, begin);
         let long = run(&steps, true, begin);
         prop_assert_eq!(format!("{short:?}"), format!("{long:?}"));
+    }
+
+    #[test]
+    fn segments_that_are_noted_come_out_as_if_they_had_been_entered(
+        steps in vec(step(), 1..160),
+        begin in begin(),
+    ) {
+        let noted = run_noted(&steps, begin);
+        let long = run(&steps, true, begin);
+        prop_assert_eq!(format!("{noted:?}"), format!("{long:?}"));
+    }
+}
+
+const ORDINARY: Step = Step {
+    subflow: 1,
+    host: 0,
+    what: What::Data,
+    form: 0xff,
+    len: 100,
+};
+
+#[test]
+fn a_journal_that_is_full_is_entered_and_begun_anew() {
+    for count in [1, 10, 30, 60, 500] {
+        let steps = vec![ORDINARY; count];
+        let begin = Begin::Handshake { checksums: false };
+        let noted = take_all(rig_with_journal(begin), &steps);
+        let journal = noted.connections.journal(0);
+        assert_eq!(journal.is_some(), count > 1);
+        assert_eq!(noted.in_vain, 0);
+        let long = run(&steps, true, begin);
+        assert_eq!(format!("{:?}", noted.finish()), format!("{long:?}"));
     }
 }
 

@@ -1,12 +1,15 @@
 //! Connections that are over, or idle, come to rest: their state is packed until a packet or the report
 //! asks for it, so that a long capture takes memory for what goes on.
 
+mod noted;
+
 use tracing::debug;
 
 use super::Rebuilder;
 use super::connection::{ConnectionBuilder, Identity};
 use super::flow::StreamId;
-use super::pack::{Pack as _, Packer, Unpacker};
+use super::journal::Journal;
+use super::pack::{Pack as _, Packer, Packing, Unpacker};
 use super::slots::{Asleep, Head};
 use super::stream::{Place, Stream};
 use crate::model::{Direction, PerDirection};
@@ -26,25 +29,25 @@ pub(super) const IDLE_FRAMES: u64 = 4;
 /// wake takes as long as a few packets.
 pub(super) const VAIN_FRAMES: u64 = 32;
 
+/// Connections that are awake before open ones with packets are packed too: as many as take a few megabytes.
+pub(super) const MAX_AWAKE: usize = 1000;
+
 /// Streams of a connection that is packed. One with more is rare, or a flood of joins.
 const MAX_STREAMS_AT_REST: usize = 16;
 
 impl Rebuilder {
-    /// Wakes the connection of a stream if it is asleep.
-    #[inline]
-    pub(super) fn wake_stream(&mut self, stream: StreamId) {
-        if let Some(connection) = self.streams.sleeps_in(stream) {
-            self.wake(connection);
-        }
-    }
-
     /// Wakes a connection if it is asleep.
     pub(super) fn wake(&mut self, connection: usize) {
         let Some(asleep) = self.connections.asleep(connection) else {
             return;
         };
         debug!(connection, "it goes on");
-        let (builder, streams) = asleep.unpack(&self.packing.words);
+        let journal = self.connections.journal(connection);
+        let is_full = journal.is_some_and(Journal::is_full);
+        let (mut builder, mut streams) = asleep.unpack(&self.packing.words);
+        if let Some(journal) = journal {
+            journal.enter(&mut builder, &mut streams, &self.options, &mut self.pieces);
+        }
         for (stream, unpacked) in streams {
             self.streams.wake(stream, Box::new(unpacked));
         }
@@ -52,7 +55,7 @@ impl Rebuilder {
             self.ending.push_back((self.frame, connection));
         } else {
             self.watch_open(connection);
-            self.in_vain += 1;
+            self.in_vain += u64::from(!is_full);
         }
         self.connections.wake(connection, Box::new(builder));
     }
@@ -135,7 +138,7 @@ impl Rebuilder {
             return;
         }
         if self.rest_one(connection, self.idle_frames()).is_some() {
-            self.in_vain += 1;
+            self.in_vain += u64::from(!self.are_many_awake());
             self.open.push_back((self.frame, connection));
         }
     }
@@ -148,67 +151,85 @@ impl Rebuilder {
         }
         let streams = builder.streams.iter().filter_map(|id| self.streams.get(id));
         let last_frame = streams.map(|stream| stream.last_frame).max();
-        if last_frame.is_some_and(|last| last.saturating_add(frames) >= self.frame) {
+        let is_recent = last_frame.is_some_and(|last| last.saturating_add(frames) >= self.frame);
+        if is_recent && !self.may_be_noted(builder) {
             return Some(Refused::Recent);
         }
         let Some(asleep) = self.packed(connection) else {
             return Some(Refused::Unfit);
         };
-        for stream in self.connections[connection].streams.iter() {
-            self.streams.put_to_sleep(stream, connection);
+        let rest = if is_recent {
+            let journal = self.with_journal(connection, asleep);
+            if journal.is_err() {
+                return Some(Refused::Recent);
+            }
+            journal
+        } else {
+            Err(asleep)
+        };
+        for (number, stream) in (0..).zip(self.connections[connection].streams.iter()) {
+            self.streams.put_to_sleep(stream, connection, number);
         }
-        self.connections.put_to_sleep(connection, asleep);
+        self.connections.put_to_sleep(connection, rest);
         None
     }
 
-    /// The packed form of a connection, if it has one.
+    /// The packed form of a connection that is awake, if it has one.
     fn packed(&mut self, connection: usize) -> Option<Asleep> {
         let builder = self.connections.awake(connection)?;
-        // Keys that were never settled are at the end, and may bring joins with them.
-        let is_settled = builder.capable.syn_ack.is_some() || builder.capable.ack.is_some();
-        let dropped = builder.rare.events_dropped + builder.addresses.rare.dropped;
-        let is_over = builder.is_over();
-        if !is_settled || dropped > 0 || !builder.data_limits().is_empty() {
-            return None;
-        }
-        // A part without handshake may still find the connection that it belongs to.
-        if !is_over && builder.has_no_handshake() {
-            return None;
-        }
-        let streams = || builder.streams.iter().map(|id| self.streams.get(id));
-        let (mut first_frame, mut duplicates, mut client_ends) = (u64::MAX, 0, 0);
-        for (bit, stream) in streams().enumerate() {
-            let stream = stream?;
-            first_frame = first_frame.min(stream.first_frame);
-            duplicates += stream.duplicates;
-            let client_end = stream.mptcp.as_deref()?.client_end;
-            client_ends |= u16::from(client_end == 1) << bit;
-        }
-        let near = |direction| builder.data.of(direction).near();
-        let head = Head {
-            first_frame,
-            duplicates,
-            streams: builder.streams.clone(),
-            client_ends,
-            is_over,
-            near: PerDirection {
-                to_server: near(Direction::ToServer),
-                to_client: near(Direction::ToClient),
-            },
-        };
-        let mut packer = Packer::new(&mut self.packing, !is_over);
-        head.pack(&mut packer);
-        builder.pack(&mut packer);
-        for stream in streams() {
-            let stream = stream?;
-            let mptcp = stream.mptcp.as_deref()?;
-            packer.require(mptcp.connection == connection);
-            packer.require(mptcp.ends.iter().all(|end| end.data.limits().is_empty()));
-            stream.pack(&mut packer);
-        }
-        let bytes = packer.finish()?;
-        Some(Asleep { bytes })
+        let streams = builder.streams.iter().map(|id| self.streams.get(id));
+        let streams = streams.collect::<Option<Vec<&Stream>>>()?;
+        pack(&mut self.packing, (connection, builder), &streams)
     }
+}
+
+/// The packed form of a connection and its streams, if it has one.
+fn pack(
+    packing: &mut Packing,
+    (connection, builder): (usize, &ConnectionBuilder),
+    streams: &[&Stream],
+) -> Option<Asleep> {
+    // Keys that were never settled are at the end, and may bring joins with them.
+    let is_settled = builder.capable.syn_ack.is_some() || builder.capable.ack.is_some();
+    let dropped = builder.rare.events_dropped + builder.addresses.rare.dropped;
+    let is_over = builder.is_over();
+    if !is_settled || dropped > 0 || !builder.data_limits().is_empty() {
+        return None;
+    }
+    // A part without handshake may still find the connection that it belongs to.
+    if !is_over && builder.has_no_handshake() {
+        return None;
+    }
+    let (mut first_frame, mut duplicates, mut client_ends) = (u64::MAX, 0, 0);
+    for (bit, stream) in streams.iter().enumerate() {
+        first_frame = first_frame.min(stream.first_frame);
+        duplicates += stream.duplicates;
+        let client_end = stream.mptcp.as_deref()?.client_end;
+        client_ends |= u16::from(client_end == 1) << bit;
+    }
+    let near = |direction| builder.data.of(direction).near();
+    let head = Head {
+        first_frame,
+        duplicates,
+        streams: builder.streams.clone(),
+        client_ends,
+        is_over,
+        near: PerDirection {
+            to_server: near(Direction::ToServer),
+            to_client: near(Direction::ToClient),
+        },
+    };
+    let mut packer = Packer::new(packing, !is_over);
+    head.pack(&mut packer);
+    builder.pack(&mut packer);
+    for stream in streams {
+        let mptcp = stream.mptcp.as_deref()?;
+        packer.require(mptcp.connection == connection);
+        packer.require(mptcp.ends.iter().all(|end| end.data.limits().is_empty()));
+        stream.pack(&mut packer);
+    }
+    let bytes = packer.finish()?;
+    Some(Asleep { bytes })
 }
 
 impl Asleep {
@@ -245,7 +266,7 @@ enum Refused {
 }
 
 /// A builder and its streams.
-type Unpacked = (ConnectionBuilder, Vec<(StreamId, Stream)>);
+pub(super) type Unpacked = (ConnectionBuilder, Vec<(StreamId, Stream)>);
 
 fn unpack(mut from: Unpacker<'_>) -> Unpacked {
     let head = Head::unpack(&mut from);

@@ -286,6 +286,12 @@ impl SubflowDirection {
         self.origin.peek(seq)
     }
 
+    /// The sequence number of its latest payload, and that of SSN 0; none while the latter may change.
+    pub(crate) fn settled_numbers(&self) -> Option<(TcpSeq, TcpSeq)> {
+        let is_simple = self.rare.held.is_empty() && self.rare.syn_data.is_none();
+        self.origin.settled_numbers().filter(|_| is_simple)
+    }
+
     /// Whether no mapping covers the byte at `place`.
     pub(crate) fn is_unmapped(&mut self, place: i64) -> bool {
         let mut unmapped = false;

@@ -1,4 +1,5 @@
-//! Backups: a subflow from each other local address, ready for when the first one fails.
+//! Backups: a subflow from each other local address, ready for when the first one fails; and the first one again
+//! when its path is back.
 
 use super::local::Locals;
 use super::mesh::{Mesh, Wish, asked};
@@ -8,7 +9,8 @@ use crate::time::Instant;
 use crate::wire::mptcp::Priority;
 
 /// The client opens one backup subflow from each local address but the initial one, to the first
-/// of the peer's addresses that it can reach.
+/// of the peer's addresses that it can reach. From the initial address it opens a regular one when
+/// there is none: data leave the backups as soon as there is anything better.
 #[derive(Debug)]
 pub(super) struct Backup {
     locals: Locals,
@@ -35,19 +37,23 @@ impl PathManager for Backup {
         if view.role == Role::Server {
             return;
         }
-        let others = self.locals.all().filter(|(id, _)| *id != AddressId(0));
-        for (local_id, local) in others {
+        for (local_id, local) in self.locals.all() {
             let is_there = view.subflows.iter().any(|sub| sub.local_id == local_id)
                 || asked(actions).any(|join| join.local_id == local_id);
             if is_there {
                 continue;
             }
+            let priority = if local_id == AddressId(0) {
+                Priority::Regular
+            } else {
+                Priority::Backup
+            };
             for remote in self.mesh.remotes(view) {
                 let wish = Wish {
                     local,
                     local_id,
                     remote,
-                    priority: Priority::Backup,
+                    priority,
                     copies: 1,
                 };
                 if self.mesh.open(view, &wish, actions) {

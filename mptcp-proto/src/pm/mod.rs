@@ -389,7 +389,7 @@ pub enum Kind {
     Ndiffports(u8),
     /// Advertises the local addresses and opens nothing: the server's part.
     Signal,
-    /// One more subflow from each other local address, as backup.
+    /// One more subflow from each other local address, as backup, and the first one again when it was lost.
     Backup,
     /// One subflow at a time: a new one only when the last is gone.
     BreakBeforeMake,

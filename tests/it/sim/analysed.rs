@@ -28,22 +28,10 @@ pub(super) struct Seen {
 impl Seen {
     /// What was recorded at a host.
     pub(super) fn at(net: &Net, host: HostId) -> Self {
-        let pcapng = net.pcapng(host, None).expect("it was recorded");
-        Self::of(pcapng)
+        Self::of(&analysis(net, host))
     }
 
-    fn of(pcapng: Vec<u8>) -> Self {
-        let options = RebuildOptions {
-            verify_checksums: true,
-            verify_tcp_checksums: true,
-            ..RebuildOptions::default()
-        };
-        let captures = Captures::from_reader("client.pcapng", Cursor::new(pcapng));
-        let captures = captures.expect("the recording is a capture");
-        Self::from_analysis(&mptcp_analyze::analyze(captures, options))
-    }
-
-    fn from_analysis(analysis: &Analysis) -> Self {
+    pub(super) fn of(analysis: &Analysis) -> Self {
         let connections = analysis.connections.iter();
         let mut by = None;
         let mut found = Vec::new();
@@ -72,6 +60,18 @@ impl Seen {
             streams: analysis.connections.len() as u64 + analysis.plain_tcp_streams,
         }
     }
+}
+
+/// What the analyzer makes of what was recorded at a host.
+pub(super) fn analysis(net: &Net, host: HostId) -> Analysis {
+    let pcapng = net.pcapng(host, None).expect("it was recorded");
+    let options = RebuildOptions {
+        verify_checksums: true,
+        verify_tcp_checksums: true,
+        ..RebuildOptions::default()
+    };
+    let captures = Captures::from_reader("client.pcapng", Cursor::new(pcapng));
+    mptcp_analyze::analyze(captures.expect("the recording is a capture"), options)
 }
 
 /// Records the headers of both hosts' packets: enough for all but the checksums.

@@ -7,6 +7,7 @@ mod bulk;
 mod grid;
 mod matrix;
 mod networks;
+mod path_managers;
 mod recordings;
 mod runs;
 mod soak;

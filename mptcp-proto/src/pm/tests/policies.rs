@@ -127,6 +127,24 @@ fn backup_opens_one_backup_from_each_other_address() {
 }
 
 #[test]
+fn backup_opens_the_first_subflow_again_as_a_regular_one() {
+    let mut script = script(Kind::Backup).with_locals(&[1, 2]).established();
+    script.down(0, DownReason::TimedOut);
+    assert_eq!(script.mesh(), "2>1b");
+    script.wait();
+    assert_eq!(script.mesh(), "2>1b 1>1");
+    script.event(PmEvent::LocalDown(client(1)));
+    assert_eq!(script.mesh(), "2>1b");
+    script.event(PmEvent::LocalUp(client(1)));
+    assert_eq!(script.mesh(), "2>1b 1>1");
+    // Who closed it did not want it.
+    let id = script.subflows[1].id.0;
+    script.down(id, DownReason::PeerClosed);
+    assert_eq!(script.mesh(), "2>1b");
+    assert_eq!(script.manager.poll_timeout(), None);
+}
+
+#[test]
 fn break_before_make_opens_a_subflow_when_the_last_is_gone() {
     let mut script = script(Kind::BreakBeforeMake)
         .with_locals(&[1, 2])

@@ -324,12 +324,15 @@ impl Script {
                 begun,
             } => {
                 let (start, made) = begun.get_or_insert((now, 0));
-                let due = bytes_in(now.since(*start), *bits_per_second).min(*bytes);
+                // A device has a clock of its own: what arrives does not make it send.
+                let ticks = now.since(*start).as_nanos() / TICK.as_nanos();
+                let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
+                let due = bytes_in(TICK * ticks, *bits_per_second).min(*bytes);
                 let mut left = due.saturating_sub(*made);
                 *made = due;
                 let over = due == *bytes;
                 if !over {
-                    self.wake(now + TICK);
+                    self.wake(*start + TICK * ticks.saturating_add(1));
                 }
                 while left > 0 {
                     self.outbox.make(&mut left);

@@ -52,7 +52,7 @@ impl Connection {
         if request.priority == Priority::Backup {
             self.count(Counter::JoinSynBackupRx);
         }
-        let session = self.check_join(path, request)?;
+        let session = self.check_join(path)?;
         Ok(self.join_step(session, path, request, nonce))
     }
 
@@ -68,7 +68,7 @@ impl Connection {
         nonce: Nonce,
         ack: Option<&Join>,
     ) -> Result<(), Violation> {
-        let session = self.check_join(tcp.path(), request)?;
+        let session = self.check_join(tcp.path())?;
         let step = self.join_step(session, tcp.path(), request, nonce);
         if let Err(violation) = step.handle_ack(ack) {
             if violation == Violation::JoinAckHmac {
@@ -108,7 +108,7 @@ impl Connection {
         &self.config.tcp
     }
 
-    fn check_join(&mut self, path: Path, request: JoinRequest) -> Result<Session, Violation> {
+    fn check_join(&mut self, path: Path) -> Result<Session, Violation> {
         let session = *self.session().ok_or(Violation::UnknownToken)?;
         if self.state.is_finished() || self.state == State::FastCloseWait {
             return Err(Violation::UnknownToken);
@@ -118,7 +118,7 @@ impl Connection {
             self.count(Counter::JoinRejected);
             return Err(Violation::OutOfResources);
         }
-        self.check_join_request(path, request)?;
+        self.check_join_request(path)?;
         Ok(session)
     }
 

@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 use crate::conn::address_book::{AddAddrRefusal, AddressBook, AddressConfig, Advertised, Origin};
 use crate::conn::event::{Event, SubflowEnd};
 use crate::conn::handshake::Session;
-use crate::conn::join::JoinRequest;
 use crate::conn::received::ReceivedOptions;
 use crate::conn::{Config, Connection, Counter, State, Violation};
 use crate::key::{AddressId, Key};
@@ -223,22 +222,13 @@ impl Connection {
     }
 
     /// Whether the peer may open this subflow.
-    pub(super) fn check_join_request(
-        &mut self,
-        path: Path,
-        request: JoinRequest,
-    ) -> Result<(), Violation> {
+    pub(super) fn check_join_request(&mut self, path: Path) -> Result<(), Violation> {
         let wishes = self.config.wishes;
         let is_v1 = self.paths.version() == Some(Version::V1);
         // RFC 8684 §3.1: the C flag of our MP_CAPABLE said so.
         let is_denied = wishes.no_join_to_initial && is_v1 && path.local == self.initial.local;
-        let request = crate::pm::JoinRequest {
-            local: path.local,
-            remote: path.remote,
-            remote_id: request.address_id,
-        };
         // Linux, too, takes joins before it is fully established itself.
-        let answer = self.with_view(true, |manager, view| manager.check_join(view, &request));
+        let answer = self.with_view(true, |manager, view| manager.check_join(view));
         if is_denied || answer.is_err() {
             self.count(Counter::JoinRejected);
             return Err(Violation::JoinProhibited);

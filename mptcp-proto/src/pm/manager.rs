@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 
 use super::mesh::has_room;
 use super::{
-    Command, CommandError, JoinRequest, Kind, Limits, PathManager, PmAction, PmEvent, PmSubflow,
-    PmView,
+    Command, CommandError, Kind, Limits, PathManager, PmAction, PmEvent, PmSubflow, PmView,
 };
 use crate::key::AddressId;
 use crate::time::Instant;
@@ -77,13 +76,12 @@ impl Manager {
         self.policy.handle_command(view, command, actions)
     }
 
-    /// Whether the peer may open this subflow, or with which reason it is reset.
-    pub fn check_join(&self, view: &PmView<'_>, request: &JoinRequest) -> Result<(), ResetReason> {
-        // Id 0 is the initial address, which a NAT does not change for one subflow only. Linux, too,
-        // gives the same reason for all of these.
-        let is_impostor = request.remote_id == AddressId(0)
-            && request.remote.ip().to_canonical() != view.initial_remote.ip().to_canonical();
-        if is_impostor || !view.is_joinable || !has_room(self.limits, view, &[]) {
+    /// Whether the peer may open a subflow, or with which reason it is reset. From where it comes does not
+    /// matter: an id names an address of the peer's also where a NAT on one of the paths shows another
+    /// (RFC 8684 §3.2), and the HMACs tell who it is.
+    pub fn check_join(&self, view: &PmView<'_>) -> Result<(), ResetReason> {
+        // Linux, too, gives the same reason for both.
+        if !view.is_joinable || !has_room(self.limits, view, &[]) {
             return Err(ResetReason::ADMINISTRATIVELY_PROHIBITED);
         }
         Ok(())

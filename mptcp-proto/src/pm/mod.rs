@@ -184,17 +184,6 @@ pub struct LocalAddress {
     pub port: Option<u16>,
 }
 
-/// A subflow that the peer wants to open, known by its token and not yet by its HMAC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JoinRequest {
-    /// This host's end.
-    pub local: SocketAddr,
-    /// The peer's end.
-    pub remote: SocketAddr,
-    /// Id of the remote address.
-    pub remote_id: AddressId,
-}
-
 /// What the application, or a daemon for it, asks of a path manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {

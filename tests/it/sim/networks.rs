@@ -6,16 +6,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use mptcp_proto::time::Instant;
+use mptcp_proto::{conn, pm};
 use mptcp_tests::middlebox::select::Toward;
 use mptcp_tests::middlebox::{Direction, spec};
 use mptcp_tests::sim::{
-    CLIENT, Host, Link, Net, Node, Pair, SERVER, Script, Seed, SmoltcpConfig, SmoltcpStack, Stop,
-    Stream, ms, secs,
+    CLIENT, Host, Link, MptcpStack, Net, Node, Pair, SERVER, Script, Seed, SmoltcpConfig,
+    SmoltcpStack, Stop, Stream, ms, secs,
 };
 
 use proptest::prelude::*;
 
-use super::PORT;
+use super::{PORT, analysed};
 
 fn node(net: &Net, name: &str, addresses: &[IpAddr]) -> Node<SmoltcpStack> {
     let config = SmoltcpConfig::new(addresses, net.seed().derive(name));
@@ -173,6 +174,49 @@ fn the_server_sees_the_address_of_the_nat() {
     assert!(recording.packets().all(|(_, _, packet)| {
         [&packet[12..16], &packet[16..20]].contains(&&[10, 77, 0, 1][..])
     }));
+}
+
+#[test]
+fn a_nat_on_one_path_does_not_keep_the_client_from_joining_an_advertised_address() {
+    let mut net = Net::new(Seed::from_env_or(7));
+    let links = ["10mbit 5ms | nat:10.77.0.1 | 10mbit 5ms", "10mbit 15ms"];
+    let paths = links.map(|link| net.path(Link::of(link)));
+    let stack = |net: &Net, name: &str, path_manager| {
+        let config = conn::Config {
+            path_manager,
+            ..conn::Config::default()
+        };
+        MptcpStack::new(config, net.seed().derive(name))
+    };
+    let mut client = stack(&net, "client", pm::Kind::Fullmesh);
+    let mut server = stack(&net, "server", pm::Kind::Signal);
+    // The client's only address has id 0, and the server sees two.
+    let local = net.client_address(paths[0]);
+    client.endpoint.address_up(local);
+    for path in paths {
+        let far = net.server_address(path);
+        server.endpoint.address_up(far);
+        net.join(path, (CLIENT, &[local]), (SERVER, &[far]));
+    }
+    let mut hosts = Pair {
+        client: Node::new(client),
+        server: Node::new(server),
+    };
+    let remote = SocketAddr::new(net.server_address(paths[0]), PORT);
+    let up = Script::new("up").send(1_000_000).close();
+    hosts
+        .client
+        .dial(Instant::ZERO, (local, 40_000).into(), remote, up);
+    hosts.server.serve(PORT, sink);
+    analysed::record_headers(&mut net);
+    assert_eq!(net.run_until_idle(&mut hosts), Stop::Idle);
+    assert_eq!(
+        hosts.server.outcomes()[0].received_sha256,
+        Stream::new("up").sha256(1_000_000)
+    );
+    let joined = net.report(paths[1]).to_server.delivered.bytes;
+    assert!(joined > 300_000, "{joined} bytes over the second path");
+    assert_eq!(analysed::complaint(&net, &[]), None);
 }
 
 /// A host that sends one large packet and keeps what it receives.

@@ -1,7 +1,7 @@
 //! The limits of what the hosts of a session keep.
 
 use mptcp_proto::conn::Connection;
-use mptcp_proto::endpoint::cookie::PendingJoins;
+use mptcp_proto::endpoint::cookie::{PendingJoins, SpentCookies};
 use mptcp_proto::endpoint::{Endpoint, MAX_CONNECTIONS, TableSizes};
 
 use super::{Session, setup};
@@ -33,6 +33,7 @@ fn check_tables(host: &Endpoint) {
         deadlines,
         replies,
         pending_joins,
+        spent_cookies,
     } = host.table_sizes();
     let subflows: usize = host
         .connections()
@@ -44,12 +45,14 @@ fn check_tables(host: &Endpoint) {
     assert!(deadlines <= connections, "{deadlines} of {connections}");
     assert_eq!(replies, 0, "all was sent");
     assert!(pending_joins <= PendingJoins::MAX_PENDING);
+    assert!(spent_cookies <= SpentCookies::MAX_SPENT);
 }
 
 /// Once the last connection is gone, it has left nothing behind.
 fn check_empty(host: &Endpoint) {
     let left = TableSizes {
         pending_joins: host.pending_joins(),
+        spent_cookies: host.table_sizes().spent_cookies,
         ..TableSizes::default()
     };
     assert_eq!(host.table_sizes(), left);

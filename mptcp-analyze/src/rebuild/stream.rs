@@ -545,8 +545,15 @@ impl MptcpStream {
         match self.kind {
             SubflowKind::Join => {
                 let join = &self.join;
+                // The acceptor alone may mean an earlier subflow of these ends, which it still knows: it
+                // answers the SYN with an ACK, and the opener that with RST (RFC 9293 §3.10.7.4).
+                let lacks_ack = if join.syns > 0 {
+                    join.ack_frame.is_none() && self.ends[join.opener].sent_dss
+                } else {
+                    join.ack_frame.is_none()
+                };
                 join.ack_frame.is_some() && join.confirmed
-                    || dss && (join.ack_frame.is_none() || self.both_sent_dss())
+                    || dss && (lacks_ack || self.both_sent_dss())
             }
             SubflowKind::Capable | SubflowKind::Unseen => dss,
         }

@@ -45,13 +45,38 @@ impl Connection {
         let own = &self.subflows[index];
         let alive = self.subflows.iter().filter(|subflow| subflow.end.is_none());
         let mut others = alive.filter(|subflow| subflow.id != own.id);
-        own.is_up() && others.all(is_none)
+        own.is_up() && others.all(|other| is_none(other) || self.holds_join(other))
     }
 
     /// Whether a join of the peer's is under way, and what has come bare on this subflow can wait until it is up
     /// or has been reset: a peer that is TCP by now resets it.
     pub(super) fn awaits_join(&self, index: usize) -> bool {
-        self.half_open_joins() > 0 && self.may_fall_back_before_joins(index)
+        let mut begun = self
+            .subflows
+            .iter()
+            .filter(|subflow| subflow.is_half_open());
+        begun.any(|subflow| !self.holds_join(subflow)) && self.may_fall_back_before_joins(index)
+    }
+
+    /// Whether our SYN of a join, or the SYN/ACK, waits: our first data are under way on the initial subflow, and
+    /// no DATA_ACK has shown that their mappings reach the peer. Who gets them bare can fall back only "before any
+    /// additional subflows are added" (RFC 8684 §3.7). After some timeouts in a row the path may be gone, and
+    /// another one is what is needed.
+    pub(super) fn holds_join(&self, subflow: &Subflow) -> bool {
+        let is_begun = matches!(
+            subflow.step,
+            Step::JoinSynSent(_) | Step::JoinSynReceived(_)
+        );
+        if !is_begun || subflow.end.is_some() || subflow.tcp.syn_transmissions() > 0 {
+            return false;
+        }
+        let first = self.session().map(|session| session.local_idsn.add(1));
+        let is_open = self.send.in_flight() > 0 && Some(self.send.unacked_dsn()) == first;
+        let is_alive = |initial: &Subflow| {
+            initial.id == SubflowId(0)
+                && initial.tcp.info().backoff < self.config.patience.stale_after
+        };
+        is_open && !self.progress.has_joined && self.up().any(is_alive)
     }
 
     /// Whether bytes came on the initial subflow, and no mapping ever did: as far as anybody knows it has none.

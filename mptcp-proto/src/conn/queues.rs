@@ -62,6 +62,10 @@ pub enum Queued {
     GivenBytes,
     /// Mappings of those.
     SentMappings,
+    /// Segments of those that were sent, the FIN among them.
+    Segments,
+    /// Their transmissions, by which losses are found.
+    Transmissions,
     /// Ranges of the data that a subflow carries.
     CarriedRanges,
     /// Bytes out of order on a subflow.
@@ -155,6 +159,10 @@ impl Connection {
             subflow.outgoing.iter().count() as u64,
             given,
         );
+        let segments = subflow.tcp.segments_out() as u64;
+        add(Queued::Segments, segments, given.saturating_add(FIN));
+        let (transmissions, limit) = subflow.tcp.transmissions();
+        add(Queued::Transmissions, transmissions as u64, limit);
         let capacity = self.send.capacity() as u64;
         add(
             Queued::CarriedRanges,
@@ -224,6 +232,8 @@ impl Connection {
 
 /// Ids that addresses can have.
 const IDS: u64 = 256;
+/// The FIN counts as a byte.
+const FIN: u64 = 1;
 /// Largest payload of a segment.
 const SEGMENT: u64 = 65_535;
 /// Changes between two calls of the endpoint: each subflow can be opened, closed and opened again.

@@ -40,6 +40,9 @@ impl Connection {
     }
 
     fn transmit_from(&mut self, now: Instant, index: usize, out: &mut Vec<u8>) -> bool {
+        if self.holds_join(&self.subflows[index]) {
+            return false;
+        }
         let limits = self.send_limits(index);
         let Some(mut outgoing) = self.subflows[index].tcp.poll_transmit(now, &limits) else {
             return false;

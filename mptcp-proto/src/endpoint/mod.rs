@@ -30,7 +30,7 @@ pub use open::ConnectError;
 
 use crate::conn::{Connection, Counters, Event};
 use crate::endpoint::blackhole::Destinations;
-use crate::endpoint::cookie::{CookieJar, PendingJoins};
+use crate::endpoint::cookie::{CookieJar, PendingJoins, SpentCookies};
 use crate::endpoint::listener::Listeners;
 use crate::endpoint::tokens::TokenTable;
 use crate::path::SubflowId;
@@ -112,6 +112,8 @@ pub struct Endpoint {
     jar: CookieJar,
     /// Joins whose SYN was answered with a cookie.
     joins: PendingJoins,
+    /// Cookies that have begun a connection.
+    spent: SpentCookies,
     /// Offset of the timestamp clock under SYN cookies.
     cookie_clock: u32,
     /// When a SYN was last answered with a cookie.
@@ -193,6 +195,8 @@ pub struct TableSizes {
     /// Joins that wait for their third ACK outside of their connection, as [`Endpoint::pending_joins`] has
     /// them.
     pub pending_joins: usize,
+    /// Cookies that have begun a connection and are good still: at most [`SpentCookies::MAX_SPENT`].
+    pub spent_cookies: usize,
 }
 
 impl Endpoint {
@@ -219,6 +223,7 @@ impl Endpoint {
             destinations,
             jar,
             joins: PendingJoins::default(),
+            spent: SpentCookies::default(),
             cookie_clock,
             last_cookie: None,
             now: Instant::ZERO,
@@ -315,7 +320,7 @@ impl Endpoint {
     }
 
     /// Entries of the tables that connections fill. All are zero once the last connection is gone,
-    /// TIME-WAIT included, and nobody begins a join any more.
+    /// TIME-WAIT included, nobody begins a join any more, and no SYN cookie is good any more.
     pub fn table_sizes(&self) -> TableSizes {
         TableSizes {
             connections: self.connection_count(),
@@ -324,6 +329,7 @@ impl Endpoint {
             deadlines: self.deadlines.len(),
             replies: self.replies.len(),
             pending_joins: self.joins.len(),
+            spent_cookies: self.spent.len(),
         }
     }
 

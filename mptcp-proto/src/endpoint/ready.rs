@@ -52,6 +52,7 @@ impl Endpoint {
         connections
             .into_iter()
             .chain(self.joins.poll_timeout())
+            .chain(self.spent.poll_timeout())
             .min()
     }
 
@@ -59,6 +60,7 @@ impl Endpoint {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
         self.joins.expire(now);
+        self.spent.expire(now);
         while let Some(&(at, id)) = self.deadlines.first() {
             if at > now {
                 return;

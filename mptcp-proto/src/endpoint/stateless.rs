@@ -7,7 +7,7 @@ use crate::conn::handshake::{Offer, SynReceived};
 use crate::conn::open::Begin;
 use crate::conn::received::ReceivedOptions;
 use crate::conn::{self, Connection, Counter, FallbackReason, Role};
-use crate::endpoint::cookie::{Cookie, CookieJar, Ends, SynKind, SynOptions};
+use crate::endpoint::cookie::{Cookie, Ends, SpentCookies, SynKind, SynOptions};
 use crate::endpoint::{ConnId, Endpoint, Handled, SynCookies};
 use crate::seq::TcpSeq;
 use crate::tcp::{self, FastOpen, Negotiated, Path, Tcp, WindowScale};
@@ -175,6 +175,9 @@ impl Endpoint {
         let irs = TcpSeq(segment.seq.0.wrapping_sub(1));
         let iss = TcpSeq(segment.ack.0.wrapping_sub(1));
         let cookie = self.jar.check(now, ends(segment), irs, iss)?;
+        if self.spent.is_spent(ends(segment), iss) {
+            return None;
+        }
         let options = ReceivedOptions::parse(None, segment.options);
         // A join that has lost its option on the way must not become a connection.
         if cookie.kind == SynKind::Join || options.join.is_some() {
@@ -195,6 +198,7 @@ impl Endpoint {
             listener.half_open = listener.half_open.saturating_add(1);
         }
         self.insert(id, connection, path, Some(listener_id));
+        self.spent.spend(now, ends(segment), iss);
         self.handle_segment(now, segment);
         Some(Handled::Began(id))
     }
@@ -255,7 +259,7 @@ const fn clock(now: Instant, offset: u32) -> u32 {
 }
 
 /// How long a cookie is good at most.
-const LIFETIME: Duration = CookieJar::PERIOD.saturating_mul(CookieJar::MAX_AGE as u32 + 1);
+const LIFETIME: Duration = SpentCookies::LIFETIME;
 /// RFC 9293 §3.7.1.
 const DEFAULT_MSS: u16 = 536;
 /// IP and TCP headers without options.

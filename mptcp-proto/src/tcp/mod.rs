@@ -166,6 +166,16 @@ impl Tcp {
         self.receiver.waiting_pieces()
     }
 
+    /// Segments that were sent and are not acknowledged, each of a byte at least, or the FIN.
+    pub fn segments_out(&self) -> usize {
+        self.board.segments()
+    }
+
+    /// Transmissions that loss detection remembers, and their limit.
+    pub fn transmissions(&self) -> (usize, u64) {
+        (self.board.transmissions(), self.board.transmission_limit())
+    }
+
     /// Whether the windows of both ends are shared with other connections, as in MPTCP (RFC 8684
     /// §3.3.1). Then the window of [`SendLimits`] is announced as it is, though the right edge of this
     /// connection may move back, and the largest right edge that the peer has announced is obeyed.

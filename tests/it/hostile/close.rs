@@ -67,6 +67,31 @@ fn a_reset_of_one_subflow_names_its_reason_and_leaves_the_other() {
 }
 
 #[test]
+fn an_ack_for_an_earlier_subflow_of_the_same_ends_establishes_no_join() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    let second = connection.join(&mut capture, lte(), Host::Client);
+    connection.send(&mut capture, second, Host::Client, 100);
+    connection.fin(&mut capture, second, Host::Client);
+    // The ports come again while the server still waits: its ACK is for the subflow that is over.
+    let third = connection.adopt(lte().with_isns(0x2000_0000, 0), Host::Client);
+    let syn = option_bytes(&connection.join_syn(Host::Client, 1, false));
+    connection.dispatch(
+        &mut capture,
+        third,
+        Host::Client,
+        &Dispatch::syn().options(&syn),
+    );
+    connection.acknowledge(&mut capture, second, Host::Server);
+    let seq = connection.subflows[second].flow.client.next;
+    let reset = Dispatch::new("R").at(seq);
+    connection.dispatch(&mut capture, third, Host::Client, &reset);
+    let read = read_one(&capture);
+    let established: Vec<bool> = read.subflows.iter().map(|one| one.established).collect();
+    assert_eq!(established, [true, true, false]);
+    check_findings(&read, &[]);
+}
+
+#[test]
 fn an_orderly_close_shows_both_data_fins_and_who_began() {
     let (mut capture, mut connection) = connected(Version::V1);
     connection.send(&mut capture, 0, Host::Client, 100);

@@ -2,6 +2,7 @@
 //! §3.6), with the keys of Multipath TCP.
 
 mod joins;
+mod spent;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -16,6 +17,7 @@ use crate::time::Instant;
 use crate::wire::mptcp::Capable;
 
 pub use joins::{PendingJoin, PendingJoins};
+pub use spent::SpentCookies;
 
 /// Makes SYN cookies and knows them again.
 ///

@@ -45,6 +45,14 @@ impl Record {
     const fn len(&self) -> u64 {
         self.end.saturating_sub(self.start)
     }
+
+    const fn transmission(&self) -> Transmission {
+        Transmission {
+            at: self.sent_at,
+            start: self.start,
+            end: self.end,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,11 +175,8 @@ impl Scoreboard {
         sent.fate = Fate::InFlight;
         sent.sent_at = now;
         sent.is_repeat = true;
-        self.order.push_back(Transmission {
-            at: now,
-            start: sent.start,
-            end: sent.end,
-        });
+        let sent = *sent;
+        self.note_transmission(sent);
     }
 
     /// Everything before `until` is acknowledged.
@@ -201,6 +206,44 @@ impl Scoreboard {
         while self.order.front().is_some_and(|sent| sent.end <= until) {
             self.order.pop_front();
         }
+        self.forget_outdated();
+    }
+
+    fn note_transmission(&mut self, sent: Record) {
+        self.order.push_back(sent.transmission());
+        self.forget_outdated();
+    }
+
+    /// Transmissions of segments that were sent again, or have arrived, lie behind the first one that has not:
+    /// they must not become ever more while that is on its way.
+    fn forget_outdated(&mut self) {
+        if self.order.len() as u64 <= self.transmission_limit() {
+            return;
+        }
+        let in_flight = self
+            .segments
+            .iter()
+            .filter(|sent| sent.fate == Fate::InFlight);
+        let mut current: Vec<Transmission> = in_flight.map(Record::transmission).collect();
+        current.sort_by_key(|sent| (sent.at, sent.end));
+        self.order = current.into();
+    }
+
+    /// Transmissions that are remembered, those that are out of date among them.
+    pub(super) fn transmissions(&self) -> usize {
+        self.order.len()
+    }
+
+    /// What [`Self::transmissions`] never exceeds: twice the segments, and a few.
+    pub(super) fn transmission_limit(&self) -> u64 {
+        (self.segments.len() as u64)
+            .saturating_mul(2)
+            .saturating_add(FEW_TRANSMISSIONS)
+    }
+
+    /// Segments that were sent and are not acknowledged.
+    pub(super) fn segments(&self) -> usize {
+        self.segments.len()
     }
 
     fn trim_first(&mut self, until: u64, progress: &mut Progress) {
@@ -377,15 +420,17 @@ impl Scoreboard {
                 self.lost.insert(at);
             }
             Fate::Sacked => self.sacked_segments = self.sacked_segments.saturating_add(1),
-            Fate::InFlight => self.order.push_back(Transmission {
-                at: rest.sent_at,
-                start: at,
-                end: rest.end,
-            }),
+            Fate::InFlight => {}
         }
         self.segments.insert(index.saturating_add(1), rest);
+        if rest.fate == Fate::InFlight {
+            self.note_transmission(rest);
+        }
     }
 }
+
+/// Transmissions out of date that may be remembered beside twice the segments.
+const FEW_TRANSMISSIONS: u64 = 16;
 
 #[cfg(test)]
 mod tests;

@@ -177,3 +177,19 @@ fn check_invariants(board: &Scoreboard) {
     assert_eq!(lost, board.lost);
     assert_eq!(sacked, board.sacked_segments);
 }
+
+#[test]
+fn transmissions_that_are_out_of_date_do_not_pile_up_behind_one_that_is_not() {
+    let mut board = Scoreboard::default();
+    let at = Instant::from_millis;
+    for _ in 0..4 {
+        board.send(at(0), 1000);
+    }
+    // The second one comes again and again, while nothing is heard of the first.
+    for number in 1..1000 {
+        board.resend(at(number), 1000, 1000);
+        assert!(board.transmissions() as u64 <= board.transmission_limit());
+        check_invariants(&board);
+    }
+    assert_eq!(board.segments(), 4);
+}

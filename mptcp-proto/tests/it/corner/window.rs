@@ -47,6 +47,11 @@ fn the_right_edge_is_the_furthest_that_any_subflow_announced_with_its_own_scale(
     puppet.third_ack();
     let option = puppet.data_ack();
     puppet.ack(0, &[option]);
+    // What shows the host that mappings pass: else it answers no join.
+    puppet.write(b"1");
+    puppet.got += 1;
+    let option = puppet.data_ack();
+    puppet.ack(0, &[option]);
     let sent = payload(&puppet.write(&pattern(10_000, 1)));
     // Whole segments only, where there are enough data for them (RFC 9293 §3.8.6.2).
     assert_eq!(sent, 1432);
@@ -56,7 +61,7 @@ fn the_right_edge_is_the_furthest_that_any_subflow_announced_with_its_own_scale(
     let line = puppet.join("10.0.1.1:40001", 1);
     let sent = sent + payload(&puppet.wait(Duration::from_millis(1)));
     // What the join lets out is beyond the edge of the first subflow, and within its own.
-    assert_eq!(puppet.conn().info().snd_nxt, puppet.host_dsn(6400));
+    assert_eq!(puppet.conn().info().snd_nxt, puppet.host_dsn(6401));
     // A late ACK on the first subflow with a smaller window takes nothing back.
     puppet.window = 10;
     let option = puppet.data_ack();
@@ -66,7 +71,7 @@ fn the_right_edge_is_the_furthest_that_any_subflow_announced_with_its_own_scale(
     puppet.ack(line, &[option]);
     puppet.wait(Duration::from_millis(100));
     let furthest = puppet.conn().info().snd_nxt;
-    assert_eq!(furthest, puppet.host_dsn(10_000), "{sent}");
+    assert_eq!(furthest, puppet.host_dsn(10_001), "{sent}");
 }
 
 #[test]

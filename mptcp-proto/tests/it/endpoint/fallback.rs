@@ -6,6 +6,7 @@ use mptcp_proto::conn::config::Offer;
 use mptcp_proto::conn::handshake::Wishes;
 use mptcp_proto::conn::{Config, FallbackReason};
 use mptcp_proto::pm;
+use mptcp_proto::time::Instant;
 use mptcp_proto::wire::mptcp::Subtype;
 use mptcp_proto::wire::segment::Segment;
 
@@ -258,7 +259,7 @@ fn a_third_ack_with_another_key_makes_both_tcp() {
 
 /// An exchange over a box on all paths, where the server has a second address for the client to join.
 #[track_caller]
-fn check_beside_an_advertised_address(hook: Hook) -> Pair {
+fn check_beside_an_advertised_address(hook: Hook, fallbacks: usize) -> Pair {
     let mut pair = Pair::new(5);
     pair.hook = Some(hook);
     pair.client.address_up("10.0.0.1".parse().unwrap());
@@ -279,7 +280,8 @@ fn check_beside_an_advertised_address(hook: Hook) -> Pair {
     super::pair::read_all(pair.server(theirs), &mut begin);
     assert_eq!(begin, b"begin");
     pair.exchange([ours, theirs], &pattern(100_000, 1), &pattern(120_000, 2));
-    assert_eq!([0, 1].map(|side| pair.picked(side, fallback).len()), [1, 1]);
+    let fell_back = [0, 1].map(|side| pair.picked(side, fallback).len());
+    assert_eq!(fell_back, [fallbacks; 2]);
     pair
 }
 
@@ -299,7 +301,7 @@ fn nothing_joins_before_a_dss_has_come() {
         }
         true
     });
-    let pair = check_beside_an_advertised_address(hook);
+    let pair = check_beside_an_advertised_address(hook, 1);
     assert!(sent(&pair, Subtype::ADD_ADDR));
     assert!(!is_join(&pair, Way::ToServer, false));
 }
@@ -307,7 +309,107 @@ fn nothing_joins_before_a_dss_has_come() {
 #[test]
 fn a_join_under_way_is_reset_where_the_first_data_have_lost_their_mapping() {
     let hook = strip(|seen| seen.way == Way::ToClient && seen.has_data());
-    let pair = check_beside_an_advertised_address(hook);
+    let pair = check_beside_an_advertised_address(hook, 1);
     assert!(is_join(&pair, Way::ToServer, false));
     assert!(!is_join(&pair, Way::ToServer, true));
+}
+
+/// A box that drops what the server says with data on the initial subflow, for so long.
+fn without_first_data(time: Duration, is_stripped: bool) -> Hook {
+    let until = Instant::from_millis(1) + time;
+    let mut strip = strip(move |seen| is_stripped && seen.way == Way::ToClient && seen.has_data());
+    Box::new(move |now, way, packet| {
+        let segment = Segment::parse(&packet, false).unwrap();
+        let is_lost = now < until
+            && segment.source == super::pair::address(super::pair::SERVER)
+            && !segment.payload.is_empty();
+        if is_lost {
+            return Vec::new();
+        }
+        strip(now, way, packet)
+    })
+}
+
+/// When the SYN of a join left, each time, and when its first answer did.
+fn join_times(pair: &Pair) -> (Vec<Instant>, Option<Instant>) {
+    let times = |way| {
+        let syns = pair.log.iter().filter(move |sent| {
+            let segment = Segment::parse(&sent.packet, false).unwrap();
+            let is_join = subtypes(&segment).contains(&Subtype::JOIN);
+            sent.way == way && segment.flags.syn() && is_join
+        });
+        syns.map(|sent| sent.at)
+    };
+    (times(Way::ToServer).collect(), times(Way::ToClient).next())
+}
+
+#[test]
+fn a_join_waits_for_first_data_that_were_lost_and_is_reset_where_they_come_bare() {
+    let hook = without_first_data(Duration::from_millis(500), true);
+    let pair = check_beside_an_advertised_address(hook, 1);
+    let (syns, answer) = join_times(&pair);
+    assert_eq!((syns.is_empty(), answer), (false, None));
+}
+
+#[test]
+fn a_join_that_waits_for_first_data_is_answered_once_they_have_arrived() {
+    let hook = without_first_data(Duration::from_millis(500), false);
+    let pair = check_beside_an_advertised_address(hook, 0);
+    let (syns, answer) = join_times(&pair);
+    let answer = answer.unwrap();
+    assert_eq!(syns.len(), 1);
+    let first = pair.log.iter().find(|sent| {
+        let segment = Segment::parse(&sent.packet, false).unwrap();
+        let is_data = sent.way == Way::ToClient && !segment.payload.is_empty();
+        is_data && sent.at > Instant::from_millis(500)
+    });
+    // The round trip of what came through at last, which alone is acknowledged after 40 ms.
+    assert_eq!(answer, first.unwrap().at + Duration::from_millis(60));
+}
+
+#[test]
+fn a_join_waits_no_longer_when_the_first_data_have_timed_out_four_times() {
+    let hook = without_first_data(Duration::from_secs(3600), false);
+    let pair = check_beside_an_advertised_address(hook, 0);
+    let (_, answer) = join_times(&pair);
+    let first = pair.log.iter().filter(|sent| {
+        let segment = Segment::parse(&sent.packet, false).unwrap();
+        let is_data = sent.way == Way::ToClient && !segment.payload.is_empty();
+        is_data && Some(sent.at) < answer
+    });
+    let mut times: Vec<Instant> = first.map(|sent| sent.at).collect();
+    times.dedup();
+    // The first flight, a probe of RFC 8985 §7 and three timeouts; with the fourth, the answer.
+    assert_eq!(times.len(), 5, "{times:?} {answer:?}");
+}
+
+/// The same from the other end: it is the client whose first data are lost, and who would join.
+#[test]
+fn no_join_begins_before_first_data_that_were_lost_have_arrived() {
+    let is_late = |now: Instant| now > Instant::from_millis(300);
+    let mut strip = strip(|seen| seen.way == Way::ToServer && seen.has_data());
+    let mut pair = Pair::new(5);
+    pair.hook = Some(Box::new(move |now, way, packet| {
+        let segment = Segment::parse(&packet, false).unwrap();
+        let is_data = way == Way::ToServer && !segment.payload.is_empty();
+        if is_data && !is_late(now) {
+            return Vec::new();
+        }
+        strip(now, way, packet)
+    }));
+    for text in ["10.0.0.1", "10.0.1.1"] {
+        pair.client.address_up(text.parse().unwrap());
+    }
+    let with = |path_manager| Config {
+        mptcp: Offer::V0,
+        path_manager,
+        ..Config::default()
+    };
+    let ours = pair.connect(with(pm::Kind::Fullmesh), with(pm::Kind::Kernel));
+    pair.run_for(Duration::from_millis(35));
+    let theirs = pair.accepted();
+    pair.exchange([ours, theirs], &pattern(100_000, 1), &pattern(120_000, 2));
+    let fell_back = [0, 1].map(|side| pair.picked(side, fallback).len());
+    assert_eq!(fell_back, [1, 1]);
+    assert_eq!(join_times(&pair).0, []);
 }

@@ -232,3 +232,31 @@ fn a_cookie_is_good_though_the_secret_changed_before_its_third_ack() {
         &pattern(10_000, 2),
     );
 }
+
+#[test]
+fn a_first_segment_that_comes_again_begins_no_connection_that_was_there_already() {
+    let mut pair = with_cookies();
+    let ours = pair.connect(Config::default(), Config::default());
+    pair.run_for(Duration::from_millis(100));
+    pair.client(ours).write(b"hello").unwrap();
+    pair.run_for(Duration::from_millis(100));
+    let theirs = pair.accepted();
+    let first = pair.log.iter().filter(|sent| {
+        let segment = Segment::parse(&sent.packet, false).unwrap();
+        sent.way == Way::ToServer && !segment.flags.syn()
+    });
+    let first: Vec<_> = first.take(2).map(|sent| sent.packet.clone()).collect();
+    pair.server(theirs).abort();
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.server.connection_count(), 0);
+    // The third ACK and the first data, while the cookie is good by its age.
+    for packet in first {
+        let handled = pair.server.handle_packet(pair.now, &packet);
+        assert_eq!(handled, endpoint::Handled::Reset);
+    }
+    assert_eq!(pair.server.connection_count(), 0);
+    assert_eq!(pair.server.table_sizes().spent_cookies, 1);
+    pair.run_for(Duration::from_secs(200));
+    assert_eq!(pair.server.table_sizes().spent_cookies, 0);
+    assert_eq!(pair.server.poll_timeout(), None);
+}

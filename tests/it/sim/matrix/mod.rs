@@ -4,6 +4,7 @@
 
 mod beyond_tcp;
 mod boxes;
+mod effect;
 mod named;
 mod reasons;
 mod run;
@@ -84,7 +85,7 @@ impl Row {
         let mut complaints = Vec::new();
         for (column, outcomes) in &self.mptcp {
             for (loss, outcome) in outcomes.iter().flatten().enumerate() {
-                let complaint = self.complaint(outcome, *column, loss);
+                let complaint = self.complaint(outcome, column.paths, loss);
                 complaints.extend(complaint.map(|what| {
                     let (place, name) = (self.place, column.name());
                     format!("{what}: {place:?} {name} # {}", outcome.scenario)
@@ -149,15 +150,6 @@ impl Row {
         self.place == Place::Both && specs.iter().any(|spec| self.case.spec.starts_with(spec))
     }
 
-    /// Whether the first data, which show that no mapping passes on any path, can be lost while a join is under way
-    /// that a DSS without mapping permits (RFC 8684 §3.1). §3.7: falling back is for "before any additional subflows
-    /// are added"; then each host may have sent data over either subflow, and none of them carries data.
-    fn may_join_before_first_data(&self, column: Column, loss: usize) -> bool {
-        let takes_mappings = self.case.spec == "strip:on=data,toward=client";
-        let is_v1 = column.offer == Offer::V1;
-        takes_mappings && self.place == Place::Both && is_v1 && column.signals && LOSSES[loss] > 0
-    }
-
     /// Whether a mapping was changed on the path, and no checksum can tell (RFC 8684 §3.3.1).
     fn hides_a_mapping(&self) -> bool {
         let fields = ["dsn", "ssn", "data_len"];
@@ -165,8 +157,7 @@ impl Row {
         !self.case.checksum && fields.iter().any(is_mapping)
     }
 
-    fn complaint(&self, outcome: &Outcome, column: Column, loss: usize) -> Option<String> {
-        let paths = column.paths;
+    fn complaint(&self, outcome: &Outcome, paths: usize, loss: usize) -> Option<String> {
         let tcp = &self.tcp[loss];
         let has_good_path = self.place == Place::Second;
         if let Some(hang) = never_ends(outcome) {
@@ -174,9 +165,6 @@ impl Row {
         }
         if !has_good_path && (self.is_lost_for_tcp(outcome, false) || self.garbles_tcp(paths, loss))
         {
-            return None;
-        }
-        if self.may_join_before_first_data(column, loss) {
             return None;
         }
         if outcome.received.contains(&Data::Short) {

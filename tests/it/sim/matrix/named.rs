@@ -45,7 +45,7 @@ impl Outcome {
             Some(Silence::NoChecksums)
         } else if is_intact && self.is_early {
             Some(Silence::DataOfTheSyn)
-        } else if loss_percent > 0 && is_late {
+        } else if (loss_percent > 0 || case.spec.starts_with("impair:down")) && is_late {
             Some(Silence::LateJoin)
         } else if loss_percent > 0 && has_other_key && case.spec.contains("field=key,on=synack") {
             Some(Silence::LostThirdAck)

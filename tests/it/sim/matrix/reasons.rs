@@ -3,10 +3,11 @@
 use mptcp_proto::conn::FallbackReason;
 use mptcp_proto::conn::config::Offer;
 
+use super::Row;
 use super::boxes::Case;
-use super::run::{Outcome, Place};
+use super::effect::Effect;
+use super::run::{Host, Outcome, Place};
 use super::table::Column;
-use super::{LOSSES, Row};
 
 /// The reasons that each host may give; `-` is that it does not fall back.
 struct Allowed {
@@ -313,53 +314,92 @@ fn payload(spec: &str, is_v0: bool, place: Place, paths: usize) -> Allowed {
     }
 }
 
-/// All that may happen: with losses, what the box has changed may be lost behind it.
-fn alternatives(case: Case, place: Place, column: Column, loss_percent: u32) -> Vec<Allowed> {
-    let Column { offer, paths, .. } = column;
-    let mut all = vec![expected(case, place, offer, paths)];
+/// The same for a run with losses, of which some may have taken what the box had changed, what a host was to be told,
+/// or have kept the second subflow from coming up before it.
+fn expected_of(case: Case, place: Place, column: Column, outcome: &Outcome) -> Allowed {
+    let Effect {
+        has_any,
+        contradicts,
+        begins_with_data,
+        lost_first_data,
+        ..
+    } = outcome.effect;
     let has = |words: &str| case.spec.contains(words);
-    if loss_percent == 0 || place == Place::Second {
-        return all;
+    if !has_any && !has("nat") {
+        return NONE;
     }
-    if has("on=third_ack") || has("count=") {
-        all.push(NONE);
+    let has_joined = outcome.hosts.iter().any(|host| host.up > 1);
+    let paths = if has_joined { column.paths } else { 1 };
+    // What is to be sent again does not lie on the subflow without a gap: a new one takes its place.
+    let is_replaced = |host: &Host| host.lost > 0 && host.up > paths;
+    if has("count=1") && outcome.hosts.iter().any(is_replaced) {
+        return OTHERS_GO_ON;
     }
-    if offer == Offer::V0 && has("strip:") {
-        // Without the third ACK, the first data stand for it, as in version 1.
-        if has("on=data,toward=server") || has("option=dss") {
-            all.push(BARE_THIRD_ACK);
-        } else if has("on=pure_ack,toward=server") {
-            all.push(expected(case, place, Offer::V1, paths));
+    // Without checksums, a changed mapping that contradicts none is as good as any (RFC 8684 §3.3.1).
+    if has("rewrite:") && has("count=1") && !case.checksum && !contradicts {
+        return NONE;
+    }
+    let by_box = expected(case, place, column.offer, paths);
+    if place == Place::Second || !has("strip:") {
+        return by_box;
+    }
+    match column.offer {
+        // Without the third ACK, the first data stand for it.
+        Offer::V0 if begins_with_data && (has("on=data,toward=server") || has("option=dss")) => {
+            BARE_THIRD_ACK
         }
+        Offer::V0 if begins_with_data && has("on=pure_ack,toward=server") => {
+            expected(case, place, Offer::V1, paths)
+        }
+        Offer::V0 if lost_first_data && has("on=data,toward=server") => LATE_DATA_TO_SERVER,
+        Offer::V0 if lost_first_data && has("option=dss") => LATE_DATA_AND_ACK,
+        _ if begins_with_data && has("on=third_ack") => NONE,
+        _ => by_box,
     }
-    all
 }
+
+/// The client's first data come after its acknowledgements, which have a DSS.
+const LATE_DATA_TO_SERVER: Allowed = allowed(
+    &["stripped_mid_stream", "mp_fail"],
+    &["data_option_missing", "stripped_mid_stream"],
+    "RFC 6824 §3.6: data without DSS on the only subflow",
+);
+
+/// They come after the acknowledgements of a client that is TCP by now.
+const LATE_DATA_AND_ACK: Allowed = allowed(
+    &["data_option_missing"],
+    &["data_option_missing", "data_ack_missing"],
+    "RFC 6824 §3.6: data or their acknowledgement without DSS",
+);
 
 impl Row {
     /// Runs in which a host gave another reason than the box allows.
     pub(super) fn unreasonable(&self) -> Vec<String> {
         let mut complaints = Vec::new();
         for (column, outcomes) in &self.mptcp {
-            for (outcome, loss) in outcomes.iter().flatten().zip(LOSSES) {
-                let allowed = if outcome.touched == 0 && !self.case.spec.starts_with("nat") {
-                    vec![NONE]
-                } else {
-                    alternatives(self.case, self.place, *column, loss)
-                };
+            for outcome in outcomes.iter().flatten() {
+                let allowed = expected_of(self.case, self.place, *column, outcome);
                 let [client, server] = reasons(outcome);
+                let [by_client, by_server] = outcome.effect.told_by_mapping;
+                let has = |list: &[&str], reason: &str, by_mapping: bool| {
+                    // RFC 8684 §3.7: the infinite mapping tells what a lost MP_FAIL would have told.
+                    list.contains(&reason)
+                        || by_mapping && reason == "infinite_mapping" && list.contains(&"mp_fail")
+                };
                 // MP_FAIL comes from a host that has seen something itself.
                 let has_cause = [client, server] != ["mp_fail"; 2];
-                let is_allowed = allowed.iter().any(|allowed| {
-                    allowed.client.contains(&client) && allowed.server.contains(&server)
-                });
+                let is_allowed = has(allowed.client, client, by_client)
+                    && has(allowed.server, server, by_server);
                 if !has_cause || !is_allowed {
-                    let expected: Vec<String> = allowed
-                        .iter()
-                        .map(|one| format!("{:?}/{:?} ({})", one.client, one.server, one.rfc))
-                        .collect();
+                    let Allowed {
+                        client: clients,
+                        server: servers,
+                        rfc,
+                    } = allowed;
                     complaints.push(format!(
-                        "{client}/{server}, not {} # {}",
-                        expected.join(" or "),
+                        "{client}/{server}, not {clients:?}/{servers:?} ({rfc}): {:?} {} # {}",
+                        self.place,
+                        column.name(),
                         outcome.scenario
                     ));
                 }

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mptcp_proto::conn::config::Offer;
@@ -12,7 +11,6 @@ use mptcp_proto::tcp::{FastOpen, FastOpenCookie, KeepAlive};
 use mptcp_proto::time::Instant;
 use mptcp_proto::wire::mptcp::{Priority, ResetReason};
 use mptcp_tests::middlebox::spec::Spec;
-use mptcp_tests::middlebox::{Departure, Direction, Middlebox};
 use mptcp_tests::sim::{
     CLIENT, Link, MptcpStack, Net, Node, Pair, PathId, SERVER, Script, Seed, Stop, Stream, ms, secs,
 };
@@ -21,6 +19,7 @@ use super::super::PORT;
 use super::super::analysed::Seen;
 use super::beyond_tcp;
 use super::boxes::Case;
+use super::effect::{Effect, Watch, Watched};
 
 /// On which path the box stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +63,8 @@ pub(super) struct Outcome {
     pub(super) seen_by_server: Seen,
     /// Packets that the box did not forward as they were.
     pub(super) touched: u64,
+    /// What of that came to a host.
+    pub(super) effect: Effect,
     /// Whether the SYN had data.
     pub(super) is_early: bool,
     /// Whether a sender was told that data have arrived which never do, or a receiver that all data are old:
@@ -132,7 +133,7 @@ impl Setup {
         config
     }
 
-    fn link(&self, path: usize, touched: &Touched) -> Link {
+    fn link(&self, path: usize, watch: &Watch) -> Link {
         let has_box = match self.place {
             Place::Initial => path == 0,
             Place::Second => path == 1,
@@ -151,7 +152,7 @@ impl Setup {
             Ok(boxes) => {
                 let watched = Watched {
                     inner: boxes.build(),
-                    touched: Arc::clone(touched),
+                    watch: Arc::clone(watch),
                 };
                 Link::of(&near).through_box(&spec, watched)
             }
@@ -161,11 +162,11 @@ impl Setup {
         near.through(&far)
     }
 
-    fn network(&self, touched: &Touched) -> (Net, Hosts, Vec<PathId>) {
+    fn network(&self, watch: &Watch) -> (Net, Hosts, Vec<PathId>) {
         let seed = self.seed;
         let mut net = Net::new(seed);
         let paths: Vec<PathId> = (0..self.paths)
-            .map(|path| net.path(self.link(path, touched)))
+            .map(|path| net.path(self.link(path, watch)))
             .collect();
         net.limits.events = MOST_EVENTS;
         net.record(CLIENT);
@@ -224,8 +225,8 @@ impl Setup {
 
     /// Lets it happen.
     pub(super) fn run(&self) -> Outcome {
-        let touched = Touched::default();
-        let (mut net, mut hosts, paths) = self.network(&touched);
+        let watch = Watch::default();
+        let (mut net, mut hosts, paths) = self.network(&watch);
         net.note(format!("{self:?}"));
         if self.signals {
             let withdrawn = self.withdraws().then_some(paths[1]);
@@ -237,6 +238,7 @@ impl Setup {
         net.run_for(&mut hosts, TIME_WAIT);
         let stacks = [&hosts.client.stack, &hosts.server.stack];
         let [seen, seen_by_server] = seen;
+        let acts = watch.lock().unwrap();
         Outcome {
             stop,
             received: [
@@ -251,7 +253,8 @@ impl Setup {
             scenario: net.scenario(),
             seen,
             seen_by_server,
-            touched: touched.load(Ordering::Relaxed),
+            touched: acts.touched,
+            effect: acts.effect(&net),
             is_early: self.is_early,
             beyond_tcp,
         }
@@ -281,44 +284,6 @@ fn change_addresses(net: &mut Net, hosts: &mut Hosts, len: u64, withdrawn: Optio
     if let Some(path) = withdrawn {
         let gone = net.server_address(path);
         hosts.server.stack.endpoint.address_down(gone);
-    }
-}
-
-/// How many packets a box did not forward as they were.
-type Touched = Arc<AtomicU64>;
-
-/// A box that is watched.
-struct Watched {
-    inner: Box<dyn Middlebox>,
-    touched: Touched,
-}
-
-impl Middlebox for Watched {
-    fn handle_packet(
-        &mut self,
-        now: Duration,
-        direction: Direction,
-        packet: Vec<u8>,
-        out: &mut Vec<Departure>,
-    ) {
-        let before = out.len();
-        let arrived = packet.clone();
-        self.inner.handle_packet(now, direction, packet, out);
-        let left = out.get(before..).unwrap_or_default();
-        let is_same = |departure: &Departure| {
-            departure.packet == arrived && departure.direction == direction && departure.at == now
-        };
-        if left.len() != 1 || !left.iter().all(is_same) {
-            self.touched.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<Duration> {
-        self.inner.poll_timeout()
-    }
-
-    fn handle_timeout(&mut self, now: Duration, out: &mut Vec<Departure>) {
-        self.inner.handle_timeout(now, out);
     }
 }
 

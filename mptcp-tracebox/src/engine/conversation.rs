@@ -268,7 +268,9 @@ impl Conversation {
             let Some(packet) = Packet::parse(&bytes) else {
                 continue;
             };
-            if self.is_on_its_way(&packet, now) {
+            // Its answer to a RST (RFC 5961 §3.2) might draw another one, which is not for the copy under way.
+            let is_challenge = self.reset_until.is_some() && packet.payload.is_empty();
+            if is_challenge || self.is_on_its_way(&packet, now) {
                 continue;
             }
             let is_held = !packet.payload.is_empty() && self.holds();

@@ -89,6 +89,7 @@ fn build_programs(root: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root);
     cargo.args(["build", "--locked", "--package", "mptcp-analyze"]);
+    cargo.args(["--package", "mptcp-tracebox"]);
     let target = std::env::var_os("CARGO_TARGET_DIR");
     let target = target.map_or_else(|| root.join("target"), PathBuf::from);
     if profile == Profile::Release {

@@ -51,6 +51,7 @@ pub(super) struct Conversation {
     /// A RST came while copies were under way: whose it is, and for which of them, shows when they are sent again,
     /// one by one, from this time on.
     reset_until: Option<Instant>,
+    refill_until: Option<Instant>,
     /// The highest TTL of a copy of the step that ran out.
     passed: u8,
     /// Behind the last byte that the target has sent.
@@ -154,6 +155,7 @@ impl Conversation {
             released: Vec::new(),
             model: None,
             reset_until: None,
+            refill_until: None,
             passed: 0,
             heard: None,
             in_flight: 0,
@@ -183,6 +185,9 @@ impl Conversation {
             if let Some(until) = calm.filter(|_| self.is_copy_next()) {
                 return Next::Wait(until);
             }
+            if let Some(until) = self.refill(now) {
+                return Next::Wait(until);
+            }
             if let Some(prepared) = self.pop(composer) {
                 return Next::Send(Box::new(prepared));
             }
@@ -196,6 +201,22 @@ impl Conversation {
                 return Next::Over;
             }
         }
+    }
+
+    /// Until when the next copy has to wait because it is one of the last tries: a router that is out of errors gets
+    /// some until then, which three tries in a row do not show.
+    fn refill(&mut self, now: Instant) -> Option<Instant> {
+        let next = self.queue.front().map(|next| next.purpose.attempt);
+        if next.is_none_or(|attempt| attempt < ATTEMPTS) {
+            self.refill_until = None;
+            return None;
+        }
+        let until = *self.refill_until.get_or_insert(now + REFILL);
+        if now < until {
+            return Some(until);
+        }
+        self.refill_until = None;
+        None
     }
 
     fn is_copy_next(&self) -> bool {
@@ -247,7 +268,9 @@ impl Conversation {
             let Some(packet) = Packet::parse(&bytes) else {
                 continue;
             };
-            if self.is_on_its_way(&packet, now) {
+            // Its answer to a RST (RFC 5961 §3.2) might draw another one, which is not for the copy under way.
+            let is_challenge = self.reset_until.is_some() && packet.payload.is_empty();
+            if is_challenge || self.is_on_its_way(&packet, now) {
                 continue;
             }
             let is_held = !packet.payload.is_empty() && self.holds();
@@ -636,6 +659,8 @@ const ASIDE: Duration = Duration::from_millis(100);
 const MAX_ASIDE: usize = 64;
 /// After a RST, what is sent again waits so long for what else may be under way.
 const CALM: Duration = Duration::from_millis(250);
+/// In so long even a slow router gets another error to send.
+const REFILL: Duration = Duration::from_millis(1500);
 /// Between steps, when nothing is waited for.
 const PAUSE: Duration = Duration::from_millis(1);
 /// The least time to the next look.

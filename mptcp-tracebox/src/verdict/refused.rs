@@ -102,12 +102,10 @@ fn by_reset(packets: &[&Sent], alike: &[&Sent], probe: &Probe, target: u8) -> Op
     let first = reset.next()?;
     let others: Vec<u8> = reset.collect();
     let lowest = others.iter().copied().min()?.min(first);
-    let between = interval(alike, Some(lowest), false);
-    // What goes on behind it is not refused there.
-    (between.after > 0 || expired(alike).is_none()).then(|| Refused {
+    Some(Refused {
         probe: probe.clone(),
         by: Refusal::Reset,
-        between,
+        between: interval(alike, Some(lowest), false),
     })
 }
 
@@ -120,10 +118,13 @@ fn in_full(packets: &[&Sent], target: u8) -> Option<Refused> {
     let all = segments(packets, &Probe::Dss).into_iter();
     let reset: Vec<Vec<&Sent>> = all
         .filter(|alike| {
-            let mut full = alike
+            // Where a copy was reset too, it is nearer than the last hop that quotes something of one.
+            let mut reset = alike
                 .iter()
-                .filter(|sent| sent.purpose.role == Role::Connection);
-            full.any(|sent| sent.answers.iter().any(is_reset))
+                .filter(|sent| sent.answers.iter().any(is_reset));
+            let first = reset.next();
+            first.is_some_and(|sent| sent.purpose.role == Role::Connection)
+                && reset.all(|sent| sent.purpose.role == Role::Connection)
         })
         .collect();
     let after = reset
@@ -150,7 +151,7 @@ fn is_alone(packets: &[&Sent], sent: &Sent, answer: &Answer) -> bool {
     })
 }
 
-/// Behind the last copy whose TTL ran out, up to the first that was refused.
+/// Behind the last copy whose TTL ran out, up to the first that was refused. A part of one that was refused may go on.
 fn interval(alike: &[&Sent], first: Option<u8>, is_balanced: bool) -> Interval {
     let until = first.map_or(Place::Target, Place::Hop);
     let after = expired(alike).unwrap_or(0);

@@ -96,7 +96,7 @@ fn a_connection_in_vain_is_begun_again_and_a_second_time_is_enough() {
             };
             let verdict = &run.trace.verdict;
             assert_eq!(verdict.code, expected, "{}", verdict.sentence);
-            assert!(run.took < Duration::from_secs(8), "{:?}", run.took);
+            assert!(run.took < Duration::from_secs(12), "{:?}", run.took);
         }
     }
 }

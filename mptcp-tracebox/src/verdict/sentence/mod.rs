@@ -24,7 +24,7 @@ pub(super) fn verdict(flows: &[Flow], target: SocketAddr) -> Verdict {
         .map(|flow| Facts { flow, target }.verdict())
         .collect();
     let Some(worst) = verdicts.iter().max_by_key(|verdict| verdict.code.rank()) else {
-        return undecided("Nothing was asked.".to_owned());
+        return undecided("Nothing is known of the path.".to_owned());
     };
     let mut worst = worst.clone();
     let alike = verdicts

@@ -100,6 +100,11 @@ const BOXES: &[&str] = &[
     "proactive:toward=server",
     "ack:how=drop",
     "ack:how=correct",
+    // Refused in an established connection.
+    "refuse:with=add_addr,how=icmp",
+    "refuse:with=mp_prio,how=rst",
+    "refuse:with=dss,on=data,how=icmp",
+    "refuse:with=mp_capable,on=data,how=rst",
 ];
 
 /// Boxes of which is told, though not always in the same words, for they are told by when an answer comes; and

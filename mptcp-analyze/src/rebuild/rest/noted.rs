@@ -58,7 +58,9 @@ impl Rebuilder {
         let is_ready = match self.connections.journal(connection) {
             Some(journal) if !journal.is_full() => true,
             // One that sends so much is cheaper when it is awake.
-            Some(journal) if journal.began() + self.idle_frames() > self.frame => false,
+            Some(journal) if journal.began().saturating_add(self.idle_frames()) > self.frame => {
+                false
+            }
             Some(_) => is_ordinary() && self.begin_anew(connection),
             // One that wakes now would have to be packed again.
             None => {

@@ -40,7 +40,12 @@ impl Connection {
         self.is_only_but_for(index, is_begun) && self.is_one_stream(index)
     }
 
-    /// Whether a subflow is the only one, those aside that `is_none` holds of.
+    /// Whether a subflow is the only one, joins aside that wait for it to be proven.
+    pub(super) fn is_only(&self, index: usize) -> bool {
+        self.is_only_but_for(index, |_| false)
+    }
+
+    /// The same, those aside that `is_none` holds of.
     fn is_only_but_for(&self, index: usize, is_none: impl Fn(&Subflow) -> bool) -> bool {
         let own = &self.subflows[index];
         let alive = self.subflows.iter().filter(|subflow| subflow.end.is_none());
@@ -190,7 +195,7 @@ impl Connection {
                 .bare_run
                 .is_some_and(|(since, count)| count >= FEW && now.since(since) >= MAX_DOUBT);
             let may_mend = subflow.bare_segments < MAX_BARE_SEGMENTS && !is_hopeless;
-            let is_only = self.only_up() == Some(index);
+            let is_only = self.is_only(index);
             if !is_only && self.is_in_doubt(index) {
                 // A join is under way: it is another way, or the peer has refused it and is TCP.
                 let due = now + self.config.patience.unmapped;

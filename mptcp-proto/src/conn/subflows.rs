@@ -141,12 +141,12 @@ impl Connection {
         }
     }
 
-    /// The subflow that is up, when it is the only one that is not gone. A join under way counts, as the peer
-    /// may be further with it, unless its SYN or SYN/ACK has not left.
+    /// The subflow that is up, when it is the only one that is not gone. A join under way counts: the peer
+    /// may be further with it.
     pub(super) fn only_up(&self) -> Option<usize> {
         let mut alive = (0..)
             .zip(&self.subflows)
-            .filter(|(_, subflow)| subflow.end.is_none() && !self.holds_join(subflow));
+            .filter(|(_, subflow)| subflow.end.is_none());
         match (alive.next(), alive.next()) {
             (Some((index, subflow)), None) if subflow.is_up() => Some(index),
             _ => None,

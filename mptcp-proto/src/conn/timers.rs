@@ -173,7 +173,7 @@ impl Connection {
         {
             let is_bare = self.subflows[index].bare_acks > 0;
             // While a join is under way it may still bring another way.
-            if is_bare && self.only_up() == Some(index) {
+            if is_bare && self.is_only(index) {
                 // All of it was acknowledged, by segments that have lost their options.
                 self.react(now, index, Violation::DataAckMissing);
                 return;

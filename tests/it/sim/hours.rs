@@ -24,7 +24,7 @@ use mptcp_tests::sim::{
 use super::{PORT, analysed};
 
 const LINKS: [&str; 3] = [
-    "10mbit 10ms queue=100kB burst=0.05%/10%",
+    "10mbit 10ms queue=100kB burst=0.05%/30%",
     "4mbit 60ms queue=60kB loss=0.5% jitter=5ms overtake duplicate=0.1%",
     "20mbit 5ms queue=200kB burst=0.02%/5% reorder=0.5%/10ms | nat:10.9.9.9/90s | 15ms",
 ];

@@ -194,7 +194,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "flood of joins",
         severity: Severity::Warn,
         rfc: "RFC 8684 §5, RFC 7430 §2",
-        text: "Very many SYNs name one token and hardly any of them goes on. That is what a \
+        text: "Very many SYNs within a minute name one token and have no answer. That is what a \
                denial-of-service attack on MP_JOIN looks like: each SYN costs the server an HMAC \
                and a half-open subflow.",
     },

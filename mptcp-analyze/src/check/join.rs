@@ -5,11 +5,15 @@ use mptcp_proto::wire::mptcp::ResetReason;
 use super::handshake::name;
 use super::{Findings, events_until};
 use crate::model::{
-    CloseKind, CloseSide, Connection, EventKind, JoinSeen, Severity, Side, Subflow,
+    CloseKind, CloseSide, Connection, EventKind, JoinSeen, Severity, Side, Subflow, Timestamp,
 };
 
-/// Unanswered joins with one token that make a flood: a host has at most a few addresses to try.
+/// Unanswered joins with one token, begun within [`FLOOD_NS`], that make a flood: a host has at most a few addresses to
+/// try, and waits between its tries.
 const FLOOD: usize = 64;
+
+/// A minute. Over hours a path that is silent at times leaves many joins without answer.
+const FLOOD_NS: i64 = 60_000_000_000;
 
 pub(super) fn check(connection: &Connection, findings: &mut Findings) {
     for event in &connection.events {
@@ -32,12 +36,14 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
             .iter()
             .filter_map(|s| s.join.as_ref().map(|join| (s, join)))
     };
-    let unanswered = joins().filter(|(_, join)| is_unanswered(join)).count();
+    let unanswered = joins().filter(|(_, join)| is_unanswered(join));
+    let unanswered: Vec<Timestamp> = unanswered.map(|(subflow, _)| subflow.first_at).collect();
     if let Some(token) = connection.token_of_unknown {
         let text = format!("joins name token {token}, which no key in the capture explains");
         findings.add("MPT034", connection.first_frame, text);
     }
-    if unanswered >= FLOOD {
+    if is_flood(&unanswered) {
+        let unanswered = unanswered.len();
         let text = format!("{unanswered} joins of one token stayed without answer");
         findings.add("MPT035", connection.first_frame, text);
         return;
@@ -45,6 +51,14 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) {
     for (subflow, join) in joins() {
         check_one(connection, subflow, join, findings);
     }
+}
+
+/// Whether so many joins began within a minute. Captures from several interfaces need not be in order.
+fn is_flood(begun: &[Timestamp]) -> bool {
+    let mut times = begun.to_vec();
+    times.sort_unstable();
+    let mut spans = times.iter().zip(times.iter().skip(FLOOD - 1));
+    spans.any(|(first, last)| last.since(*first) <= FLOOD_NS)
 }
 
 fn is_unanswered(join: &JoinSeen) -> bool {
@@ -102,5 +116,26 @@ fn check_one(connection: &Connection, subflow: &Subflow, join: &JoinSeen, findin
             join.syn_frame.unwrap_or(subflow.first_frame),
             text,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joins_without_answer_are_a_flood_within_a_minute_and_not_over_hours() {
+        let each = |seconds: i64, count: i64| -> Vec<Timestamp> {
+            let times = (0..count).rev();
+            times
+                .map(|number| Timestamp(number * seconds * 1_000_000_000))
+                .collect()
+        };
+        assert!(!is_flood(&each(0, 63)));
+        assert!(is_flood(&each(0, 64)));
+        assert!(!is_flood(&each(60, 500)));
+        let mut both = each(60, 200);
+        both.extend(each(0, 64));
+        assert!(is_flood(&both));
     }
 }

@@ -380,6 +380,10 @@ fn third_ack(builder: &ConnectionBuilder, bare: Bare, vantage: Vantage) -> Fallb
     } else if vantage == Vantage::Near(Side::Client) {
         let text = "the client got a SYN/ACK with MP_CAPABLE and went on without MPTCP";
         (Blame::Client, Confidence::Likely, text)
+    } else if builder.rare.bare_syn.is_some() {
+        let text = "the SYN/ACK with MP_CAPABLE stayed without answer, then the client sent a SYN \
+                    without: the path lost what has the option";
+        (Blame::Path, Confidence::Likely, text)
     } else {
         let text = "the SYN/ACK left with MP_CAPABLE, yet the client went on without: the path \
                     removed the option from the SYN/ACK or from what followed";

@@ -54,7 +54,12 @@ impl Rebuilder {
                 };
                 let state = mptcp.join.made();
                 state.syn_ack_frame.set_first(place.frame);
-                state.nonces[place.end].get_or_insert(nonce);
+                let first = *state.nonces[place.end].get_or_insert(nonce);
+                // The opener has not heard that the listener gave the first handshake up, and its SYN, come again,
+                // began another one.
+                if first != nonce && state.ack_frame.is_none() {
+                    state.later_nonce = Some(nonce);
+                }
                 state.ids[place.end].get_or_insert(address_id);
                 state.backup |= priority == Priority::Backup;
                 state.syn_ack_hmac.get_or_insert(hmac);
@@ -401,14 +406,13 @@ pub(super) fn check_join(
         .truncated();
         join.syn_ack_hmac == Some(expected)
     } else {
-        let expected = join_hmac(
-            version,
-            opener_key,
-            receiver_key,
-            opener_nonce,
-            receiver_nonce,
-        );
-        join.ack_hmac == Some(expected)
+        let mut nonces = [Some(receiver_nonce), join.later_nonce]
+            .into_iter()
+            .flatten();
+        nonces.any(|nonce| {
+            let expected = join_hmac(version, opener_key, receiver_key, opener_nonce, nonce);
+            join.ack_hmac == Some(expected)
+        })
     };
     if holds {
         CheckResult::Ok

@@ -99,6 +99,7 @@ pack_fields!(JoinState {
     syn_ack_frame,
     ack_frame,
     nonces,
+    later_nonce,
     ids,
     backup,
     confirmed,

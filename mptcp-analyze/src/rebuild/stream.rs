@@ -355,6 +355,8 @@ pub(super) struct JoinState {
     pub(super) backup: bool,
     /// Whether the acceptor went on after the third ACK: the fourth ACK of RFC 8684 §3.2.
     pub(super) confirmed: bool,
+    /// The random number of a later SYN/ACK before the third ACK, where it is another.
+    pub(super) later_nonce: Option<Nonce>,
     pub(super) syn_ack_hmac: Option<TruncatedHmac>,
     pub(super) ack_hmac: Option<JoinHmac>,
     /// Whether the third ACK's HMAC was found to hold where the stream is, and the SYN/ACK's.
@@ -373,6 +375,7 @@ impl Absent for JoinState {
         ids: [None; 2],
         backup: false,
         confirmed: false,
+        later_nonce: None,
         syn_ack_hmac: None,
         ack_hmac: None,
         good: [false; 2],

@@ -1,5 +1,6 @@
 //! The local addresses that a policy knows of, and their ids.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use super::{LocalAddress, MAX_ADDRESSES, PmAction, PmEvent, PmView, is_advertisable};
@@ -9,6 +10,8 @@ use crate::key::AddressId;
 #[derive(Debug, Default)]
 pub(super) struct Locals {
     known: Vec<Local>,
+    /// Addresses that are gone, the oldest first, with the ids that the peer may know them by.
+    gone: VecDeque<(AddressId, IpAddr)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,14 +36,10 @@ impl Locals {
         if is_known || self.known.len() >= MAX_ADDRESSES || !is_advertisable(address) {
             return;
         }
-        let is_taken = |id: &AddressId| {
-            self.known.iter().any(|local| local.id == *id)
-                || view.subflows.iter().any(|subflow| subflow.local_id == *id)
-        };
         let id = if address == view.initial_local.ip().to_canonical() {
             Some(AddressId(0))
         } else {
-            (1..=u8::MAX).map(AddressId).find(|id| !is_taken(id))
+            self.free_id(view, address)
         };
         if let Some(id) = id {
             self.known.push(Local {
@@ -51,11 +50,33 @@ impl Locals {
         }
     }
 
+    /// An address that comes back has the id that it had. Another one has an id that none had before, as long as there
+    /// is one: nobody acknowledges REMOVE_ADDR, so that the peer may know the old address still.
+    fn free_id(&mut self, view: &PmView<'_>, address: IpAddr) -> Option<AddressId> {
+        if let Some(index) = self.gone.iter().position(|(_, gone)| *gone == address) {
+            let (id, _) = self.gone.remove(index)?;
+            return Some(id);
+        }
+        let is_taken = |id: &AddressId| {
+            self.known.iter().any(|local| local.id == *id)
+                || view.subflows.iter().any(|subflow| subflow.local_id == *id)
+        };
+        let was_taken = |id: &AddressId| self.gone.iter().any(|(gone, _)| gone == id);
+        let mut ids = (1..=u8::MAX).map(AddressId);
+        ids.find(|id| !is_taken(id) && !was_taken(id))
+    }
+
     fn remove(&mut self, address: IpAddr, actions: &mut Vec<PmAction>) {
         let Some(index) = self.known.iter().position(|local| local.address == address) else {
             return;
         };
         let gone = self.known.remove(index);
+        if gone.id != AddressId(0) {
+            if self.gone.len() >= MAX_GONE {
+                self.gone.pop_front();
+            }
+            self.gone.push_back((gone.id, gone.address));
+        }
         let withdraw = PmAction::Withdraw(gone.id);
         // The manager has done so already if there were subflows.
         if gone.is_announced && !actions.contains(&withdraw) {
@@ -85,3 +106,6 @@ impl Locals {
         }
     }
 }
+
+/// Most addresses that are remembered though they are gone. Ids are left for all that are there and for subflows.
+const MAX_GONE: usize = 128;

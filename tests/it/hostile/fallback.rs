@@ -48,6 +48,31 @@ fn a_third_ack_without_the_option_is_a_fallback() {
 }
 
 #[test]
+fn answers_with_the_option_that_are_lost_are_told_from_one_that_lost_it() {
+    let (mut capture, mut connection) = connected(Version::V1);
+    // The client hears nothing, and at last asks without the option (RFC 8684 §3.9.3).
+    for frame in [1, 2, 1, 2, 3] {
+        capture.repeat(frame);
+    }
+    for frame in 6..=8 {
+        // An option that has nothing to do with MPTCP.
+        capture.rewrite_tcp(frame, |area| {
+            let kind = area.windows(2).position(|bytes| bytes[0] == 30);
+            area[kind.unwrap()] = 76;
+        });
+    }
+    capture.drop_frame(3);
+    connection.send_bare(&mut capture, 0, Host::Client, 1000);
+    connection.send_bare(&mut capture, 0, Host::Server, 1000);
+    let read = read_one(&capture);
+    let fallback = read.fallback.as_ref().unwrap();
+    assert_eq!(fallback.reason, FallbackReason::ThirdAckOptionMissing);
+    assert_eq!(fallback.by, Blame::Path);
+    let text = "the SYN/ACK with MP_CAPABLE stayed without answer";
+    assert!(fallback.text.starts_with(text), "{}", fallback.text);
+}
+
+#[test]
 fn first_data_without_a_mapping_are_a_fallback() {
     let (mut capture, mut connection) = connected(Version::V1);
     connection.send_bare(&mut capture, 0, Host::Client, 1000);

@@ -1,8 +1,11 @@
 //! Which subflow belongs to which connection.
 
 use mptcp_analyze::model::{CheckResult, Direction, Grouping, Severity, Side, SubflowKind};
+use mptcp_proto::hmac::join_hmac;
+use mptcp_proto::key::{AddressId, Nonce};
 use mptcp_proto::version::Version;
-use mptcp_tests::craft::{Capture, Connection, Flow, Forge, Host, JoinPlan};
+use mptcp_proto::wire::mptcp::{Join, MptcpOption, Priority};
+use mptcp_tests::craft::{Capture, Connection, Flow, Forge, Host, JoinPlan, option_bytes};
 
 use super::{
     Bytes, check_bytes, check_findings, check_stream, connected, findings, lte, read, read_one,
@@ -73,6 +76,45 @@ fn a_forged_hmac_in_the_syn_ack_is_found() {
 fn a_forged_hmac_in_the_third_ack_is_found() {
     for version in [Version::V0, Version::V1] {
         check_forged(version, Forge::Ack, CheckResult::Ok, CheckResult::Bad);
+    }
+}
+
+/// The listener has no room any more, or lost its address; the opener does not hear the RST, and the next copy of its SYN
+/// begins a new handshake, with another random number of the listener.
+#[test]
+fn a_handshake_that_begins_anew_behind_a_lost_reset_has_its_own_hmacs() {
+    for version in [Version::V0, Version::V1] {
+        let (mut capture, mut connection) = connected(version);
+        let syn = connection.join_syn(Host::Client, 1, false);
+        let MptcpOption::Join(Join::Syn { nonce: own, .. }) = syn else {
+            panic!("a SYN has this form");
+        };
+        let nonce = Nonce(0x3333_0000);
+        let keys = [Host::Server, Host::Client].map(|host| connection.key(host));
+        let earlier = option_bytes(&MptcpOption::Join(Join::SynAck {
+            priority: Priority::Regular,
+            address_id: AddressId(0),
+            hmac: join_hmac(version, keys[0], keys[1], nonce, own).truncated(),
+            nonce,
+            reserved: 0,
+        }));
+        let joined = connection.join(&mut capture, lte(), Host::Client);
+        // SYN, SYN/ACK and two ACKs are 4 to 7.
+        capture.repeat(5);
+        capture.rewrite_tcp(8, |area| {
+            let at = area.windows(2).position(|bytes| bytes[0] == 30).unwrap();
+            area[at..at + earlier.len()].copy_from_slice(&earlier);
+        });
+        let mut elsewhere = connection.clone();
+        elsewhere.reset(&mut capture, joined, Host::Server, &[]);
+        capture.repeat(4);
+        for (from, to) in [(8, 5), (9, 6), (10, 7)] {
+            capture.move_frame(from, to);
+        }
+        let read = read_one(&capture);
+        let join = read.subflows[1].join.as_ref().unwrap();
+        assert_eq!(join.syn_ack_hmac, CheckResult::Ok, "{version:?}");
+        assert_eq!(join.ack_hmac, CheckResult::Ok, "{version:?}");
     }
 }
 

@@ -5,6 +5,7 @@ mod boxes;
 mod buffers;
 mod bulk;
 mod grid;
+mod hours;
 mod matrix;
 mod networks;
 mod path_managers;

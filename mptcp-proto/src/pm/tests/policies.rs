@@ -102,6 +102,32 @@ fn signal_advertises_and_withdraws() {
 }
 
 #[test]
+fn an_id_stands_for_one_address_as_long_as_there_are_others() {
+    let mut script = script(Kind::Signal)
+        .on_server()
+        .with_locals(&[1, 2, 3])
+        .established();
+    let announced = |script: &Script| {
+        let all = script.announced();
+        let last = all.last().unwrap();
+        (all.len(), last.id.0, last.address)
+    };
+    script.event(PmEvent::LocalDown(server(2)));
+    script.event(PmEvent::LocalUp(server(4)));
+    assert_eq!(announced(&script), (3, 3, server(4)));
+    script.event(PmEvent::LocalUp(server(2)));
+    assert_eq!(announced(&script), (4, 1, server(2)));
+    // More than there are ids: those of the addresses that have been gone for longest come again.
+    for round in 0..1000_u16 {
+        let [high, low] = round.to_be_bytes();
+        let address = IpAddr::from([10, 1, high, low]);
+        script.event(PmEvent::LocalUp(address));
+        assert_eq!(announced(&script).2, address);
+        script.event(PmEvent::LocalDown(address));
+    }
+}
+
+#[test]
 fn no_more_addresses_than_the_limit_are_advertised() {
     let nets: Vec<u8> = (1..60).collect();
     let script = script(Kind::Signal)

@@ -262,6 +262,7 @@ fn data_arrive_over_every_box_at_every_place() {
     if seed == SEED {
         insta::assert_snapshot!("outcomes", table::outcomes(&rows));
         insta::assert_snapshot!("findings", table::findings(&rows));
+        insta::assert_snapshot!("findings_at_server", table::findings_at_server(&rows));
     }
 }
 

@@ -8,6 +8,7 @@ use mptcp_proto::conn::ConnectionEnd;
 use mptcp_proto::conn::config::Offer;
 use mptcp_tests::sim::Stop;
 
+use super::super::analysed::Seen;
 use super::run::{Data, Outcome, Place};
 use super::{LOSSES, Row};
 
@@ -74,13 +75,22 @@ pub(super) fn outcomes(rows: &[Row]) -> String {
     print(rows, &names, cells)
 }
 
-/// What the analyzer says.
+/// What the analyzer says of the packets at the client.
 pub(super) fn findings(rows: &[Row]) -> String {
+    seen_in(rows, |outcome| &outcome.seen)
+}
+
+/// And at the server.
+pub(super) fn findings_at_server(rows: &[Row]) -> String {
+    seen_in(rows, |outcome| &outcome.seen_by_server)
+}
+
+fn seen_in(rows: &[Row], view: fn(&Outcome) -> &Seen) -> String {
     let cells = |row: &Row| {
         let seen = row.mptcp.iter().map(|(_, outcomes)| {
             let outcomes = outcomes.as_ref();
             outcomes.map_or_else(String::new, |outcomes| {
-                merged(&outcomes.each_ref().map(seen))
+                merged(&outcomes.each_ref().map(|outcome| seen(view(outcome))))
             })
         });
         seen.collect()
@@ -194,14 +204,14 @@ fn word(outcome: &Outcome, paths: usize) -> String {
 }
 
 /// Who caused the fallback, and what the analyzer warns of.
-fn seen(outcome: &Outcome) -> String {
-    let by = outcome.seen.by.map(|by| match by {
+fn seen(seen: &Seen) -> String {
+    let by = seen.by.map(|by| match by {
         Blame::Client => "client",
         Blame::Server => "server",
         Blame::Path => "path",
         Blame::Unknown => "?",
     });
-    let ids: BTreeSet<&str> = outcome.seen.findings.iter().copied().collect();
+    let ids: BTreeSet<&str> = seen.findings.iter().copied().collect();
     let ids: Vec<&str> = ids
         .into_iter()
         .map(|id| id.strip_prefix("MPT").unwrap_or(id))

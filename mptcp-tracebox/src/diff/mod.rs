@@ -22,6 +22,8 @@ pub struct Comparison {
     pub changes: Vec<Change>,
     /// Bytes of the quote from the TCP header on.
     pub tcp_len: usize,
+    /// Bytes of what was sent, from the TCP header on.
+    pub sent_len: usize,
     /// Nothing of the packet is missing in the quote.
     pub is_whole: bool,
     /// Bytes that the packet has more from the TCP header on than was sent, or fewer.
@@ -59,6 +61,7 @@ pub fn compare(sent: &[u8], quote: &[u8]) -> Option<Comparison> {
     differ.checksum(&sent, &seen);
     Some(Comparison {
         tcp_len: seen.tcp.0.len(),
+        sent_len: sent.ip.payload_len,
         is_whole: seen.is_whole(),
         growth: growth(&sent, &seen),
         ..differ.result
@@ -73,6 +76,7 @@ pub fn compare_tcp(sent: &[u8], quote: &[u8]) -> Comparison {
     differ.payload(sent.payload(), seen.payload());
     Comparison {
         tcp_len: quote.len(),
+        sent_len: sent.0.len(),
         is_whole: quote.len() >= sent.0.len(),
         ..differ.result
     }

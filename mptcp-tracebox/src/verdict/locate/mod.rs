@@ -267,14 +267,22 @@ impl Sights<'_> {
             clean.map(|(at, _)| *at).max().unwrap_or(0)
         };
         let growth = comparison.growth;
+        // Who splits or joins segments, or strips some of an option, lets others pass.
+        let is_alike = |earlier: &Comparison| {
+            change.field != Field::Length || earlier.sent_len == comparison.sent_len
+        };
         if change.field == Field::Length && is_vague(comparison) {
             return Interval {
-                after: last(ttl, &|earlier| earlier.growth != growth),
+                after: last(ttl, &|earlier| {
+                    earlier.growth != growth && is_alike(earlier)
+                }),
                 until: Place::Hop(ttl),
             };
         }
         let mut between = Interval {
-            after: last(ttl, &|earlier| is_clean(change, earlier)),
+            after: last(ttl, &|earlier| {
+                is_clean(change, earlier) && is_alike(earlier)
+            }),
             until: Place::Hop(ttl),
         };
         // Where this change alone makes the packet longer or shorter, its length tells the place even of

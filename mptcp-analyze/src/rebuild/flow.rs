@@ -10,7 +10,6 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use mptcp_proto::seq::TcpSeq;
 
 use super::glance::{Glance, Whole};
-use super::rare::SeqMark;
 use crate::model::Segment;
 
 /// How far before the SYN's next sequence number an early captured segment may start and still
@@ -33,16 +32,37 @@ pub(super) type End = usize;
 #[derive(Debug, Clone)]
 pub(super) struct FlowEnds {
     addresses: Addresses,
-    /// Sequence number of the SYN of each end.
-    isns: [SeqMark; 2],
-    /// Sequence number of the first segment of each end that was not a SYN.
-    first_seqs: [SeqMark; 2],
-    /// Whether a SYN without ACK came from the end.
-    pub(super) opened: [bool; 2],
-    /// Whether a SYN/ACK came from the end.
-    accepted: [bool; 2],
+    /// Sequence number of the SYN of each end, if there was one.
+    isns: [TcpSeq; 2],
+    /// Sequence number of the first segment of each end that was not a SYN, if there was one.
+    first_seqs: [TcpSeq; 2],
+    sent: [Sent; 2],
     /// Whether the address of end 0 is the lower one.
     is_end_0_lower: bool,
+}
+
+/// What an end has sent, a bit each: every stream of a capture has this.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sent(u8);
+
+impl Sent {
+    /// A SYN, with or without ACK.
+    const SYN: Self = Sent(1);
+    /// A SYN without ACK.
+    const OPENED: Self = Sent(2);
+    /// A SYN/ACK.
+    const ACCEPTED: Self = Sent(4);
+    /// A segment that was not a SYN.
+    const OTHER: Self = Sent(8);
+
+    #[inline]
+    fn has(self, what: Self) -> bool {
+        self.0 & what.0 != 0
+    }
+
+    fn note(&mut self, what: Self) {
+        self.0 |= what.0;
+    }
 }
 
 /// Addresses of both ends; end 0 sent the first packet seen.
@@ -63,10 +83,9 @@ impl FlowEnds {
         };
         FlowEnds {
             addresses,
-            isns: [SeqMark::default(); 2],
-            first_seqs: [SeqMark::default(); 2],
-            opened: [false; 2],
-            accepted: [false; 2],
+            isns: [TcpSeq::default(); 2],
+            first_seqs: [TcpSeq::default(); 2],
+            sent: [Sent::default(); 2],
             is_end_0_lower: is_source_lower,
         }
     }
@@ -82,12 +101,19 @@ impl FlowEnds {
     /// Sequence number of the SYN of an end.
     #[inline]
     pub(super) fn isn(&self, end: End) -> Option<TcpSeq> {
-        self.isns[end].get()
+        self.sent[end].has(Sent::SYN).then_some(self.isns[end])
+    }
+
+    /// Sequence number of the first segment of an end that was not a SYN.
+    fn first_seq(&self, end: End) -> Option<TcpSeq> {
+        let is_known = self.sent[end].has(Sent::OTHER);
+        is_known.then_some(self.first_seqs[end])
     }
 
     /// The end that opened the stream, as far as the handshake tells.
     pub(super) fn opener(&self) -> Option<End> {
-        match (self.opened, self.accepted) {
+        let which = |what| self.sent.map(|sent| sent.has(what));
+        match (which(Sent::OPENED), which(Sent::ACCEPTED)) {
             ([true, false], _) | (_, [false, true]) => Some(0),
             ([false, true], _) | (_, [true, false]) => Some(1),
             _ => None,
@@ -124,13 +150,12 @@ impl FlowEnds {
         if segment.flags.ack() {
             return false;
         }
-        if self.accepted[peer]
-            || (self.opened[peer] && self.first_seqs.iter().any(|seq| seq.is_some()))
-        {
+        let is_begun = self.sent.iter().any(|sent| sent.has(Sent::OTHER));
+        if self.sent[peer].has(Sent::ACCEPTED) || (self.sent[peer].has(Sent::OPENED) && is_begun) {
             // The other end has opened this stream, and it is past its handshake.
             return true;
         }
-        match self.first_seqs[end].get() {
+        match self.first_seq(end) {
             // Linux answers RSTs to its half-open joins with the number of the SYN itself.
             Some(first) => first
                 .distance_from(segment.seq)
@@ -140,11 +165,25 @@ impl FlowEnds {
     }
 
     fn note_syn(&mut self, segment: &Segment<'_>, end: End) {
-        self.isns[end].set_first(segment.seq);
-        if segment.flags.ack() {
-            self.accepted[end] = true;
+        let sent = &mut self.sent[end];
+        if !sent.has(Sent::SYN) {
+            self.isns[end] = segment.seq;
+            sent.note(Sent::SYN);
+        }
+        sent.note(if segment.flags.ack() {
+            Sent::ACCEPTED
         } else {
-            self.opened[end] = true;
+            Sent::OPENED
+        });
+    }
+
+    /// Notes a segment that is neither SYN nor RST.
+    #[inline]
+    fn note_other(&mut self, seq: TcpSeq, end: End) {
+        let sent = &mut self.sent[end];
+        if !sent.has(Sent::OTHER) {
+            self.first_seqs[end] = seq;
+            sent.note(Sent::OTHER);
         }
     }
 }
@@ -204,7 +243,7 @@ impl FlowTable {
             }
             ends.note_syn(&segment, end);
         } else if !glance.flags.rst() {
-            ends.first_seqs[end].set_first(glance.seq);
+            ends.note_other(glance.seq, end);
         }
         Some(located)
     }
@@ -221,7 +260,7 @@ impl FlowTable {
         if segment.flags.syn() {
             ends.note_syn(segment, 0);
         } else if !segment.flags.rst() {
-            ends.first_seqs[0].set_first(segment.seq);
+            ends.note_other(segment.seq, 0);
         }
         self.ends.push(ends);
         self.newest.insert(&tuple, stream);
@@ -242,7 +281,8 @@ impl FlowTable {
         let [one, other] = self.ends[stream].addresses();
         let tuple = Tuple::of(one, other, &self.newest.hashing);
         let newest = self.newest.get(&tuple)?;
-        let is_accepted = self.ends[newest].accepted.contains(&true);
+        let sent = self.ends[newest].sent;
+        let is_accepted = sent.iter().any(|sent| sent.has(Sent::ACCEPTED));
         (newest > stream && is_accepted).then_some(newest)
     }
 

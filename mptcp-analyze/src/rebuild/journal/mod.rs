@@ -43,7 +43,7 @@ pub(super) struct Journal {
     began: u64,
     numbers: Numbers,
     /// The ends of its streams, in the order in which those are packed.
-    ends: Vec<[JournalEnd; 2]>,
+    ends: Box<[[JournalEnd; 2]]>,
     notes: Vec<u8>,
 }
 
@@ -57,6 +57,8 @@ struct JournalEnd {
     ssn_0: TcpSeq,
     /// How many more TCP checksums are to be verified; without end if it is the highest number.
     unverified: u32,
+    /// Bytes from `next` on that the latest mapping covers, as far as it is noted.
+    mapped: u16,
     direction: Direction,
 }
 
@@ -80,19 +82,27 @@ impl JournalEnd {
             next,
             ssn_0,
             unverified: part.tcp_checksums.left_of(options.tcp_checksum_samples),
+            mapped: 0,
             direction,
         })
     }
 
-    /// Whether the segment has a mapping for all of its payload, so that no byte of it has to wait.
-    fn explains(&self, dss: &Dss, glance: &Glance) -> bool {
+    /// How many bytes behind the segment are mapped, if all of its payload is, so that no byte of it has to
+    /// wait.
+    fn mapped_behind(&self, dss: &Dss, glance: &Glance) -> Option<u16> {
         let Some(mapping) = &dss.mapping else {
-            return glance.payload_len == 0;
+            let known = if glance.seq == self.next {
+                self.mapped
+            } else {
+                0
+            };
+            return known.checked_sub(u16::try_from(glance.payload_len).ok()?);
         };
         let first = self.ssn_0.add(mapping.ssn.0);
         let ahead = glance.seq.0.wrapping_sub(first.0);
-        let end = u64::from(ahead).saturating_add(u64::from(glance.payload_len));
-        !mapping.is_infinite() && end <= u64::from(mapping.len)
+        let end = ahead.checked_add(glance.payload_len)?;
+        let known = mapping.len.checked_sub(u16::try_from(end).ok()?);
+        known.filter(|_| !mapping.is_infinite())
     }
 
     /// Judges the TCP checksum if it is to be judged.
@@ -152,7 +162,7 @@ impl Journal {
             asleep,
             began,
             numbers,
-            ends,
+            ends: ends.into_boxed_slice(),
             notes: Vec::new(),
         })
     }
@@ -189,9 +199,12 @@ impl Journal {
         let own = &mut ends[end];
         // The sum of a payload would be wanted.
         let is_summed = options.verify_checksums && has_checksum(dss);
-        if dss.data_fin || is_summed || !own.explains(dss, glance) {
+        if dss.data_fin || is_summed {
             return false;
         }
+        let Some(mapped) = own.mapped_behind(dss, glance) else {
+            return false;
+        };
         let numbers = &mut self.numbers;
         let is_far = dss.mapping.as_ref().is_some_and(|mapping| {
             let near = *numbers.dsns.of(own.direction);
@@ -215,6 +228,7 @@ impl Journal {
             self.notes.reserve_exact(STEP.max(MAX_NOTE));
         }
         note.write(numbers, own, &mut self.notes);
+        own.mapped = mapped;
         true
     }
 

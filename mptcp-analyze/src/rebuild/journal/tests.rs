@@ -72,6 +72,7 @@ fn ends() -> [[JournalEnd; 2]; 3] {
         next: TcpSeq(0xffff_fff0),
         ssn_0: TcpSeq(0x8000_0000),
         unverified: 0,
+        mapped: 0,
         direction,
     };
     [Direction::BOTH.map(end); 3]

@@ -27,7 +27,7 @@ pub(super) struct BadChecksums {
 
 /// What became of one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TcpVerdict {
+pub(super) enum TcpVerdict {
     /// None are to be looked at.
     NotAsked,
     /// It was not looked at.
@@ -51,7 +51,7 @@ impl TcpVerdict {
 
     /// Judges that of a segment.
     #[inline]
-    pub(crate) fn of(segment: &Segment<'_>) -> Self {
+    pub(super) fn of(segment: &Segment<'_>) -> Self {
         let (source, destination) = (segment.source.ip(), segment.destination.ip());
         if segment.is_cut() {
             return Self::Unverifiable;
@@ -145,7 +145,7 @@ impl ChecksumCounts {
         self.note(segment.frame, judged.into());
     }
 
-    /// Counts what became of that of a frame.
+    /// Counts what became of one.
     pub(super) fn note(&mut self, frame: u64, verdict: TcpVerdict) {
         let count = match verdict {
             TcpVerdict::NotAsked => return,

@@ -5,16 +5,13 @@ use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::wire::mptcp::Dss;
 use mptcp_proto::wire::tcp_option::{KIND_END_OF_LIST, KIND_MPTCP, KIND_NO_OPERATION};
 
-use super::checksums::TcpVerdict;
 use super::copies::Fingerprint;
 use super::flow::Tuple;
 use crate::model::{Around, IpFacts, Segment, TcpFlags, Timestamp};
 
 /// Looks at segments. Those of one [`super::Rebuilder`] must all be looked at by its own, or a clone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Lookout {
-    /// Whether TCP checksums are verified.
-    verifies: bool,
     /// Makes the hashes of addresses and packets. A fixed state would let a capture be made whose
     /// packets collide, and be taken for copies.
     hashing: DefaultHashBuilder,
@@ -61,9 +58,6 @@ pub(crate) trait Whole<'a> {
 
     /// What [`plain_dss`] finds in it.
     fn plain_dss(&self) -> Option<Dss>;
-
-    /// What its TCP checksum says.
-    fn tcp_verdict(&self) -> TcpVerdict;
 }
 
 impl<'a> Whole<'a> for Segment<'a> {
@@ -76,29 +70,9 @@ impl<'a> Whole<'a> for Segment<'a> {
     fn plain_dss(&self) -> Option<Dss> {
         plain_dss(self)
     }
-
-    #[inline]
-    fn tcp_verdict(&self) -> TcpVerdict {
-        TcpVerdict::of(self)
-    }
 }
 
 impl Lookout {
-    pub(super) fn new(verifies: bool) -> Self {
-        Lookout {
-            verifies,
-            hashing: DefaultHashBuilder::default(),
-        }
-    }
-
-    /// Judges the TCP checksum of an ordinary segment ahead. Not where the sum of the payload serves the
-    /// checksum of its mapping too.
-    #[inline]
-    pub(crate) fn judge(&self, segment: &Segment<'_>, dss: Option<&Dss>) -> Option<TcpVerdict> {
-        let is_due = self.verifies && dss.is_some_and(|dss| !has_checksum(dss));
-        is_due.then(|| TcpVerdict::of(segment))
-    }
-
     /// The hashes that it makes.
     pub(super) fn hashing(&self) -> DefaultHashBuilder {
         self.hashing.clone()
@@ -134,12 +108,6 @@ pub(crate) fn plain_dss(segment: &Segment<'_>) -> Option<Dss> {
         return None;
     }
     Dss::parse_plain(only_mptcp_option(segment.options())?)
-}
-
-/// Whether its mapping has a checksum.
-#[inline]
-pub(super) fn has_checksum(dss: &Dss) -> bool {
-    dss.mapping.as_ref().is_some_and(|m| m.checksum.is_some())
 }
 
 /// The one MPTCP option of an area that is as it should be.

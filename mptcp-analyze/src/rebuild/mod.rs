@@ -28,7 +28,6 @@ mod slots;
 mod stream;
 mod transfer;
 
-pub(crate) use checksums::TcpVerdict;
 pub use data::StreamChunk;
 pub use finish::Finished;
 pub use follow::FollowPlan;
@@ -119,7 +118,7 @@ impl Rebuilder {
     /// A rebuilder that has seen nothing.
     pub fn new(options: RebuildOptions) -> Self {
         let limits = options.limits;
-        let lookout = Lookout::new(options.verify_tcp_checksums);
+        let lookout = Lookout::default();
         Rebuilder {
             takes_long_way: options.note_packets || !options.follow.is_empty(),
             options,

@@ -3,7 +3,7 @@
 use mptcp_proto::wire::mptcp::Dss;
 
 use crate::model::Segment;
-use crate::rebuild::{Glance, Lookout, TcpVerdict, Whole, plain_dss};
+use crate::rebuild::{Glance, Lookout, Whole, plain_dss};
 
 /// Segments that travel together: enough that handing them over costs nothing, few enough that both
 /// threads begin soon and all batches together stay below 8 MiB.
@@ -27,7 +27,6 @@ pub(super) struct Batch {
 struct Seen {
     glance: Glance,
     dss: Option<Dss>,
-    verdict: Option<TcpVerdict>,
     /// Where its bytes lie in the batch.
     at: usize,
     len: usize,
@@ -45,11 +44,9 @@ impl Batch {
     pub(super) fn push(&mut self, segment: &Segment<'_>, lookout: &Lookout) {
         let at = self.bytes.len();
         self.bytes.extend_from_slice(segment.bytes);
-        let dss = plain_dss(segment);
         self.seen.push(Seen {
             glance: lookout.glance(segment),
-            verdict: lookout.judge(segment, dss.as_ref()),
-            dss,
+            dss: plain_dss(segment),
             at,
             len: segment.bytes.len(),
         });
@@ -92,11 +89,5 @@ impl<'a> Whole<'a> for Item<'a> {
     #[inline]
     fn plain_dss(&self) -> Option<Dss> {
         self.seen.dss
-    }
-
-    #[inline]
-    fn tcp_verdict(&self) -> TcpVerdict {
-        let verdict = self.seen.verdict;
-        verdict.unwrap_or_else(|| TcpVerdict::of(&self.segment()))
     }
 }

@@ -19,7 +19,7 @@ use super::copies::{CopyWatch, Few};
 use super::data::PayloadInput;
 use super::flow::{End, StreamId};
 use super::follow::FollowPlan;
-use super::glance::{Glance, Whole, has_checksum};
+use super::glance::{Glance, Whole};
 use super::ordinary;
 use super::slots::Asleep;
 use super::stream::{Place, Stream};
@@ -119,10 +119,10 @@ impl JournalEnd {
         if glance.is_cut {
             return TcpVerdict::Unverifiable;
         }
-        if self.unverified == 0 && !has_checksum(dss) {
+        if self.unverified == 0 && !ordinary::has_checksum(dss) {
             return TcpVerdict::Unchecked;
         }
-        let verdict = whole.tcp_verdict();
+        let verdict = TcpVerdict::of(&whole.segment());
         match verdict {
             TcpVerdict::Bad => self.unverified = u32::MAX,
             TcpVerdict::Good | TcpVerdict::Partial if self.unverified != u32::MAX => {
@@ -198,7 +198,7 @@ impl Journal {
         };
         let own = &mut ends[end];
         // The sum of a payload would be wanted.
-        let is_summed = options.verify_checksums && has_checksum(dss);
+        let is_summed = options.verify_checksums && ordinary::has_checksum(dss);
         if dss.data_fin || is_summed {
             return false;
         }

@@ -14,10 +14,10 @@ use super::checksums::ChecksumCounts;
 use super::connection::ConnectionBuilder;
 use super::data::PayloadInput;
 use super::follow::FollowPlan;
-use super::glance::{Glance, Whole, has_checksum};
+use super::glance::{Glance, Whole};
 use super::stream::{MptcpStream, Place};
 use super::transfer::{enter_payload, take_mapping};
-use crate::model::Piece;
+use crate::model::{Piece, Segment};
 
 impl Rebuilder {
     /// Takes a segment if it is an ordinary one; `false` when it is not, and nothing was done.
@@ -50,7 +50,7 @@ impl Rebuilder {
             if glance.is_cut {
                 tally.miss();
             } else if is_verified(tally, self.options.tcp_checksum_samples, dss) {
-                payload_sum = verify(tally, glance.frame, whole, dss);
+                payload_sum = verify(tally, &whole.segment(), dss);
             } else {
                 tally.skip();
             }
@@ -111,21 +111,21 @@ fn is_verified(tally: &ChecksumCounts, samples: Option<u64>, dss: &Dss) -> bool 
     !samples.is_some_and(|samples| tally.are_enough(samples)) || has_checksum(dss)
 }
 
+/// Whether its mapping has a checksum.
+#[inline]
+pub(super) fn has_checksum(dss: &Dss) -> bool {
+    dss.mapping.as_ref().is_some_and(|m| m.checksum.is_some())
+}
+
 /// Judges the TCP checksum of a segment that is not cut. Gives the sum of the payload if the checksum
 /// of the mapping will want it too.
-fn verify<'a>(
-    tally: &mut ChecksumCounts,
-    frame: u64,
-    whole: &impl Whole<'a>,
-    dss: &Dss,
-) -> Option<PartialSum> {
+fn verify(tally: &mut ChecksumCounts, segment: &Segment<'_>, dss: &Dss) -> Option<PartialSum> {
     if has_checksum(dss) {
-        let segment = &whole.segment();
         let sum = PartialSum::of(segment.payload());
         tally.verify_with(segment, sum);
         return Some(sum);
     }
-    tally.note(frame, whole.tcp_verdict());
+    tally.verify(segment);
     None
 }
 

@@ -96,6 +96,11 @@ impl Connection {
         let Some(index) = self.subflows.iter().position(Subflow::is_half_open) else {
             return;
         };
+        self.forget_half_open(index);
+    }
+
+    /// Forgets a join that nobody was told of.
+    pub(super) fn forget_half_open(&mut self, index: usize) {
         let forgotten = self.subflows.remove(index);
         self.congestion.remove(forgotten.id);
         self.tuning.remove(forgotten.id);

@@ -63,18 +63,20 @@ impl Connection {
         begun.any(|subflow| !self.holds_join(subflow)) && self.may_fall_back_before_joins(index)
     }
 
-    /// Whether our SYN of a join, or the SYN/ACK, waits: our first data are under way on the initial subflow, and
-    /// no DATA_ACK has shown that their mappings reach the peer. Who gets them bare can fall back only "before any
-    /// additional subflows are added" (RFC 8684 §3.7). After some timeouts in a row the path may be gone, and
-    /// another one is what is needed.
+    /// Whether our SYN of a join, or the SYN/ACK, waits.
     pub(super) fn holds_join(&self, subflow: &Subflow) -> bool {
         let is_begun = matches!(
             subflow.step,
             Step::JoinSynSent(_) | Step::JoinSynReceived(_)
         );
-        if !is_begun || subflow.end.is_some() || subflow.tcp.syn_transmissions() > 0 {
-            return false;
-        }
+        let is_waiting = is_begun && subflow.end.is_none() && subflow.tcp.syn_transmissions() == 0;
+        is_waiting && self.holds_joins()
+    }
+
+    /// Whether joins wait: our first data are under way on the initial subflow, and no DATA_ACK has shown that their
+    /// mappings reach the peer. Who gets them bare can fall back only "before any additional subflows are added"
+    /// (RFC 8684 §3.7). After some timeouts in a row the path may be gone, and another one is what is needed.
+    pub(crate) fn holds_joins(&self) -> bool {
         let first = self.session().map(|session| session.local_idsn.add(1));
         let is_open = self.send.in_flight() > 0 && Some(self.send.unacked_dsn()) == first;
         let is_alive = |initial: &Subflow| {

@@ -47,12 +47,14 @@ impl Connection {
             return;
         }
         self.send.set_window(self.send.unacked_dsn(), room as u64);
-        let Some((_, payload)) = self.send.take_new(subflow.id, room) else {
+        let Some((dsn, payload)) = self.send.take_new(subflow.id, room) else {
             return;
         };
-        subflow.outgoing.skip(payload.len() as u64);
-        if subflow.tcp.push(payload.clone(), EARLY_TAG).is_some() {
+        let len = payload.len() as u64;
+        subflow.outgoing.skip(len);
+        if let Some(position) = subflow.tcp.push(payload.clone(), EARLY_TAG) {
             self.early = payload;
+            self.mark_urgent(0, position, dsn, len);
         }
     }
 
@@ -66,9 +68,13 @@ impl Connection {
             return;
         }
         self.send.set_window(self.send.unacked_dsn(), room as u64);
-        if let Some((_, payload)) = self.send.take_new(subflow.id, room) {
-            subflow.outgoing.skip(payload.len() as u64);
-            subflow.tcp.push(payload, TCP_TAG);
+        let Some((dsn, payload)) = self.send.take_new(subflow.id, room) else {
+            return;
+        };
+        let len = payload.len() as u64;
+        subflow.outgoing.skip(len);
+        if let Some(position) = subflow.tcp.push(payload, TCP_TAG) {
+            self.mark_urgent(0, position, dsn, len);
         }
     }
 
@@ -111,6 +117,8 @@ impl Connection {
         }
         let first = session.local_idsn.add(1);
         self.send.set_early(taken);
+        let urgent = &mut self.progress.urgent;
+        *urgent = urgent.map(|end| Dsn(end.0.wrapping_sub(taken)));
         subflow.linear.note(taken, first);
         let rest = early.slice(usize::try_from(taken).unwrap_or(usize::MAX)..early.len());
         // They lie in the queue of TCP, and need a mapping only.

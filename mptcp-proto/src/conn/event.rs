@@ -32,7 +32,7 @@ pub enum Event {
     FullyEstablished,
     /// There is something to read.
     Readable,
-    /// The peer has sent urgent data, which begin or go on: [`Connection::urgent`] says how far (RFC 9293 §3.8.5).
+    /// The end of the peer's urgent data has moved on: [`Connection::urgent`] says where it is (RFC 9293 §3.8.5).
     ///
     /// [`Connection::urgent`]: crate::conn::Connection::urgent
     Urgent,

@@ -93,6 +93,10 @@ impl Connection {
 
     /// Forgets a subflow in whose place another connection begins.
     fn make_way(&mut self, index: usize) {
+        if self.subflows[index].is_half_open() {
+            self.forget_half_open(index);
+            return;
+        }
         let path = self.subflows[index].path();
         self.end_subflow(index, SubflowEnd::Closed);
         self.subflows.remove(index);

@@ -146,9 +146,9 @@ pub(crate) struct Subflow {
     pub(crate) bare_acks: u32,
     /// Whether the peer was asked for a sign that it still speaks MPTCP, and whether it gave one since.
     pub(crate) proof: Proof,
-    /// Timeouts in a row.
     /// Position after the peer's urgent data, as long as it is not known where in the data that is.
     pub(crate) urgent: Option<u64>,
+    /// Timeouts in a row.
     pub(crate) timeouts: u32,
     pub(crate) is_stale: bool,
     /// Whether the peer sent its FIN before ours.

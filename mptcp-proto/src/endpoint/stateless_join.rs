@@ -54,6 +54,10 @@ impl Endpoint {
         let Some(entry) = self.entry_mut(id) else {
             return self.refuse(segment, Violation::UnknownToken);
         };
+        if entry.connection.holds_joins() {
+            // Its SYN comes again.
+            return Handled::Dropped;
+        }
         let answer = entry.connection.answer_join(path, request, local_nonce);
         let config = entry.connection.tcp_config().clone();
         let step = match answer {

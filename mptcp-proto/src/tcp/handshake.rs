@@ -303,6 +303,9 @@ impl Tcp {
         };
         let len = u64::try_from(payload.len()).unwrap_or(0);
         let is_scaled = false;
+        // Data of the peer's SYN take room already.
+        let window = u64::from(self.config.initial_window);
+        let window = window.saturating_sub(self.handshake.early);
         Outgoing {
             kind: if is_answer {
                 OutgoingKind::SynAck
@@ -317,7 +320,7 @@ impl Tcp {
                 TcpSeq(0)
             },
             flags: self.syn_flags(is_answer, is_first),
-            window: self.window_field(u64::from(self.config.initial_window), is_scaled),
+            window: self.window_field(window, is_scaled),
             urgent: 0,
             ip: self.config.ip,
             ecn: Ecn::NotCapable,

@@ -191,13 +191,20 @@ impl ReceiveBuffer {
         is_possible && heard >= MOST_RIVALS
     }
 
-    /// The peer's urgent data end before the DSN `end`. Whether the application does not know yet that there are
-    /// some: once it does, it reads until they end (RFC 9293 §3.8.5).
+    /// The peer's urgent data end before the DSN `end`. Whether that is further than was known: then the application
+    /// is told (RFC 9293 §3.8.5). A pointer does not reach further behind the window than 16 bits.
     pub fn note_urgent(&mut self, end: Dsn) -> bool {
-        let place = self.place(end).unwrap_or(0);
-        let is_new = self.urgent() == 0 && place > self.ready.start();
-        self.urgent = self.urgent.max(place);
-        is_new
+        let furthest = self
+            .edge
+            .max(self.ready.end())
+            .saturating_add(u64::from(u16::MAX));
+        let place = self.place(end).filter(|place| *place <= furthest);
+        let known = self.urgent.max(self.ready.start());
+        let Some(place) = place.filter(|place| *place > known) else {
+            return false;
+        };
+        self.urgent = place;
+        true
     }
 
     /// Bytes that are not read yet, up to the last one that is urgent; 0 where none is.

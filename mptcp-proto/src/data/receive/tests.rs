@@ -328,3 +328,16 @@ fn after_fallback_data_and_their_end_count_beyond_the_window_that_was_announced(
     assert_eq!(buffer.set_fin(FIRST.add(1100)), FinNoted::New);
     assert!(buffer.is_fin_reached());
 }
+
+#[test]
+fn no_pointer_reaches_far_behind_the_window() {
+    let mut buffer = ReceiveBuffer::new(Dsn(1), 1000);
+    assert!(!buffer.note_urgent(Dsn(1 + 1000 + 65_536)));
+    assert!(!buffer.note_urgent(Dsn(1 << 40)));
+    assert!(!buffer.note_urgent(Dsn(1)));
+    assert_eq!(buffer.urgent(), 0);
+    assert!(buffer.note_urgent(Dsn(11)));
+    assert!(!buffer.note_urgent(Dsn(11)));
+    assert!(buffer.note_urgent(Dsn(21)));
+    assert_eq!(buffer.urgent(), 20);
+}

@@ -559,3 +559,24 @@ fn an_application_that_was_given_the_data_of_a_syn_hears_that_nothing_follows() 
         assert_eq!(early.pair.server.table_sizes().paths, 1);
     }
 }
+
+#[test]
+fn the_window_of_a_syn_ack_leaves_the_room_to_the_data_of_the_syn() {
+    for offer in [Offer::V1, Offer::Off] {
+        let cookie = FastOpenCookie::new(&[7; 6]).unwrap();
+        let mut listener = server();
+        listener.tcp.fast_open = FastOpen::Accept(Some(cookie));
+        listener.buffers.receive = 4000;
+        listener.buffers.max_receive = 4000;
+        let mut pair = Pair::new(5);
+        pair.server.listen(address(SERVER), 16, listener).unwrap();
+        let config = client(offer, FastOpen::Cookie(cookie), false);
+        let early = Early::with(pair, config, None);
+        let Early { mut pair, .. } = early;
+        pair.run_for(Duration::from_millis(15));
+        let answer = &pair.log.last().unwrap().packet;
+        let answer = Segment::parse(answer, false).unwrap();
+        assert!(answer.flags.syn());
+        assert_eq!(usize::from(answer.window), 4000 - EARLY, "{offer:?}");
+    }
+}

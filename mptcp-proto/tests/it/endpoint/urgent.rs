@@ -5,13 +5,14 @@ use std::time::Duration;
 use mptcp_proto::conn::command::Read;
 use mptcp_proto::conn::config::Offer;
 use mptcp_proto::conn::{Config, Event};
+use mptcp_proto::tcp::{FastOpen, FastOpenCookie};
 use mptcp_proto::wire::mptcp::{Priority, Subtype};
 use mptcp_proto::wire::segment::{Flags, Segment};
 
 use super::handshake::version;
 use super::join::{established, join};
 use super::meddle::{drop_if, subtypes};
-use super::pair::{Pair, Sent, Way, pattern, read_all};
+use super::pair::{CLIENT, Pair, SERVER, Sent, Way, address, path, pattern, read_all};
 
 fn is_urgent(event: &Event) -> Option<()> {
     matches!(event, Event::Urgent).then_some(())
@@ -144,4 +145,44 @@ fn urgent_data_whose_mapping_comes_later_are_told_then() {
         subtypes(&segment).contains(&Subtype::DSS)
     });
     assert!(with_dss.count() >= 2);
+}
+
+#[test]
+fn every_step_of_the_pointer_is_told_and_copies_are_not() {
+    let (mut pair, ours, theirs) = Pair::established(version(Offer::Off), Config::default());
+    for (count, end) in [(1, 100), (2, 200), (3, 300)] {
+        assert_eq!(pair.client(ours).write_urgent(&[7; 100]), Ok(100));
+        pair.run_for(Duration::from_secs(1));
+        assert_eq!(pair.picked(1, is_urgent).len(), count);
+        assert_eq!(pair.server(theirs).urgent(), Some(end));
+    }
+}
+
+#[test]
+fn of_urgent_data_written_before_the_syn_leaves_the_right_ones_are_marked() {
+    for offer in [Offer::V1, Offer::V0, Offer::Off] {
+        for is_refused in [false, true] {
+            let mut pair = Pair::new(5);
+            let mut server = Config::default();
+            let cookie = FastOpenCookie::new(&[7; 6]).unwrap();
+            server.tcp.fast_open = FastOpen::Accept(Some(cookie));
+            pair.server.listen(address(SERVER), 16, server).unwrap();
+            let mut config = version(offer);
+            let shown = if is_refused { [8; 6] } else { [7; 6] };
+            config.tcp.fast_open = FastOpen::Cookie(FastOpenCookie::new(&shown).unwrap());
+            let ends = path(CLIENT, SERVER);
+            let ours = pair.client.connect(pair.now, ends, config).unwrap();
+            // More than a SYN holds, and not all of it urgent.
+            let data = pattern(5000, 6);
+            assert_eq!(pair.client(ours).write_urgent(&data[..3000]), Ok(3000));
+            assert_eq!(pair.client(ours).write(&data[3000..]), Ok(2000));
+            pair.run_for(Duration::from_secs(2));
+            let theirs = pair.accepted();
+            let server = pair.server(theirs);
+            assert_eq!(server.urgent(), Some(3000), "{offer:?} {is_refused}");
+            let mut got = Vec::new();
+            read_all(server, &mut got);
+            assert!(got == data, "{offer:?} {is_refused}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! SYNs with other options than MP_CAPABLE of version 1 that are refused, or never answered.
 
-use super::{Facts, LEAST_SILENT, reason};
+use super::{Facts, LEAST_SILENT, reason, undecided};
 use crate::probe::Probe;
 use crate::trace::{Blame, Code, Confidence, End, EndAnswer, Place, Verdict};
 
@@ -54,6 +54,13 @@ impl Facts<'_> {
         if !self.is_silent(end, LEAST_SILENT) {
             return None;
         }
+        let is_lossy = |control: &End| control.answered < control.sent;
+        if self.end(&Probe::Syn).is_some_and(is_lossy) && end.sent < SURE {
+            return Some(undecided(format!(
+                "SYNs with {} were not answered, but neither were some plain ones: ask again.",
+                name(&end.probe)
+            )));
+        }
         let between = self.narrowed(&end.probe);
         let is_before_target = between.until != Place::Target;
         // A host drops what is signed and should not be (Linux does, RFC 5925 §7.3).
@@ -104,4 +111,6 @@ fn name(probe: &Probe) -> String {
     }
 }
 
+/// Tries in vain that say something though some plain SYNs were lost.
+const SURE: u32 = 5;
 const EFFECT: &str = "Connections that begin without that are not concerned.";

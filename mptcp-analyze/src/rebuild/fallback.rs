@@ -93,12 +93,16 @@ impl Whole<'_> {
                 text,
             });
         }
+        // Who sends it answers to an MP_FAIL or to data that it cannot use (RFC 8684 §3.7): the cause was before.
         infinite.map(|(frame, sender)| Fallback {
             reason: FallbackReason::InfiniteMapping,
             frame,
-            by: blame(sender),
+            by: Blame::Unknown,
             confidence: Confidence::Proven,
-            text: format!("{} sent the infinite mapping", name(sender)),
+            text: format!(
+                "{} sent the infinite mapping; what it answers to is not in this capture",
+                name(sender)
+            ),
         })
     }
 
@@ -530,13 +534,6 @@ fn vantage(stream: &Stream, mptcp: &MptcpStream) -> Vantage {
         (Some(true), Some(false)) => Vantage::Near(Side::Client),
         (Some(false), Some(true)) => Vantage::Near(Side::Server),
         _ => Vantage::Unknown,
-    }
-}
-
-fn blame(side: Side) -> Blame {
-    match side {
-        Side::Client => Blame::Client,
-        Side::Server => Blame::Server,
     }
 }
 

@@ -54,7 +54,7 @@ impl Tcp {
         if self.state == State::SynSent {
             return None;
         }
-        if self.debt.is_forced {
+        if self.debt.is_forced || self.owes_sack_alone(limits) {
             return Some(self.pure_ack(now, limits));
         }
         if self.state.may_send() || self.sends_early() {
@@ -70,6 +70,28 @@ impl Tcp {
         }
         self.owe_window_update(limits);
         (self.debt.due == Due::Now).then(|| self.pure_ack(now, limits))
+    }
+
+    /// Whether the peer is to hear now of what came out of order, and hears it in a segment without payload only,
+    /// as the options of the caller leave no room beside payload (RFC 2018 §4: SACK "SHOULD be included in all ACKs
+    /// which do not ACK the highest sequence number in the data receiver's queue").
+    fn owes_sack_alone(&self, limits: &SendLimits) -> bool {
+        let has_blocks = self.negotiated.sack && self.receiver.sack_count() > 0;
+        self.debt.due == Due::Now
+            && has_blocks
+            && self.sack_blocks_beside(limits.reserve) == 0
+            && self.sack_blocks_beside(limits.reserve_ack) > 0
+    }
+
+    /// How many SACK blocks fit on a segment whose caller appends so many bytes of options.
+    fn sack_blocks_beside(&self, reserve: usize) -> usize {
+        let len = if self.has_timestamps(reserve) {
+            TIMESTAMPS_LEN
+        } else {
+            0
+        };
+        let left = MAX_OPTION_AREA.saturating_sub(len);
+        left.saturating_sub(round_up(reserve)).saturating_sub(4) / 8
     }
 
     /// Largest payload of a segment whose caller appends so many bytes of options.
@@ -89,9 +111,7 @@ impl Tcp {
         }
         let blocks = self.receiver.sack_count();
         if self.negotiated.sack && blocks > 0 {
-            let left = MAX_OPTION_AREA.saturating_sub(len);
-            let room = left.saturating_sub(round_up(reserve)).saturating_sub(4) / 8;
-            let blocks = blocks.min(room);
+            let blocks = blocks.min(self.sack_blocks_beside(reserve));
             if blocks > 0 {
                 len = len
                     .saturating_add(4)

@@ -97,6 +97,28 @@ fn sack_yields_to_the_options_of_the_caller() {
 }
 
 #[test]
+fn a_hole_is_reported_without_data_when_the_options_of_data_leave_sack_no_room() {
+    let stamp = [1, 1, 8, 10, 0, 0, 0, 9, 0, 0, 3, 232];
+    for (reserve, segments) in [(12, 1), (20, 2), (28, 2)] {
+        let mut bench = open();
+        bench.limits.reserve = reserve;
+        bench.limits.reserve_ack = 12;
+        bench.receive(peer(IRS + 11, ISS + 1, ACK).data(&[1; 10]).options(&stamp));
+        bench.push(100);
+        let sent = bench.sent();
+        assert_eq!(sent.len(), segments, "{reserve} bytes reserved");
+        // The next expected number is that of the hole; the block is what lies behind.
+        assert_eq!(sack_blocks(&sent[0]), [(IRS + 11, IRS + 21)]);
+        assert_eq!(sent[0].payload.is_empty(), segments == 2);
+        // Once for each segment that comes.
+        bench.push(100);
+        let sent = bench.sent();
+        assert_eq!(sent.len(), 1);
+        assert!(!sent[0].payload.is_empty());
+    }
+}
+
+#[test]
 fn a_tiny_segment_size_of_the_peer_is_not_believed() {
     let mut bench = Bench::connect(&plain());
     bench.sent();

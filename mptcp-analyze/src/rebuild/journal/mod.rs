@@ -135,6 +135,20 @@ impl JournalEnd {
 }
 
 impl Journal {
+    /// Whether segments of a connection can be noted, to be asked before it is packed for that.
+    pub(super) fn may_begin<'a>(
+        builder: &ConnectionBuilder,
+        mut streams: impl Iterator<Item = &'a Stream>,
+        options: &RebuildOptions,
+    ) -> bool {
+        // The sums of the payloads would be wanted.
+        let is_summed = options.verify_checksums && builder.checksum == Some(true);
+        let has_end = |stream, end| JournalEnd::of(builder, stream, end, options).is_some();
+        !is_summed
+            && has_room(builder)
+            && streams.all(|stream| has_end(stream, 0) && has_end(stream, 1))
+    }
+
     /// A journal without notes for a connection that was packed as it is; none where segments cannot be
     /// noted.
     pub(super) fn begin<'a>(

@@ -280,6 +280,12 @@ impl Rebuilder {
                 self.wake(connection);
             }
         }
+        // A connection in which the address was announced need not be among the latest of a host.
+        if let Some(fit) = self.fit_by_address(self.flows.ends(stream))
+            && self.connections.journal(fit.connection).is_some()
+        {
+            self.wake(fit.connection);
+        }
     }
 
     /// Whether the data of two connections may be parts of one stream: one number that fits by chance

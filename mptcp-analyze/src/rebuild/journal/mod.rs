@@ -14,7 +14,7 @@ use mptcp_proto::wire::mptcp::Dss;
 use self::notes::{MAX_NOTE, Note, Numbers};
 use super::RebuildOptions;
 use super::checksums::TcpVerdict;
-use super::connection::ConnectionBuilder;
+use super::connection::{ConnectionBuilder, MAX_EVENTS};
 use super::copies::{CopyWatch, Few};
 use super::data::PayloadInput;
 use super::flow::{End, StreamId};
@@ -32,7 +32,7 @@ const MAX_NOTES: usize = 384;
 /// Bytes by which the notes grow.
 const STEP: usize = 96;
 
-/// How far a mapping is from the data before it at most: what has no place in the stores is not noted.
+/// How far a mapping is from the data before it at most: those of a whole journal stay within the stores.
 const MAX_JUMP: u64 = 1 << 32;
 
 /// A packed connection, and the ordinary segments that came since.
@@ -135,6 +135,20 @@ impl JournalEnd {
 }
 
 impl Journal {
+    /// Whether segments of a connection can be noted, to be asked before it is packed for that.
+    pub(super) fn may_begin<'a>(
+        builder: &ConnectionBuilder,
+        mut streams: impl Iterator<Item = &'a Stream>,
+        options: &RebuildOptions,
+    ) -> bool {
+        // The sums of the payloads would be wanted.
+        let is_summed = options.verify_checksums && builder.checksum == Some(true);
+        let has_end = |stream, end| JournalEnd::of(builder, stream, end, options).is_some();
+        !is_summed
+            && has_room(builder)
+            && streams.all(|stream| has_end(stream, 0) && has_end(stream, 1))
+    }
+
     /// A journal without notes for a connection that was packed as it is; none where segments cannot be
     /// noted.
     pub(super) fn begin<'a>(
@@ -143,6 +157,9 @@ impl Journal {
         streams: impl Iterator<Item = &'a Stream>,
         options: &RebuildOptions,
     ) -> Result<Self, Asleep> {
+        if !has_room(builder) {
+            return Err(asleep);
+        }
         let mut ends = Vec::with_capacity(builder.streams.len());
         let (mut numbers, mut began) = (Numbers::default(), 0);
         for stream in streams {
@@ -260,6 +277,16 @@ impl Journal {
             }
         }
     }
+}
+
+/// Whether no limit is near: what is noted is counted nowhere when the capture ends, so that none of it
+/// may be dropped.
+fn has_room(builder: &ConnectionBuilder) -> bool {
+    // A byte of a note brings less than one event.
+    builder.events.len().saturating_add(MAX_NOTES) <= MAX_EVENTS
+        && Direction::BOTH
+            .iter()
+            .all(|&direction| builder.data.of(direction).has_room_around())
 }
 
 impl Note {

@@ -137,8 +137,10 @@ impl Rebuilder {
         if awake.is_none_or(|builder| builder.is_queued || builder.is_merged) {
             return;
         }
-        if self.rest_one(connection, self.idle_frames()).is_some() {
-            self.in_vain += u64::from(!self.are_many_awake());
+        if let Some(refused) = self.rest_one(connection, self.idle_frames()) {
+            // Where many are awake there are many to look at, and a look alone takes little time.
+            let is_cheap = refused == Refused::Recent && self.are_many_awake();
+            self.in_vain += u64::from(!is_cheap);
             self.open.push_back((self.frame, connection));
         }
     }
@@ -149,10 +151,12 @@ impl Rebuilder {
         if builder.is_merged || builder.streams.len() > MAX_STREAMS_AT_REST {
             return Some(Refused::Unfit);
         }
-        let streams = builder.streams.iter().filter_map(|id| self.streams.get(id));
-        let last_frame = streams.map(|stream| stream.last_frame).max();
+        let streams = || builder.streams.iter().filter_map(|id| self.streams.get(id));
+        let last_frame = streams().map(|stream| stream.last_frame).max();
         let is_recent = last_frame.is_some_and(|last| last.saturating_add(frames) >= self.frame);
-        if is_recent && !self.may_be_noted(builder) {
+        let may_be_noted =
+            || self.may_be_noted(builder) && Journal::may_begin(builder, streams(), &self.options);
+        if is_recent && !may_be_noted() {
             return Some(Refused::Recent);
         }
         let Some(asleep) = self.packed(connection) else {
@@ -161,7 +165,7 @@ impl Rebuilder {
         let rest = if is_recent {
             let journal = self.with_journal(connection, asleep);
             if journal.is_err() {
-                return Some(Refused::Recent);
+                return Some(Refused::Unfit);
             }
             journal
         } else {

@@ -83,6 +83,9 @@ impl Rebuilder {
         let (mut builder, mut streams) = journal.asleep.unpack(&self.packing.words);
         journal.enter(&mut builder, &mut streams, &self.options, &mut self.pieces);
         let whole: Vec<&Stream> = streams.iter().map(|(_, stream)| stream).collect();
+        if !Journal::may_begin(&builder, whole.iter().copied(), &self.options) {
+            return false;
+        }
         let Some(asleep) = pack(&mut self.packing, (connection, &builder), &whole) else {
             return false;
         };

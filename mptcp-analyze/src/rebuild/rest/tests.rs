@@ -197,3 +197,76 @@ fn a_long_capture_takes_room_for_what_is_open() {
     let awake = rebuild(one_after_the_other(COUNT), u64::MAX);
     assert_eq!(models(&rested.end()), models(&awake.end()));
 }
+
+/// Limits within which a connection that goes on is soon packed, and its next packets are noted.
+const NOTED_SOON: Limits = Limits {
+    awake: 0,
+    rest_frames: 4,
+    idle_frames: 0,
+    vain_frames: 0,
+    ..NEVER_PACKED
+};
+
+/// Limits within which all connections stay awake.
+const NEVER_PACKED: Limits = Limits {
+    streams: 10_000,
+    connections: 10_000,
+    subflows: 10_000,
+    hmac_tries: 10_000,
+    awake: usize::MAX,
+    rest_frames: u64::MAX,
+    idle_frames: u64::MAX,
+    vain_frames: u64::MAX,
+};
+
+/// What comes out of the capture where segments are noted, which must be the same as where none are.
+fn noted_as_awake(capture: &Capture) -> Finished {
+    let [noted, awake] = [NOTED_SOON, NEVER_PACKED].map(|limits| {
+        let bytes = Cursor::new(capture.pcap_bytes());
+        let captures = Captures::from_reader("crafted", bytes).unwrap();
+        rebuild_within(captures, false, limits).end()
+    });
+    assert_eq!(models(&noted), models(&awake));
+    noted
+}
+
+#[test]
+fn a_stream_from_an_announced_address_is_compared_with_what_was_noted_too() {
+    // So many share the server that the first is not among the latest of it.
+    const OTHERS: u16 = 300;
+    let mut capture = Capture::new();
+    let mut first = connect(&mut capture, 0);
+    first.wide_dsn = false;
+    let announced = first.add_addr(Host::Client, 9, "10.77.0.1", None);
+    first.say(&mut capture, 0, Host::Client, &[announced]);
+    for number in 1..=OTHERS {
+        connect(&mut capture, number);
+    }
+    for _ in 0..30 {
+        first.send(&mut capture, 0, Host::Client, 100);
+        let next = first.next_data(Host::Client);
+        first.set_next_data(Host::Client, next + (1 << 19));
+    }
+    let unseen = first.adopt(Flow::new("10.77.0.1:5555", "10.0.9.1:80"), Host::Client);
+    first.send(&mut capture, unseen, Host::Client, 100);
+    let finished = noted_as_awake(&capture);
+    assert_eq!(finished.connection(0).unwrap().subflows.len(), 3);
+}
+
+#[test]
+fn a_mapping_out_of_range_is_counted_where_its_neighbours_were_noted() {
+    const LIMIT: u64 = 1 << 62;
+    let mut capture = Capture::new();
+    let mut connection = connect(&mut capture, 0);
+    for start in [1, LIMIT - 70_000] {
+        connection.set_next_data(Host::Client, start);
+        connection.send(&mut capture, 0, Host::Client, 100);
+        for _ in 0..20 {
+            connection.send(&mut capture, 0, Host::Server, 100);
+        }
+    }
+    connection.set_next_data(Host::Client, LIMIT + 70_000);
+    connection.send(&mut capture, 0, Host::Client, 100);
+    let finished = noted_as_awake(&capture);
+    assert_eq!(finished.overview().limits.len(), 1);
+}

@@ -8,7 +8,7 @@ mod packing;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use mptcp_proto::data::{Held, SenderMap, Stretch};
+use mptcp_proto::data::{Held, PLACE_LIMIT, SenderMap, Stretch};
 use mptcp_proto::seq::Dsn;
 use mptcp_proto::wire::mptcp::{DataAck, WireDsn};
 
@@ -162,6 +162,11 @@ impl DataDirection {
     /// Highest DSN known; its upper half may be a guess.
     pub(crate) fn near(&self) -> Option<Dsn> {
         self.scale.dsn(self.highest)
+    }
+
+    /// Whether the stores have room for places far around the highest one.
+    pub(crate) fn has_room_around(&self) -> bool {
+        self.highest.unsigned_abs() <= PLACE_LIMIT.unsigned_abs() / 2
     }
 
     /// Highest DATA_ACK for the data of this direction, as a DSN.
@@ -329,7 +334,7 @@ impl DataDirection {
             ),
             (
                 "distance of data sequence numbers",
-                mptcp_proto::data::PLACE_LIMIT.cast_unsigned(),
+                PLACE_LIMIT.cast_unsigned(),
                 self.rare.out_of_range,
             ),
         ];

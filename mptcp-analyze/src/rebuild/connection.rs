@@ -25,6 +25,9 @@ const MAX_COMPARED_STREAMS: usize = 64;
 /// Events kept of one connection; each kind of event that a peer can repeat at will counts.
 pub(super) const MAX_EVENTS: usize = 10_000;
 
+/// Short journals after which the wait for another does not become longer.
+const MAX_SHORT_JOURNALS: u8 = 16;
+
 /// One connection in the making.
 #[derive(Debug)]
 pub(super) struct ConnectionBuilder {
@@ -54,15 +57,32 @@ pub(super) struct ConnectionBuilder {
     pub(super) unusual: Unusual,
 }
 
-/// The frame of its latest segment that was not an ordinary one. One that wakes has not had any for long.
+/// The frame of its latest segment that was not an ordinary one, and in the lowest bits how often, of late,
+/// its journal had few notes when it ended: each time it waits four times as long for another.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Unusual(pub(super) u64);
+pub(super) struct Unusual(u64);
+
+const SHORT_BITS: u32 = 8;
+
+impl Unusual {
+    fn short_journals(self) -> u8 {
+        self.0.to_le_bytes()[0]
+    }
+
+    /// One came at `frame`.
+    pub(super) fn see(&mut self, frame: u64) {
+        self.0 = frame << SHORT_BITS | u64::from(self.short_journals());
+    }
+}
 
 impl Pack for Unusual {
-    fn pack(&self, _: &mut Packer<'_>) {}
+    /// Without the frame: one that wakes has not had any for long.
+    fn pack(&self, to: &mut Packer<'_>) {
+        self.short_journals().pack(to);
+    }
 
-    fn unpack(_: &mut Unpacker<'_>) -> Self {
-        Unusual::default()
+    fn unpack(from: &mut Unpacker<'_>) -> Self {
+        Unusual(u8::unpack(from).into())
     }
 }
 
@@ -297,6 +317,24 @@ impl ConnectionBuilder {
     /// The token of its joins, as long as no key explains it.
     pub(super) fn unexplained_token(&self) -> Option<Token> {
         self.token_of_unknown.filter(|_| self.has_no_handshake())
+    }
+
+    /// Its journal ended at `frame`.
+    pub(super) fn note_journal(&mut self, is_short: bool, frame: u64) {
+        let before = self.unusual.short_journals();
+        if is_short {
+            let count = before.saturating_add(1).min(MAX_SHORT_JOURNALS);
+            self.unusual = Unusual(count.into());
+            self.unusual.see(frame);
+        } else {
+            self.unusual = Unusual::default();
+        }
+    }
+
+    /// The frame up to which it has no other journal if idle ones wait for `idle_frames`.
+    pub(super) fn noted_after(&self, idle_frames: u64) -> u64 {
+        let wait = idle_frames.saturating_mul(1 << (2 * self.unusual.short_journals()));
+        (self.unusual.0 >> SHORT_BITS).saturating_add(wait)
     }
 
     /// Whether no data can follow any more.

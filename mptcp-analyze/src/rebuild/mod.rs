@@ -39,7 +39,7 @@ use std::collections::VecDeque;
 use mptcp_proto::wire::mptcp::MptcpOption;
 use tracing::{Level, enabled, info, trace};
 
-use self::connection::{ConnectionBuilder, Unusual};
+use self::connection::ConnectionBuilder;
 use self::data::{Assemble, DataOptions};
 use self::flow::{FlowTable, Located, StreamId};
 use self::grouping::GroupingIndex;
@@ -235,7 +235,8 @@ impl Rebuilder {
             self.transfer(segment, place, options, note);
         }
         if let Some(mptcp) = &self.streams[place.stream].mptcp {
-            self.connections[mptcp.connection].unusual = Unusual(place.frame);
+            let builder = &mut self.connections[mptcp.connection];
+            builder.unusual.see(place.frame);
         }
         self.close(segment, place, options);
         if segment.flags.fin() || segment.flags.rst() || !options.are_plain() {

@@ -29,6 +29,9 @@ use crate::model::{Direction, Piece};
 /// fewer would have it packed and woken too often.
 const MAX_NOTES: usize = 384;
 
+/// Bytes of notes that make up for packing and waking the connection.
+const WORTH_NOTES: usize = MAX_NOTES / 2;
+
 /// Bytes by which the notes grow.
 const STEP: usize = 96;
 
@@ -192,6 +195,11 @@ impl Journal {
     /// Whether nothing is noted.
     pub(super) fn is_empty(&self) -> bool {
         self.notes.is_empty()
+    }
+
+    /// Whether there are enough notes to have been worth it.
+    pub(super) fn was_worth_it(&self) -> bool {
+        self.notes.len() >= WORTH_NOTES
     }
 
     /// Whether there may be no room for another note.

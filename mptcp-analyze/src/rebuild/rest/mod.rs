@@ -47,6 +47,8 @@ impl Rebuilder {
         let (mut builder, mut streams) = asleep.unpack(&self.packing.words);
         if let Some(journal) = journal {
             journal.enter(&mut builder, &mut streams, &self.options, &mut self.pieces);
+            let is_short = !journal.was_worth_it();
+            builder.note_journal(is_short, self.frame);
         }
         for (stream, unpacked) in streams {
             self.streams.wake(stream, Box::new(unpacked));

@@ -20,12 +20,11 @@ impl Rebuilder {
 
     /// Whether an open connection may be packed although it had packets lately: all of them were ordinary.
     pub(super) fn may_be_noted(&self, builder: &ConnectionBuilder) -> bool {
-        let calm_from = builder.unusual.0.saturating_add(self.idle_frames());
         self.are_many_awake()
             && !self.takes_long_way
             && !builder.is_queued
             && !builder.is_over()
-            && calm_from < self.frame
+            && builder.noted_after(self.idle_frames()) < self.frame
     }
 
     /// Begins the journal of a connection that is awake, and was just packed.

@@ -26,6 +26,7 @@ mod rare;
 mod rest;
 mod slots;
 mod stream;
+mod stream_set;
 mod transfer;
 
 pub use data::StreamChunk;

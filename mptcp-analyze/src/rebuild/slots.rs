@@ -4,11 +4,12 @@ use std::ops::{Index, IndexMut};
 
 use mptcp_proto::seq::Dsn;
 
-use super::connection::{ConnectionBuilder, StreamSet};
+use super::connection::ConnectionBuilder;
 use super::flow::{End, StreamId};
 use super::journal::Journal;
 use super::pack::pack_fields;
 use super::stream::Stream;
+use super::stream_set::StreamSet;
 use crate::model::{Direction, PerDirection};
 
 /// Why indexing holds: `Rebuilder` wakes whatever a segment is about to change.

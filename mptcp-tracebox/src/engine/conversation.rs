@@ -8,8 +8,6 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mptcp_proto::conn::config::{Config, Offer};
-use mptcp_proto::conn::handshake::Wishes;
 use mptcp_proto::endpoint::{self, ConnId, Endpoint};
 use mptcp_proto::seq::TcpSeq;
 use mptcp_proto::tcp::Path;
@@ -19,6 +17,7 @@ use mptcp_proto::wire::segment::Flags;
 use super::compose::{Composer, FULL_TTL};
 use super::hole::Holes;
 use super::pace::Bucket;
+use super::segments::{TCP, acknowledged, connection_config, data_options, is_reset};
 use super::shared_random::SharedRandom;
 use super::{Ask, Outcome};
 use crate::evidence::{Purpose, Role};
@@ -583,57 +582,6 @@ impl std::fmt::Debug for Conversation {
     }
 }
 
-/// Whether it is a RST.
-fn is_reset(packet: &[u8]) -> bool {
-    let fields = Fields::parse(packet).filter(|it| it.ip.protocol == TCP);
-    fields.is_some_and(|it| it.tcp.flags().is_some_and(Flags::rst))
-}
-
-/// What a segment of the target acknowledges.
-fn acknowledged(fields: &Fields<'_>) -> Option<TcpSeq> {
-    let tcp = (fields.ip.protocol == TCP).then_some(fields.tcp)?;
-    let flags = tcp.flags()?;
-    (flags.ack() && !flags.syn() && !flags.rst()).then(|| tcp.ack())?
-}
-
-/// Version 1, with checksums: the target then notices what happens to the payload.
-fn connection_config() -> Config {
-    Config {
-        mptcp: Offer::V1,
-        wishes: Wishes {
-            checksum: true,
-            ..Wishes::default()
-        },
-        ..Config::default()
-    }
-}
-
-/// The options of an ACK: timestamps as in the model, and the one that is asked about.
-fn data_options(model: &Packet, probe: &Probe) -> Vec<u8> {
-    use mptcp_proto::wire::tcp_option::{KIND_TIMESTAMPS, TcpOptions};
-    let mut options = vec![1, 1];
-    let known = TcpOptions::new(&model.options).map_while(Result::ok);
-    let timestamps = known.filter(|option| option.kind == KIND_TIMESTAMPS);
-    for option in timestamps {
-        options.extend(option.bytes);
-    }
-    match probe {
-        // Address 0.0.0.0 would be answered by nobody; the copy does not arrive anyway.
-        Probe::AddAddr => {
-            options.extend([30, 16, 0x30, 9, 192, 0, 2, 1]);
-            options.extend([0xa5; 8]);
-        }
-        Probe::Prio => options.extend([30, 3, 0x51, 1]),
-        Probe::FastClose => {
-            options.extend([30, 12, 0x70, 0]);
-            options.extend([0xa5; 8]);
-        }
-        _ => {}
-    }
-    options.resize(options.len().next_multiple_of(4), 1);
-    options
-}
-
 /// What is sent: text that nobody has a reason to change.
 const CANARY: &[u8] = b"mptcp-tracebox probes this path; see https://example.org/mptcp-toolkit\r\n";
 /// Bytes that come with MP_CAPABLE.
@@ -644,7 +592,6 @@ const LARGE: usize = 1200;
 const SMALL: usize = 288;
 /// Bytes that are acknowledged and that the target has never sent: more than it can repeat of what it got.
 const UNSEEN: u32 = 8000;
-const TCP: u8 = 6;
 /// The handshake takes no longer, or is given up.
 const HANDSHAKE: Duration = Duration::from_millis(2500);
 /// Data that are not acknowledged in this time will not be.

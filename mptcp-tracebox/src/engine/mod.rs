@@ -21,6 +21,7 @@ pub(crate) mod hole;
 mod ladder;
 mod pace;
 mod recheck;
+mod segments;
 mod shared_random;
 
 use std::collections::VecDeque;
